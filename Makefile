@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+# Builds virtio-net.efi with GCC, binutils and gnu-efi. `make help` lists the targets.
+
+VERSION := 0.1.0
+ARCH    ?= x86_64
+V       ?= 0
+
+# What differs from one architecture to the next.
+x86_64_CROSS    :=
+x86_64_CFLAGS   := -DGNU_EFI_USE_MS_ABI -mno-red-zone -mgeneral-regs-only -maccumulate-outgoing-args
+
+CROSS        := $($(ARCH)_CROSS)
+CC           := $(CROSS)gcc
+LD           := $(CROSS)ld
+OBJCOPY      := $(CROSS)objcopy
+HOSTCC       ?= gcc
+CLANG_FORMAT ?= clang-format-14
+CLANG_TIDY   ?= clang-tidy-14
+# Named in full: a python3 from pyenv or conda lacks the distribution's modules.
+PYTEST        = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -v --no-header --tb=short -o cache_dir=$(CURDIR)/build/pytest_cache $(PYTEST_FLAGS)
+EFI_INCLUDE  ?= /usr/include/efi
+EFI_LIB      ?= /usr/lib
+OUT          := build/$(ARCH)
+HOST_OUT     ?= build/host
+Q            := $(if $(filter 1,$(V)),,@)
+
+export SOURCE_DATE_EPOCH ?= 0
+export TZ := UTC
+
+SOURCES      := $(sort $(wildcard src/*.c))
+APP_SOURCES  := $(sort $(wildcard tests/qemu/apps/*.c))
+FAKE_SOURCES := $(sort $(wildcard tests/fake/*.c))
+UNIT_SOURCES := $(sort $(wildcard tests/unit/*_test.c))
+FORMATTED    := $(sort $(shell find src include tests -name '*.[ch]' 2>/dev/null))
+SCRIPTS      := $(sort $(shell find scripts tests -name "*.sh" 2>/dev/null) .ci/run)
+
+DRIVER_OBJS  := $(SOURCES:%.c=$(OUT)/%.o)
+APPS         := $(APP_SOURCES:tests/qemu/apps/%.c=$(OUT)/apps/%.efi)
+# On the host libc and the fakes provide what src/freestanding.c does.
+HOST_OBJS    := $(patsubst %.c,$(HOST_OUT)/%.o,$(filter-out src/freestanding.c,$(SOURCES)) $(FAKE_SOURCES))
+UNIT_TESTS   := $(UNIT_SOURCES:tests/unit/%.c=$(HOST_OUT)/%)
+
+WARNINGS := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Wstrict-prototypes \
+            -Wmissing-prototypes -Wundef -Wvla -Wwrite-strings -Werror=incompatible-pointer-types -Werror \
+            -Wno-unused-result # gcc warns in spite of (void), clang does not: lint-tidy checks it
+# -isystem: gnu-efi's own headers warn under -I.
+INCLUDES := -Iinclude -Isrc -isystem $(EFI_INCLUDE) -isystem $(EFI_INCLUDE)/$(ARCH)
+COMMON    = -std=gnu17 -g -MMD -MP -fshort-wchar -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) \
+            -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"'
+
+# No unwind tables: nothing in firmware reads them; .debug_frame still serves the debugger.
+CFLAGS   = $(COMMON) $($(ARCH)_CFLAGS) -O2 -ffreestanding -fPIC -fno-stack-protector \
+           -fno-asynchronous-unwind-tables -fvisibility=hidden -ffunction-sections -fdata-sections
+LDS     := elf_$(ARCH)_efi.lds
+LDFLAGS := -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --gc-sections --hash-style=sysv \
+           --build-id=none --no-undefined --fatal-warnings -T $(LDS)
+CRT0    := $(EFI_LIB)/crt0-efi-$(ARCH).o
+# Exactly the sections that the linker script names; the rest of the .so is for debuggers.
+EFI_SECTIONS := -j .text -j .rodata -j .rela -j .data -j .dynamic -j .reloc
+
+SANITIZE    ?= -fsanitize=address,undefined -fno-sanitize-recover=all
+HOST_CFLAGS  = $(COMMON) -DGNU_EFI_USE_MS_ABI -O1 $(SANITIZE)
+HOST_LIBS   := -lcmocka
+TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
+               -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"' $(INCLUDES)
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all unit unit-build lint lint-format lint-tidy lint-cppcheck lint-shell lint-layers image qemu \
+        check demo run coverage format clean help
+
+all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug $(APPS) ## build the driver, its debug file and the EFI test programs
+
+# gnu-efi's Print and the console protocols take non-const strings.
+$(OUT)/tests/qemu/apps/%.o: WARNINGS += -Wno-write-strings
+
+$(OUT)/%.o: %.c Makefile
+	$(if $(Q),@echo "  CC      $@")
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(INCLUDES) -c -o $@ $<
+
+$(OUT)/virtio-net.so: $(DRIVER_OBJS) $(LDS)
+	$(if $(Q),@echo "  LD      $@")
+	$(Q)$(LD) $(LDFLAGS) -o $@ $(CRT0) $(DRIVER_OBJS) -L$(EFI_LIB) -lgnuefi
+
+$(OUT)/apps/%.so: $(OUT)/tests/qemu/apps/%.o $(LDS)
+	$(if $(Q),@echo "  LD      $@")
+	$(Q)mkdir -p $(@D)
+	$(Q)$(LD) $(LDFLAGS) -o $@ $(CRT0) $< -L$(EFI_LIB) -lefi -lgnuefi
+
+$(OUT)/virtio-net.efi: EFI_TARGET := efi-bsdrv-$(ARCH)
+$(OUT)/apps/%.efi: EFI_TARGET := efi-app-$(ARCH)
+$(OUT)/%.efi: $(OUT)/%.so
+	$(if $(Q),@echo "  EFI     $@")
+	$(Q)$(OBJCOPY) $(EFI_SECTIONS) --strip-all --target $(EFI_TARGET) $< $@
+
+$(OUT)/%.debug: $(OUT)/%.so
+	$(Q)$(OBJCOPY) --only-keep-debug $< $@
+
+$(HOST_OUT)/%.o: %.c Makefile
+	$(if $(Q),@echo "  HOSTCC  $@")
+	$(Q)mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(INCLUDES) -Itests/fake -c -o $@ $<
+
+$(HOST_OUT)/%_test: $(HOST_OUT)/tests/unit/%_test.o $(HOST_OBJS)
+	$(if $(Q),@echo "  HOSTLD  $@")
+	$(Q)$(HOSTCC) $(SANITIZE) -o $@ $^ $(HOST_LIBS)
+
+unit-build: $(UNIT_TESTS)
+
+unit: $(UNIT_TESTS) ## run the unit tests on this machine, under ASan and UBSan
+	$(Q)failed=; for test in $(UNIT_TESTS); do ./$$test || failed="$$failed $$test"; done; \
+	    [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+
+lint: lint-format lint-tidy lint-cppcheck lint-shell lint-layers ## format, clang-tidy, cppcheck, shellcheck, layers
+
+lint-format:
+	$(Q)$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
+
+lint-tidy: # one process per file: clang-tidy is slow
+	$(Q)printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -I FILE $(CLANG_TIDY) --quiet FILE -- $(TIDY_CFLAGS)
+
+lint-cppcheck:
+	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	    --error-exitcode=1 --suppress=missingIncludeSystem -Iinclude -Isrc $(SOURCES)
+
+lint-shell:
+	$(Q)shellcheck $(SCRIPTS)
+
+lint-layers:
+	$(Q)scripts/lint-layers.py
+
+image: $(OUT)/virtio-net.efi ## test the PE image: sections, size, reproducible build
+	$(Q)$(PYTEST) tests/image
+
+qemu: all ## run the QEMU matrix
+	$(Q)$(PYTEST) -n 2 tests/qemu
+
+check: ## install what is missing, build, run every test; the last line is the result
+	@scripts/check.sh
+
+demo: ## install what is missing, build, show the driver at work in QEMU
+	@scripts/setup.sh
+	@$(MAKE) --no-print-directory all
+	@scripts/demo.sh
+
+run: all ## UEFI shell in QEMU on this terminal, driver loaded
+	@scripts/run.sh
+
+coverage: ## line coverage of src/ by the unit tests; fails under 90 %
+	$(Q)find build/coverage -name '*.gcda' -delete 2>/dev/null || true
+	$(Q)$(MAKE) --no-print-directory HOST_OUT=build/coverage SANITIZE=--coverage unit
+	$(Q)gcovr --root . --filter src/ --fail-under-line 90 build/coverage
+
+format: ## rewrite the C files with clang-format
+	$(Q)$(CLANG_FORMAT) -i $(FORMATTED)
+
+clean: ## remove build/
+	$(Q)rm -rf build
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+-include $(shell find $(OUT) $(HOST_OUT) -type f -name '*.d' 2>/dev/null)

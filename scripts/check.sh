@@ -1,0 +1,99 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+# usage: scripts/check.sh [SUITE...]
+# Installs what is missing, builds, and runs the suites unit, lint, image and qemu,
+# or those named. The last line is "N passed, N failed". Logs stay in build/check/.
+# A crash, a skipped test, a build error and a suite without tests count as failed.
+set -eu
+cd "$(dirname "$0")/.."
+
+unset MAKEFLAGS MAKELEVEL # make check -j2 must not reach the inner makes
+logs=build/check
+passed=0
+failed=0
+
+pass() {
+    echo "ok    $1"
+    passed=$((passed + ${2:-1}))
+}
+
+fail() {
+    echo "FAIL  $1"
+    failed=$((failed + ${2:-1}))
+}
+
+finish() {
+    echo "total time: $SECONDS s"
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ] && exit 0 || exit 1
+}
+
+run_unit() {
+    local source test log planned good bad status
+    for source in tests/unit/*_test.c; do
+        [ -e "$source" ] || continue
+        test=$(basename "$source" .c)
+        log=$logs/$test.log
+        status=0
+        CMOCKA_MESSAGE_OUTPUT=TAP timeout 300 "build/host/$test" >"$log" 2>&1 || status=$?
+        planned=$(awk -F '[. ]+' '/^1\.\.[0-9]/ { n += $2 } END { print n + 0 }' "$log")
+        good=$(grep -c '^ok ' "$log") || true
+        bad=$((planned - good)) # after a crash also those that never ran
+        # A leak shows in the status alone; so does a binary that was not built.
+        [ "$bad" -gt 0 ] || { [ "$status" -eq 0 ] && [ "$good" -gt 0 ]; } || bad=1
+        if [ "$bad" -gt 0 ]; then
+            cat "$log"
+            fail "unit $test: $good passed, $bad failed, exit status $status" "$bad"
+            passed=$((passed + good))
+        else
+            pass "unit $test: $good passed" "$good"
+        fi
+    done
+}
+
+run_lint() {
+    local check log
+    for check in format tidy cppcheck shell layers; do
+        log=$logs/lint-$check.log
+        if make lint-$check >"$log" 2>&1; then
+            pass "lint $check"
+        else
+            cat "$log"
+            fail "lint $check"
+        fi
+    done
+}
+
+# One <testcase> is one test; any child element that says otherwise makes it a failure.
+junit_counts='
+import sys, xml.etree.ElementTree as tree
+bad = [any(c.find(k) is not None for k in ("failure", "error", "skipped"))
+       for c in tree.parse(sys.argv[1]).iter("testcase")]
+print(bad.count(False), bad.count(True))'
+
+run_pytest() { # NAME of the make target
+    local xml=$logs/$1.xml counts="0 0" status=0
+    make --no-print-directory "$1" PYTEST_FLAGS="--junitxml=$xml -rfEs" || status=$?
+    [ ! -e "$xml" ] || counts=$(/usr/bin/python3 -c "$junit_counts" "$xml") || counts="0 0"
+    passed=$((passed + ${counts% *}))
+    failed=$((failed + ${counts#* }))
+    [ "$status" -eq 0 ] || [ "${counts#* }" -gt 0 ] || fail "$1: exit status $status"
+}
+
+scripts/setup.sh || { fail "setup" && finish; }
+rm -rf "$logs"
+mkdir -p "$logs"
+make -j"$(nproc)" --keep-going all unit-build || fail "build"
+
+[ $# -gt 0 ] || set -- unit lint image qemu
+for suite in "$@"; do
+    echo "== $suite"
+    before=$((passed + failed))
+    case $suite in
+    unit | lint) "run_$suite" ;;
+    image | qemu) run_pytest "$suite" ;;
+    *) fail "no suite is called $suite" ;;
+    esac
+    [ $((passed + failed)) -gt "$before" ] || fail "$suite: no test ran"
+done
+finish

@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+# usage: scripts/setup.sh
+# Installs the Debian or Ubuntu packages that building and testing need and that
+# are missing. Does nothing, and needs no network, when all are there.
+set -eu
+
+packages=(
+    # build
+    gcc libc6-dev make binutils gnu-efi
+    # unit tests, coverage, lint
+    libcmocka-dev gcovr clang-format-14 clang-tidy-14 cppcheck shellcheck
+    # QEMU tests and the demo
+    qemu-system-x86 ovmf ipxe-qemu mtools
+    python3 python3-pytest python3-pytest-xdist python3-pefile
+)
+
+fail() {
+    echo "setup: $1" >&2
+    exit 1
+}
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    fail "this is not Debian or Ubuntu; please install what these packages hold: ${packages[*]}"
+fi
+
+installed=$(dpkg-query --show --showformat '${Package} ${db:Status-Status}\n' "${packages[@]}" \
+    2>/dev/null | sed -n 's/ installed$//p') || true
+missing=()
+for package in "${packages[@]}"; do
+    grep -qxF "$package" <<<"$installed" || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=(env)
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || fail "run as root, or install: ${missing[*]}"
+    as_root=(sudo)
+fi
+
+apt=("${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get -qq)
+echo "setup: installing ${missing[*]}"
+"${apt[@]}" update || echo "setup: apt-get update failed, going on with the package lists at hand" >&2
+"${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null ||
+    fail "apt-get could not install: ${missing[*]}"

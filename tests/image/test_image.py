@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""Claims about build/<arch>/virtio-net.efi as a file. Run by `make image`.
+
+IMAGE names another image to test, which must have its .so beside it.
+"""
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pefile
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGE = Path(os.environ.get("IMAGE", ROOT / "build/x86_64/virtio-net.efi"))
+READ, WRITE, EXECUTE = 0x40000000, 0x80000000, 0x20000000
+EFI_BOOT_SERVICE_DRIVER = 11
+MAX_BYTES = 64 * 1024
+
+
+@pytest.fixture(scope="module")
+def pe():
+    return pefile.PE(str(IMAGE))
+
+
+@pytest.fixture(scope="module")
+def sections(pe):
+    return {s.Name.rstrip(b"\0").decode(): s for s in pe.sections}
+
+
+def rights(section):
+    return section.Characteristics & (READ | WRITE | EXECUTE)
+
+
+def dynamic_relocations(image):
+    """(offset, type) of each relocation that crt0 will apply."""
+    out = subprocess.run(["readelf", "-rW", image.with_suffix(".so")],
+                         capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in out.splitlines() if " R_" in line]
+    return [(int(row[0], 16), row[2]) for row in rows]
+
+
+def test_machine_is_x86_64(pe):
+    assert pe.FILE_HEADER.Machine == pefile.MACHINE_TYPE["IMAGE_FILE_MACHINE_AMD64"]
+
+
+def test_format_is_pe32_plus(pe):
+    assert pe.OPTIONAL_HEADER.Magic == 0x20B
+
+
+def test_subsystem_is_boot_service_driver(pe):
+    assert pe.OPTIONAL_HEADER.Subsystem == EFI_BOOT_SERVICE_DRIVER
+
+
+def test_sections_are_page_aligned_and_apart(pe):
+    assert pe.OPTIONAL_HEADER.SectionAlignment == 4096
+    end = pe.OPTIONAL_HEADER.SizeOfHeaders
+    for section in pe.sections:
+        assert section.VirtualAddress % 4096 == 0
+        assert section.VirtualAddress >= end
+        end = section.VirtualAddress + section.Misc_VirtualSize
+    assert pe.OPTIONAL_HEADER.SizeOfImage >= end
+
+
+def test_no_section_is_writable_and_executable(pe):
+    assert not [s.Name for s in pe.sections if rights(s) & WRITE and rights(s) & EXECUTE]
+
+
+def test_text_is_read_execute_and_holds_the_entry(pe, sections):
+    text = sections[".text"]
+    assert rights(text) == READ | EXECUTE
+    assert text.contains_rva(pe.OPTIONAL_HEADER.AddressOfEntryPoint)
+
+
+def test_only_text_is_executable(pe):
+    assert [s.Name.rstrip(b"\0") for s in pe.sections if rights(s) & EXECUTE] == [b".text"]
+
+
+def test_constants_are_read_only(sections):
+    assert rights(sections[".rodata"]) == READ
+    assert rights(sections[".rela"]) == READ
+
+
+def test_data_is_read_write(sections):
+    assert rights(sections[".data"]) == READ | WRITE
+
+
+def test_image_is_smaller_than_64_kib():
+    assert IMAGE.stat().st_size < MAX_BYTES
+
+
+def test_no_debug_data_in_the_image(pe):
+    assert not [s.Name for s in pe.sections if s.Name.startswith((b".debug", b"/"))]
+    assert pe.FILE_HEADER.NumberOfSymbols == 0
+
+
+def test_time_stamp_is_zero(pe):
+    assert pe.FILE_HEADER.TimeDateStamp == 0
+
+
+def test_base_relocations_change_nothing(pe, sections):
+    # crt0 relocates from .rela; the firmware only has to find a block that is well formed.
+    assert not pe.FILE_HEADER.Characteristics & 0x0001, "relocations stripped"
+    directory = pe.OPTIONAL_HEADER.DATA_DIRECTORY[5]
+    assert directory.VirtualAddress == sections[".reloc"].VirtualAddress
+    blocks = pe.DIRECTORY_ENTRY_BASERELOC
+    assert sum(block.struct.SizeOfBlock for block in blocks) == directory.Size
+    for block in blocks:
+        assert block.struct.SizeOfBlock % 4 == 0
+        assert block.struct.VirtualAddress < pe.OPTIONAL_HEADER.SizeOfImage
+        assert all(entry.type == 0 for entry in block.entries)
+
+
+def test_self_relocation_touches_writable_sections_only(pe):
+    relocations = dynamic_relocations(IMAGE)
+    assert relocations, "a driver without a single pointer to relocate is not ours"
+    for offset, kind in relocations:
+        assert kind == "R_X86_64_RELATIVE", f"crt0 ignores {kind}"
+        home = [s for s in pe.sections if s.contains_rva(offset)]
+        assert home and rights(home[0]) & WRITE, f"{offset:#x} is relocated but not writable"
+
+
+def test_every_symbol_is_defined():
+    out = subprocess.run(["nm", "--undefined-only", IMAGE.with_suffix(".so")],
+                         capture_output=True, text=True, check=True).stdout
+    assert out == ""
+
+
+def test_debug_file_matches_the_image():
+    def symbols(path):
+        out = subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout
+        return {(line.split()[0], line.split()[-1]) for line in out.splitlines()}
+
+    debug = symbols(IMAGE.with_suffix(".debug"))
+    assert "efi_main" in {name for _, name in debug}
+    assert debug == symbols(IMAGE.with_suffix(".so"))
+
+
+def test_rebuild_in_another_folder_is_identical(tmp_path):
+    tree = tmp_path / "a folder elsewhere, with a longer name".replace(" ", "_")
+    tree.mkdir()
+    for name in ("Makefile", "elf_x86_64_efi.lds"):
+        shutil.copy(ROOT / name, tree)
+    for name in ("src", "include"):
+        shutil.copytree(ROOT / name, tree / name)
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    env.pop("SOURCE_DATE_EPOCH", None)
+    env.update(LC_ALL="C", TZ="Asia/Tokyo")
+    target = "build/x86_64/virtio-net.efi"
+    made = subprocess.run(["make", target], cwd=tree, env=env, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    assert (tree / target).read_bytes() == IMAGE.read_bytes()
