@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Builds and takes down a bound NIC, and finds it again by handle.
+ */
+#include "adapter.h"
+
+#include <efilib.h>
+#include <stddef.h>
+
+#include "guids.h"
+#include "text.h"
+
+_Static_assert(sizeof(MAC_ADDR_DEVICE_PATH) == 37, "UEFI 2.10, 10.3.4.10: 32 address bytes");
+
+static size_t path_node_bytes(const EFI_DEVICE_PATH *node)
+{
+    return (size_t)node->Length[0] | (size_t)node->Length[1] << 8;
+}
+
+static bool is_path_end(const EFI_DEVICE_PATH *node)
+{
+    return node->Type == END_DEVICE_PATH_TYPE && node->SubType == END_ENTIRE_DEVICE_PATH_SUBTYPE;
+}
+
+/* Bytes in front of the end node. */
+static size_t path_bytes(const EFI_DEVICE_PATH *path)
+{
+    const uint8_t *at = (const uint8_t *)path;
+
+    while (!is_path_end((const EFI_DEVICE_PATH *)at))
+        at += path_node_bytes((const EFI_DEVICE_PATH *)at);
+    return (size_t)(at - (const uint8_t *)path);
+}
+
+/* …/MAC(x,1): the firmware's network boot options are told by this path. */
+static EFI_STATUS create_path(const EFI_DEVICE_PATH *parent, const EFI_SIMPLE_NETWORK_MODE *mode,
+                              EFI_DEVICE_PATH **ret_path)
+{
+    MAC_ADDR_DEVICE_PATH node = {
+        .Header = {MESSAGING_DEVICE_PATH, MSG_MAC_ADDR_DP, {sizeof(node), 0}},
+        .MacAddress = mode->PermanentAddress,
+        .IfType = mode->IfType,
+    };
+    EFI_DEVICE_PATH end = {END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE, {sizeof(end), 0}};
+    size_t parent_bytes = path_bytes(parent);
+    uint8_t *path;
+    EFI_STATUS status;
+
+    status = BS->AllocatePool(EfiBootServicesData, parent_bytes + sizeof(node) + sizeof(end),
+                              (void **)&path);
+    if (EFI_ERROR(status))
+        return status;
+    __builtin_memcpy(path, parent, parent_bytes);
+    __builtin_memcpy(path + parent_bytes, &node, sizeof(node));
+    __builtin_memcpy(path + parent_bytes + sizeof(node), &end, sizeof(end));
+    *ret_path = (EFI_DEVICE_PATH *)path;
+    return EFI_SUCCESS;
+}
+
+static void write_name(struct adapter *adapter)
+{
+    struct text text;
+
+    text_init(&text, adapter->name, ADAPTER_NAME_MAX);
+    text_append(&text, L"Virtio Network Adapter (");
+    text_append(&text, adapter->snp.net.virtio.transport.ops->name);
+    text_append(&text, L", ");
+    text_append_mac(&text, adapter->snp.net.permanent_mac);
+    text_append(&text, L")");
+}
+
+static void free_adapter(struct adapter *adapter)
+{
+    snp_fini(&adapter->snp);
+    if (adapter->device_path)
+        (void)BS->FreePool(adapter->device_path); /* ours: cannot fail */
+    (void)BS->FreePool(adapter);                  /* as well */
+}
+
+static EFI_STATUS install(struct adapter *adapter)
+{
+    return BS->InstallMultipleProtocolInterfaces(&adapter->child, &snp_guid, &adapter->snp.protocol,
+                                                 &device_path_guid, adapter->device_path, NULL);
+}
+
+EFI_STATUS adapter_create(EFI_PCI_IO_PROTOCOL *pci_io, const EFI_DEVICE_PATH *parent_path,
+                          struct adapter **ret_adapter, const CHAR16 **ret_cause)
+{
+    struct adapter *adapter;
+    EFI_STATUS status;
+
+    *ret_cause = L"no memory";
+    status = BS->AllocatePool(EfiBootServicesData, sizeof(*adapter), (void **)&adapter);
+    if (EFI_ERROR(status))
+        return status;
+    BS->SetMem(adapter, sizeof(*adapter), 0);
+    adapter->pci_io = pci_io;
+
+    status = snp_init(&adapter->snp, pci_io, ret_cause);
+    if (EFI_ERROR(status))
+        goto fail;
+    status = create_path(parent_path, &adapter->snp.mode, &adapter->device_path);
+    if (EFI_ERROR(status))
+        goto fail;
+    write_name(adapter);
+    *ret_cause = L"the firmware refuses a handle for the NIC";
+    status = install(adapter);
+    if (EFI_ERROR(status))
+        goto fail;
+
+    *ret_adapter = adapter;
+    return EFI_SUCCESS;
+
+fail:
+    free_adapter(adapter);
+    return status;
+}
+
+EFI_STATUS adapter_destroy(struct adapter *adapter)
+{
+    EFI_STATUS status;
+
+    status =
+        BS->UninstallMultipleProtocolInterfaces(adapter->child, &snp_guid, &adapter->snp.protocol,
+                                                &device_path_guid, adapter->device_path, NULL);
+    if (EFI_ERROR(status))
+        return status;
+    free_adapter(adapter);
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS adapter_of_child(EFI_HANDLE agent, EFI_HANDLE child, struct adapter **ret_adapter)
+{
+    EFI_SIMPLE_NETWORK_PROTOCOL *protocol;
+    EFI_STATUS status;
+
+    status = BS->OpenProtocol(child, &snp_guid, (void **)&protocol, agent, child,
+                              EFI_OPEN_PROTOCOL_GET_PROTOCOL);
+    if (EFI_ERROR(status))
+        return status;
+    *ret_adapter = (struct adapter *)((uint8_t *)protocol - offsetof(struct adapter, snp.protocol));
+    return EFI_SUCCESS;
+}
+
+/* PciIo knows: a child of ours opened it BY_CHILD_CONTROLLER. */
+EFI_STATUS adapter_of_controller(EFI_HANDLE agent, EFI_HANDLE controller,
+                                 struct adapter **ret_adapter)
+{
+    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY *openers;
+    UINTN count;
+    EFI_HANDLE child = NULL;
+    EFI_STATUS status;
+
+    status = BS->OpenProtocolInformation(controller, &pci_io_guid, &openers, &count);
+    if (EFI_ERROR(status))
+        return status;
+    for (UINTN i = 0; i < count; i++) {
+        if (openers[i].AgentHandle == agent &&
+            (openers[i].Attributes & EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER))
+            child = openers[i].ControllerHandle;
+    }
+    (void)BS->FreePool(openers); /* was allocated for us a moment ago */
+    return child ? adapter_of_child(agent, child, ret_adapter) : EFI_UNSUPPORTED;
+}

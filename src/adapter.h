@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * One NIC that is bound: the one allocation that holds its protocol, its mode and
+ * its device by value, and the child handle that carries them.
+ */
+#ifndef ADAPTER_H
+#define ADAPTER_H
+
+#include <efi.h>
+#include <efipciio.h>
+
+#include "snp.h"
+
+#define ADAPTER_NAME_MAX 96u /* characters, the terminator included */
+
+struct adapter {
+    struct snp snp;
+    EFI_PCI_IO_PROTOCOL *pci_io;
+    EFI_HANDLE child;
+    EFI_DEVICE_PATH *device_path; /* of the child: the parent's and a MAC node; pool memory */
+    CHAR16 name[ADAPTER_NAME_MAX];
+};
+
+/* Bring up the NIC behind `pci_io`, whose device path is `parent_path`, and
+ * install SNP and device path on a new child handle.
+ * Errors: as snp_init, EFI_OUT_OF_RESOURCES, what InstallMultipleProtocolInterfaces
+ * answers; nothing is left behind, and *ret_cause says why, for people. */
+EFI_STATUS adapter_create(EFI_PCI_IO_PROTOCOL *pci_io, const EFI_DEVICE_PATH *parent_path,
+                          struct adapter **ret_adapter, const CHAR16 **ret_cause)
+    __attribute__((warn_unused_result));
+
+/* Take the protocols off the child handle, which ends it, and free everything, in
+ * whatever state SNP is. Error: what UninstallMultipleProtocolInterfaces answers
+ * when somebody does not let go; the adapter is then as it was. */
+EFI_STATUS adapter_destroy(struct adapter *adapter) __attribute__((warn_unused_result));
+
+/* The adapter of a child handle, or of the child that `agent` (the driver binding
+ * handle) has on `controller`. EFI_UNSUPPORTED: there is none. */
+EFI_STATUS adapter_of_child(EFI_HANDLE agent, EFI_HANDLE child, struct adapter **ret_adapter)
+    __attribute__((warn_unused_result));
+EFI_STATUS adapter_of_controller(EFI_HANDLE agent, EFI_HANDLE controller,
+                                 struct adapter **ret_adapter) __attribute__((warn_unused_result));
+
+#endif

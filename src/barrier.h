@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Memory barriers between the CPU and a device that reads and writes RAM.
+ *
+ * They are always the ones that a physical device needs, so that accepting
+ * ORDER_PLATFORM changes nothing and forgetting it harms nobody. On x86 stores
+ * and loads keep their order by themselves, and only a store that must be seen
+ * before a later load costs an instruction.
+ */
+#ifndef BARRIER_H
+#define BARRIER_H
+
+#if defined(__x86_64__) || defined(__i386__)
+#define BARRIER_READ "" /* the compiler alone must be told */
+#define BARRIER_WRITE ""
+#define BARRIER_FULL "lock; orl $0, (%%" BARRIER_STACK ")"
+#ifdef __x86_64__
+#define BARRIER_STACK "rsp"
+#else
+#define BARRIER_STACK "esp"
+#endif
+#elif defined(__aarch64__)
+#define BARRIER_READ "dmb oshld"
+#define BARRIER_WRITE "dmb oshst"
+#define BARRIER_FULL "dmb osh"
+#elif defined(__riscv)
+#define BARRIER_READ "fence ir, ir"
+#define BARRIER_WRITE "fence ow, ow"
+#define BARRIER_FULL "fence iorw, iorw"
+#else
+#error "barrier.h does not know this architecture"
+#endif
+
+/* Loads before it are done before loads after it. */
+static inline void barrier_read(void)
+{
+    __asm__ volatile(BARRIER_READ ::: "memory");
+}
+
+/* Stores before it are seen before stores after it. */
+static inline void barrier_write(void)
+{
+    __asm__ volatile(BARRIER_WRITE ::: "memory");
+}
+
+/* Everything before it is seen before anything after it. */
+static inline void barrier_full(void)
+{
+    __asm__ volatile(BARRIER_FULL ::: "memory", "cc");
+}
+
+#endif

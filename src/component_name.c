@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * The names of the driver, of a controller and of its child. A controller and its
+ * child have one name: they are one NIC.
+ */
+#include "component_name.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "adapter.h"
+
+#define DRIVER_NAME L"Virtio Network Driver (virtio-net.efi " VIRTIO_NET_VERSION_STRING L")"
+
+static CHAR16 driver_name[] = DRIVER_NAME;
+static CHAR8 english_rfc4646[] = "en";
+static CHAR8 english_iso639[] = "eng";
+
+/* "en" also answers for "en-US"; ISO 639-2 codes have no parts. */
+static bool is_english(const CHAR8 *english, const CHAR8 *language)
+{
+    while (*english && *english == *language) {
+        english++;
+        language++;
+    }
+    return !*english && (!*language || *language == '-');
+}
+
+static EFI_STATUS name_of_driver(const CHAR8 *english, const CHAR8 *language, CHAR16 **ret_name)
+{
+    if (!language || !ret_name)
+        return EFI_INVALID_PARAMETER;
+    if (!is_english(english, language))
+        return EFI_UNSUPPORTED;
+    *ret_name = driver_name;
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS name_of_controller(const struct component_name *names, EFI_HANDLE controller,
+                                     EFI_HANDLE child, CHAR16 **ret_name)
+{
+    struct adapter *adapter;
+    EFI_STATUS status;
+
+    status = adapter_of_controller(names->agent, controller, &adapter);
+    if (EFI_ERROR(status) || (child && child != adapter->child))
+        return EFI_UNSUPPORTED;
+    *ret_name = adapter->name;
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI get_driver_name2(EFI_COMPONENT_NAME2_PROTOCOL *this, CHAR8 *language,
+                                          CHAR16 **ret_name)
+{
+    return name_of_driver(this->SupportedLanguages, language, ret_name);
+}
+
+static EFI_STATUS EFIAPI get_driver_name(EFI_COMPONENT_NAME_PROTOCOL *this, CHAR8 *language,
+                                         CHAR16 **ret_name)
+{
+    return name_of_driver(this->SupportedLanguages, language, ret_name);
+}
+
+static EFI_STATUS EFIAPI get_controller_name2(EFI_COMPONENT_NAME2_PROTOCOL *this,
+                                              EFI_HANDLE controller, EFI_HANDLE child,
+                                              CHAR8 *language, CHAR16 **ret_name)
+{
+    if (!controller || !language || !ret_name)
+        return EFI_INVALID_PARAMETER;
+    if (!is_english(this->SupportedLanguages, language))
+        return EFI_UNSUPPORTED;
+    return name_of_controller(
+        (const void *)((const uint8_t *)this - offsetof(struct component_name, rfc4646)),
+        controller, child, ret_name);
+}
+
+static EFI_STATUS EFIAPI get_controller_name(EFI_COMPONENT_NAME_PROTOCOL *this,
+                                             EFI_HANDLE controller, EFI_HANDLE child,
+                                             CHAR8 *language, CHAR16 **ret_name)
+{
+    if (!controller || !language || !ret_name)
+        return EFI_INVALID_PARAMETER;
+    if (!is_english(this->SupportedLanguages, language))
+        return EFI_UNSUPPORTED;
+    return name_of_controller(
+        (const void *)((const uint8_t *)this - offsetof(struct component_name, iso639)), controller,
+        child, ret_name);
+}
+
+void component_name_init(struct component_name *names, EFI_HANDLE agent)
+{
+    *names = (struct component_name){
+        .rfc4646 = {get_driver_name2, get_controller_name2, english_rfc4646},
+        .iso639 = {get_driver_name, get_controller_name, english_iso639},
+        .agent = agent,
+    };
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Supported, Start and Stop, and what goes onto the image handle.
+ */
+#include "driver_binding.h"
+
+#include <efilib.h>
+#include <efipciio.h>
+#include <stddef.h>
+
+#include "adapter.h"
+#include "component_name.h"
+#include "guids.h"
+#include "log.h"
+#include "virtio_pci.h"
+
+struct driver {
+    EFI_DRIVER_BINDING_PROTOCOL binding;
+    struct component_name names;
+    /* Opening EXCLUSIVE can make the firmware connect the controller once more
+     * before it answers; the nested call must not start it a second time. */
+    EFI_HANDLE controller_in_start;
+};
+
+static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
+                                          EFI_DEVICE_PATH *remaining_path);
+static EFI_STATUS EFIAPI driver_start(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
+                                      EFI_DEVICE_PATH *remaining_path);
+static EFI_STATUS EFIAPI driver_stop(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
+                                     UINTN child_count, EFI_HANDLE *children);
+
+static struct driver driver = {
+    .binding =
+        {
+            .Supported = driver_supported,
+            .Start = driver_start,
+            .Stop = driver_stop,
+            .Version = DRIVER_BINDING_VERSION,
+        },
+};
+
+static EFI_STATUS open_pci_io(EFI_HANDLE agent, EFI_HANDLE controller, UINT32 attributes,
+                              EFI_PCI_IO_PROTOCOL **ret_pci_io)
+{
+    return BS->OpenProtocol(controller, &pci_io_guid, (void **)ret_pci_io, agent, controller,
+                            attributes);
+}
+
+static void close_pci_io(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE by)
+{
+    /* Fails only for what was not open, and then there is nothing to close. */
+    (void)BS->CloseProtocol(controller, &pci_io_guid, agent, by);
+}
+
+/* Told by the PCI identity alone; nobody is evicted for a question. The remaining
+ * path does not matter: a NIC has one child, and it is always made. */
+static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
+                                          EFI_DEVICE_PATH *remaining_path)
+{
+    EFI_HANDLE agent = this->DriverBindingHandle;
+    EFI_PCI_IO_PROTOCOL *pci_io;
+    bool is_net = false;
+    EFI_STATUS status;
+
+    (void)remaining_path;
+    if (controller == driver.controller_in_start)
+        return EFI_ALREADY_STARTED;
+    status = open_pci_io(agent, controller, EFI_OPEN_PROTOCOL_BY_DRIVER, &pci_io);
+    if (EFI_ERROR(status))
+        return status;
+    status = virtio_pci_is_net(pci_io, &is_net);
+    close_pci_io(agent, controller, controller);
+    if (EFI_ERROR(status))
+        return status;
+    return is_net ? EFI_SUCCESS : EFI_UNSUPPORTED;
+}
+
+/* Make the child and tie it to its parent. */
+static EFI_STATUS start_child(EFI_HANDLE agent, EFI_HANDLE controller, EFI_PCI_IO_PROTOCOL *pci_io,
+                              const CHAR16 **ret_cause)
+{
+    EFI_DEVICE_PATH *path;
+    EFI_PCI_IO_PROTOCOL *unused;
+    struct adapter *adapter;
+    EFI_STATUS status;
+
+    *ret_cause = L"the controller has no device path";
+    status = BS->OpenProtocol(controller, &device_path_guid, (void **)&path, agent, controller,
+                              EFI_OPEN_PROTOCOL_GET_PROTOCOL);
+    if (EFI_ERROR(status))
+        return status;
+    status = adapter_create(pci_io, path, &adapter, ret_cause);
+    if (EFI_ERROR(status))
+        return status;
+
+    *ret_cause = L"the firmware refuses the child handle";
+    status = BS->OpenProtocol(controller, &pci_io_guid, (void **)&unused, agent, adapter->child,
+                              EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER);
+    if (EFI_ERROR(status))
+        (void)adapter_destroy(adapter); /* nobody has seen it yet, so nobody holds it */
+    return status;
+}
+
+static EFI_STATUS start(EFI_HANDLE agent, EFI_HANDLE controller)
+{
+    const CHAR16 *cause = NULL;
+    EFI_PCI_IO_PROTOCOL *pci_io;
+    EFI_STATUS status;
+
+    status = open_pci_io(agent, controller,
+                         EFI_OPEN_PROTOCOL_BY_DRIVER | EFI_OPEN_PROTOCOL_EXCLUSIVE, &pci_io);
+    if (EFI_ERROR(status))
+        return status;
+    status = start_child(agent, controller, pci_io, &cause);
+    if (EFI_ERROR(status)) {
+        log_failure(pci_io, L"not started", cause, status);
+        close_pci_io(agent, controller, controller);
+    }
+    return status;
+}
+
+static EFI_STATUS EFIAPI driver_start(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
+                                      EFI_DEVICE_PATH *remaining_path)
+{
+    EFI_STATUS status;
+
+    (void)remaining_path;
+    if (driver.controller_in_start)
+        return EFI_ALREADY_STARTED;
+    driver.controller_in_start = controller;
+    status = start(this->DriverBindingHandle, controller);
+    driver.controller_in_start = NULL;
+    return status;
+}
+
+/* The child's open goes first: closing needs the handle, which ends with its last
+ * protocol. Where somebody holds on to that, the child is tied again. */
+static EFI_STATUS stop_child(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE child)
+{
+    EFI_PCI_IO_PROTOCOL *unused;
+    struct adapter *adapter;
+    EFI_STATUS status;
+
+    status = adapter_of_child(agent, child, &adapter);
+    if (EFI_ERROR(status))
+        return status;
+    close_pci_io(agent, controller, child);
+    status = adapter_destroy(adapter);
+    if (EFI_ERROR(status))
+        (void)BS->OpenProtocol(controller, &pci_io_guid, (void **)&unused, agent, child,
+                               EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER); /* was open until now */
+    return status;
+}
+
+static EFI_STATUS EFIAPI driver_stop(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
+                                     UINTN child_count, EFI_HANDLE *children)
+{
+    EFI_HANDLE agent = this->DriverBindingHandle;
+    struct adapter *adapter;
+
+    for (UINTN i = 0; i < child_count; i++) {
+        if (EFI_ERROR(stop_child(agent, controller, children[i])))
+            return EFI_DEVICE_ERROR;
+    }
+    if (child_count > 0)
+        return EFI_SUCCESS;
+
+    if (!EFI_ERROR(adapter_of_controller(agent, controller, &adapter)))
+        return EFI_DEVICE_ERROR; /* the child goes first */
+    close_pci_io(agent, controller, controller);
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI unload(EFI_HANDLE image)
+{
+    (void)image;
+    return driver_binding_uninstall();
+}
+
+EFI_STATUS driver_binding_install(EFI_HANDLE image)
+{
+    EFI_LOADED_IMAGE *loaded;
+    EFI_STATUS status;
+
+    status = BS->OpenProtocol(image, &loaded_image_guid, (void **)&loaded, image, NULL,
+                              EFI_OPEN_PROTOCOL_GET_PROTOCOL);
+    if (EFI_ERROR(status))
+        return status;
+    driver.binding.ImageHandle = image;
+    driver.binding.DriverBindingHandle = image;
+    component_name_init(&driver.names, image);
+    status = BS->InstallMultipleProtocolInterfaces(
+        &driver.binding.DriverBindingHandle, &driver_binding_guid, &driver.binding,
+        &component_name2_guid, &driver.names.rfc4646, &component_name_guid, &driver.names.iso639,
+        NULL);
+    if (EFI_ERROR(status))
+        return status;
+    loaded->Unload = unload;
+    return EFI_SUCCESS;
+}
+
+/* Disconnect every controller that is ours. */
+static EFI_STATUS disconnect_all(void)
+{
+    EFI_HANDLE agent = driver.binding.DriverBindingHandle;
+    EFI_STATUS result = EFI_SUCCESS;
+    EFI_HANDLE *handles;
+    UINTN count;
+    EFI_STATUS status;
+
+    status = BS->LocateHandleBuffer(ByProtocol, &pci_io_guid, NULL, &count, &handles);
+    if (status == EFI_NOT_FOUND)
+        return EFI_SUCCESS;
+    if (EFI_ERROR(status))
+        return status;
+    for (UINTN i = 0; i < count && !EFI_ERROR(result); i++) {
+        struct adapter *adapter;
+
+        if (!EFI_ERROR(adapter_of_controller(agent, handles[i], &adapter)))
+            result = BS->DisconnectController(handles[i], agent, NULL);
+    }
+    (void)BS->FreePool(handles); /* was allocated for us a moment ago */
+    return result;
+}
+
+EFI_STATUS driver_binding_uninstall(void)
+{
+    EFI_STATUS status = disconnect_all();
+
+    if (EFI_ERROR(status))
+        return status;
+    return BS->UninstallMultipleProtocolInterfaces(
+        driver.binding.DriverBindingHandle, &driver_binding_guid, &driver.binding,
+        &component_name2_guid, &driver.names.rfc4646, &component_name_guid, &driver.names.iso639,
+        NULL);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Where the image starts: gnu-efi's start-up code has relocated it.
+ */
+#include <efi.h>
+#include <efilib.h>
+
+#include "driver_binding.h"
+
+#if defined(__x86_64__) && !defined(GNU_EFI_USE_MS_ABI)
+#error "without GNU_EFI_USE_MS_ABI EFIAPI is empty, and the firmware's calls go astray"
+#endif
+
+/* Called with the System V ABI by crt0, so never EFIAPI. An error unloads the
+ * image. */
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table);
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
+{
+    ST = system_table;
+    BS = system_table->BootServices;
+    RT = system_table->RuntimeServices;
+    return driver_binding_install(image);
+}

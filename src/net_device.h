@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * A virtio network device: whole Ethernet frames in and out, MAC, MTU, link.
+ *
+ *   net_device_init   identify the device; it is left halted
+ *   net_device_start  queues, buffers, DRIVER_OK: frames flow
+ *   net_device_stop   halted again, all memory returned
+ *   net_device_fini   let go of it
+ *
+ * start and stop may be repeated. All buffers are allocated and mapped once per
+ * start: descriptor i belongs to buffer i, and no frame costs an allocation, a
+ * mapping or a needless device access. Source: VIRTIO 1.2, 5.1.
+ */
+#ifndef NET_DEVICE_H
+#define NET_DEVICE_H
+
+#include "net_filter.h"
+#include "virtio_device.h"
+
+#define ETHERNET_HEADER_BYTES 14u
+#define ETHERNET_VLAN_BYTES 4u
+#define ETHERNET_FRAME_MIN_BYTES 60u /* without checksum; shorter frames are padded */
+#define ETHERNET_MTU 1500u
+
+/* One direction: a virtqueue whose slots are the buffers of one pool. */
+struct net_queue {
+    struct virtio_queue queue;
+    struct dma pool;
+    uint32_t stride_bytes; /* from one buffer to the next */
+    uint32_t frame_bytes;  /* of a buffer, behind the virtio header */
+    uint16_t count;        /* of buffers */
+};
+
+struct net_counters {
+    uint64_t rx_filtered;  /* frames that the filter kept back */
+    uint64_t rx_malformed; /* frames dropped: too short, too long, offload not negotiated */
+    uint64_t ring_errors;  /* times the device broke a ring */
+};
+
+struct net_device {
+    struct virtio_device virtio;
+    struct net_queue rx;
+    struct net_queue tx;
+
+    uint8_t permanent_mac[MAC_BYTES];
+    uint8_t station_mac[MAC_BYTES];
+    uint32_t mtu; /* bytes behind the Ethernet header, both directions */
+    bool has_link_status;
+    bool is_link_up;
+    bool is_running; /* queues and buffers are there */
+    bool is_down;    /* no frame flows: stopped, ring broken, or the device asks for a reset */
+
+    uint8_t header_bytes; /* virtio header in front of each frame */
+    bool has_waiting;     /* a received frame was looked at and not yet taken */
+    uint16_t rx_unpublished;
+    uint16_t tx_free_count;
+    struct virtqueue_completion waiting;
+    uint16_t tx_free[VIRTQUEUE_SLOTS_MAX];
+
+    struct net_filter filter; /* the caller's to change at any time */
+    struct net_counters counters;
+};
+
+/* Find and identify the device behind `pci_io`. Errors: EFI_UNSUPPORTED, not a
+ * device this driver can drive; EFI_TIMEOUT, it does not react; what PciIo
+ * answers. After a failure only net_device_cause and fini are of use. */
+EFI_STATUS net_device_init(struct net_device *net, EFI_PCI_IO_PROTOCOL *pci_io)
+    __attribute__((warn_unused_result));
+
+/* Stop if running, put the PCI function back. A zeroed object is accepted. */
+void net_device_fini(struct net_device *net);
+
+/* Why the last init or start failed, for people. Never NULL. */
+const CHAR16 *net_device_cause(const struct net_device *net);
+
+/* Errors: as init, and EFI_OUT_OF_RESOURCES. The device is then halted. */
+EFI_STATUS net_device_start(struct net_device *net) __attribute__((warn_unused_result));
+
+/* Frames that were not taken are lost; those under way may be. */
+void net_device_stop(struct net_device *net);
+
+/* Stop the device's DMA and nothing else: no memory is freed. For
+ * ExitBootServices; where that fails after all, net_device_stop frees as ever. */
+void net_device_quiesce(struct net_device *net);
+
+/* Read the link state and whether the device is still well. Up to four device
+ * accesses, so not for every frame. */
+void net_device_poll_link(struct net_device *net);
+
+/* Send a frame: it is copied, so the caller's buffer is free at once. At least
+ * ETHERNET_HEADER_BYTES, at most ETHERNET_HEADER_BYTES + mtu bytes long; short
+ * frames are padded with zeros.
+ * Errors: EFI_NOT_READY, the ring is full; EFI_DEVICE_ERROR, is_down. */
+EFI_STATUS net_device_transmit(struct net_device *net, const void *frame, size_t length_bytes)
+    __attribute__((warn_unused_result));
+
+/* True when net_device_peek has something to say. Reads memory only. */
+static inline bool net_device_has_news(const struct net_device *net)
+{
+    return net->has_waiting || net->is_down || virtqueue_has_news(&net->rx.queue.ring);
+}
+
+/* Look at the oldest frame that passes the filter; it stays until
+ * net_device_take. The memory is the device's: copy, then check the copy.
+ * Errors: EFI_NOT_READY, there is none; EFI_DEVICE_ERROR, is_down. */
+EFI_STATUS net_device_peek(struct net_device *net, const uint8_t **ret_frame,
+                           size_t *ret_length_bytes) __attribute__((warn_unused_result));
+
+/* Done with the frame that peek showed: its buffer is the device's again. */
+void net_device_take(struct net_device *net);
+
+#endif

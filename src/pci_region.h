@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * A run of device registers: a part of one BAR, memory or I/O, that is accessed
+ * with the registers' own widths and never outside its bounds.
+ */
+#ifndef PCI_REGION_H
+#define PCI_REGION_H
+
+#include <efi.h>
+#include <efipciio.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pci_region {
+    EFI_PCI_IO_PROTOCOL *pci_io;
+    EFI_PCI_IO_PROTOCOL_ACCESS *access; /* of pci_io: Mem or Io */
+    uint8_t bar_index;                  /* as PciIo counts BARs */
+    uint64_t offset;                    /* bytes from the start of the BAR */
+    uint64_t length_bytes;
+};
+
+/* A register whose place was checked once and which is written for ever after:
+ * what a doorbell needs. `value` is what the device wants to read there. */
+struct pci_register16 {
+    EFI_PCI_IO_PROTOCOL *pci_io;
+    EFI_PCI_IO_PROTOCOL_IO_MEM write;
+    uint64_t offset;
+    uint16_t value;
+    uint8_t bar_index;
+};
+
+/* The part of BAR `bar` (0 to 5, as configuration space counts them) that starts
+ * at `offset` and is `length_bytes` long. PciIo's own count may differ: some
+ * firmware counts a 64-bit BAR once.
+ * Errors: EFI_UNSUPPORTED, the BAR is not implemented, or does not contain the
+ * region, or the region is empty; what PciIo answers. */
+EFI_STATUS pci_region_init(struct pci_region *region, EFI_PCI_IO_PROTOCOL *pci_io, uint8_t bar,
+                           uint64_t offset, uint64_t length_bytes)
+    __attribute__((warn_unused_result));
+
+/* All of BAR `bar`; same errors. */
+EFI_STATUS pci_region_init_whole(struct pci_region *region, EFI_PCI_IO_PROTOCOL *pci_io,
+                                 uint8_t bar) __attribute__((warn_unused_result));
+
+bool pci_region_is_io(const struct pci_region *region);
+
+/* The part of `region` behind its first `offset` bytes; EFI_UNSUPPORTED when
+ * nothing is left. */
+EFI_STATUS pci_region_tail(const struct pci_region *region, uint64_t offset,
+                           struct pci_region *ret_tail) __attribute__((warn_unused_result));
+
+/* Access one register of 1, 2 or 4 bytes at `offset` from the region's start.
+ * Errors: EFI_UNSUPPORTED, outside the region or misaligned; what PciIo answers. */
+EFI_STATUS pci_region_read8(const struct pci_region *region, uint64_t offset, uint8_t *ret_value)
+    __attribute__((warn_unused_result));
+EFI_STATUS pci_region_read16(const struct pci_region *region, uint64_t offset, uint16_t *ret_value)
+    __attribute__((warn_unused_result));
+EFI_STATUS pci_region_read32(const struct pci_region *region, uint64_t offset, uint32_t *ret_value)
+    __attribute__((warn_unused_result));
+EFI_STATUS pci_region_write8(const struct pci_region *region, uint64_t offset, uint8_t value)
+    __attribute__((warn_unused_result));
+EFI_STATUS pci_region_write16(const struct pci_region *region, uint64_t offset, uint16_t value)
+    __attribute__((warn_unused_result));
+EFI_STATUS pci_region_write32(const struct pci_region *region, uint64_t offset, uint32_t value)
+    __attribute__((warn_unused_result));
+/* A 64-bit register as two halves, low half first (VIRTIO 1.2, 4.1.3.1). */
+EFI_STATUS pci_region_write64(const struct pci_region *region, uint64_t offset, uint64_t value)
+    __attribute__((warn_unused_result));
+
+/* Copy `length_bytes` from `offset` on, in accesses of `width_bytes` (1, 2 or 4),
+ * which divides the length. Same errors. */
+EFI_STATUS pci_region_read(const struct pci_region *region, uint64_t offset, uint32_t width_bytes,
+                           uint32_t length_bytes, void *ret_bytes)
+    __attribute__((warn_unused_result));
+
+/* Resolve the 16-bit register at `offset`, to be written with `value`.
+ * Errors: EFI_UNSUPPORTED, outside the region or misaligned. */
+EFI_STATUS pci_region_register16(const struct pci_region *region, uint64_t offset, uint16_t value,
+                                 struct pci_register16 *ret_register)
+    __attribute__((warn_unused_result));
+
+/* One device access, nothing else. */
+static inline void pci_register16_write(const struct pci_register16 *reg)
+{
+    uint16_t value = reg->value;
+
+    /* A doorbell has no answer; a device that is gone shows in its status. */
+    (void)reg->write(reg->pci_io, EfiPciIoWidthUint16, reg->bar_index, reg->offset, 1, &value);
+}
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * One random seed per boot, one address per PCI location out of it.
+ */
+#include "random_mac.h"
+
+#include <efilib.h>
+
+#include "guids.h"
+#include "mac.h"
+
+/* {6e3a2b54-3a3c-4f6c-9d0e-5c1f0f7b8a61}: this driver's variables. */
+static EFI_GUID variable_guid = {
+    0x6e3a2b54, 0x3a3c, 0x4f6c, {0x9d, 0x0e, 0x5c, 0x1f, 0x0f, 0x7b, 0x8a, 0x61}};
+static CHAR16 seed_name[] = L"VirtioNetMacSeed";
+
+/* A finalizer with full avalanche: multiply, fold, repeat. */
+static uint64_t mix(uint64_t value)
+{
+    for (unsigned round = 0; round < 3; round++) {
+        value *= UINT64_C(0xd1342543de82ef95);
+        value ^= value >> 32;
+    }
+    return value;
+}
+
+/* Without a random number generator: what differs between two boots. */
+static uint64_t gather_entropy(void)
+{
+    uint64_t entropy = (uintptr_t)&entropy;
+    UINT64 count = 0;
+    EFI_TIME time = {0};
+
+    if (!EFI_ERROR(BS->GetNextMonotonicCount(&count)))
+        entropy = mix(entropy ^ count);
+    if (!EFI_ERROR(RT->GetTime(&time, NULL)))
+        entropy = mix(entropy ^ ((uint64_t)time.Second << 40 | (uint64_t)time.Minute << 48 |
+                                 (uint64_t)time.Hour << 56 | time.Nanosecond));
+#ifdef __x86_64__
+    entropy = mix(entropy ^ __builtin_ia32_rdtsc());
+#endif
+    return entropy;
+}
+
+static uint64_t make_seed(void)
+{
+    EFI_RNG_PROTOCOL *rng;
+    uint64_t seed;
+
+    if (!EFI_ERROR(BS->LocateProtocol(&rng_guid, NULL, (void **)&rng)) &&
+        !EFI_ERROR(rng->GetRNG(rng, NULL, sizeof(seed), (UINT8 *)&seed)))
+        return seed;
+    return gather_entropy();
+}
+
+static EFI_STATUS get_seed(uint64_t *ret_seed)
+{
+    UINTN size = sizeof(*ret_seed);
+    EFI_STATUS status;
+
+    status = RT->GetVariable(seed_name, &variable_guid, NULL, &size, ret_seed);
+    if (!EFI_ERROR(status) && size == sizeof(*ret_seed))
+        return EFI_SUCCESS;
+
+    *ret_seed = make_seed();
+    return RT->SetVariable(seed_name, &variable_guid, EFI_VARIABLE_BOOTSERVICE_ACCESS,
+                           sizeof(*ret_seed), ret_seed);
+}
+
+EFI_STATUS random_mac(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t *ret_mac)
+{
+    UINTN segment;
+    UINTN bus;
+    UINTN device;
+    UINTN function;
+    uint64_t value;
+    EFI_STATUS status;
+
+    status = pci_io->GetLocation(pci_io, &segment, &bus, &device, &function);
+    if (EFI_ERROR(status))
+        return status;
+    status = get_seed(&value);
+    if (EFI_ERROR(status))
+        return status;
+
+    value = mix(value ^ mix(segment << 24 | bus << 16 | device << 8 | function));
+    for (unsigned i = 0; i < MAC_BYTES; i++)
+        ret_mac[i] = (uint8_t)(value >> (8 * i));
+    ret_mac[0] = (uint8_t)((ret_mac[0] & ~MAC_GROUP_BIT) | MAC_LOCAL_BIT);
+    return EFI_SUCCESS;
+}

@@ -1,0 +1,685 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * The thirteen methods of the Simple Network Protocol. What travels is
+ * net_device.c's business; here is who may ask for it, when and how.
+ */
+#include "snp.h"
+
+#include <efilib.h>
+#include <stddef.h>
+
+#include "copy.h"
+
+#define LINK_INTERVAL_100NS (100u * 10000u) /* 100 ms */
+#define IFTYPE_ETHERNET 1u                  /* RFC 3232 */
+#define ETHERTYPE_OFFSET 12u
+#define DEFAULT_FILTERS (EFI_SIMPLE_NETWORK_RECEIVE_UNICAST | EFI_SIMPLE_NETWORK_RECEIVE_BROADCAST)
+#define ALL_FILTERS                                                                                \
+    (EFI_SIMPLE_NETWORK_RECEIVE_UNICAST | EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST |                   \
+     EFI_SIMPLE_NETWORK_RECEIVE_BROADCAST | EFI_SIMPLE_NETWORK_RECEIVE_PROMISCUOUS |               \
+     EFI_SIMPLE_NETWORK_RECEIVE_PROMISCUOUS_MULTICAST)
+
+_Static_assert(NET_FILTER_MULTICAST_MAX <= MAX_MCAST_FILTER_CNT, "Mode has no more room");
+_Static_assert((SNP_RETURNS_MAX & (SNP_RETURNS_MAX - 1)) == 0, "the indices run freely");
+
+static struct snp *snp_of(EFI_SIMPLE_NETWORK_PROTOCOL *protocol)
+{
+    return (struct snp *)((uint8_t *)protocol - offsetof(struct snp, protocol));
+}
+
+/* What a method that needs the interface initialized answers when it is not. */
+static EFI_STATUS check_initialized(const struct snp *snp)
+{
+    if (snp->mode.State == EfiSimpleNetworkStopped)
+        return EFI_NOT_STARTED;
+    if (snp->mode.State != EfiSimpleNetworkInitialized || snp->has_exited)
+        return EFI_DEVICE_ERROR;
+    return EFI_SUCCESS;
+}
+
+static void returns_clear(struct snp_returns *returns)
+{
+    returns->first = 0;
+    returns->end = 0;
+    returns->is_collected = false;
+}
+
+static bool returns_are_full(const struct snp_returns *returns)
+{
+    return (uint16_t)(returns->end - returns->first) == SNP_RETURNS_MAX;
+}
+
+static void returns_push(struct snp_returns *returns, void *buffer)
+{
+    returns->buffers[returns->end++ & (SNP_RETURNS_MAX - 1)] = buffer;
+}
+
+static void *returns_pop(struct snp_returns *returns)
+{
+    if (returns->first == returns->end)
+        return NULL;
+    return returns->buffers[returns->first++ & (SNP_RETURNS_MAX - 1)];
+}
+
+static void set_mac(EFI_MAC_ADDRESS *address, const uint8_t *mac)
+{
+    __builtin_memset(address, 0, sizeof(*address));
+    __builtin_memcpy(address->Addr, mac, MAC_BYTES);
+}
+
+/* Program what Mode says into the filter. */
+static void apply_filters(struct snp *snp)
+{
+    struct net_filter *filter = &snp->net.filter;
+    uint32_t setting = snp->mode.ReceiveFilterSetting;
+
+    filter->unicast = setting & EFI_SIMPLE_NETWORK_RECEIVE_UNICAST;
+    filter->broadcast = setting & EFI_SIMPLE_NETWORK_RECEIVE_BROADCAST;
+    filter->multicast = setting & EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST;
+    filter->all_multicast = setting & EFI_SIMPLE_NETWORK_RECEIVE_PROMISCUOUS_MULTICAST;
+    filter->promiscuous = setting & EFI_SIMPLE_NETWORK_RECEIVE_PROMISCUOUS;
+    filter->multicast_count = (uint8_t)snp->mode.MCastFilterCount;
+    for (unsigned i = 0; i < filter->multicast_count; i++)
+        __builtin_memcpy(filter->multicast_list[i], snp->mode.MCastFilter[i].Addr, MAC_BYTES);
+}
+
+static void clear_filters(struct snp *snp)
+{
+    snp->mode.ReceiveFilterSetting = 0;
+    snp->mode.MCastFilterCount = 0;
+    __builtin_memset(snp->mode.MCastFilter, 0, sizeof(snp->mode.MCastFilter));
+    apply_filters(snp);
+}
+
+/* Start the device and everything that counts from its start. */
+static EFI_STATUS start_device(struct snp *snp)
+{
+    EFI_STATUS status = net_device_start(&snp->net);
+
+    if (EFI_ERROR(status))
+        return status;
+    returns_clear(&snp->returns);
+    snp->has_transmitted = false;
+    snp->rx_reported = 0;
+    snp->mode.MaxPacketSize = snp->net.mtu;
+    snp->mode.MediaPresentSupported = snp->net.has_link_status;
+    snp->mode.MediaPresent = snp->net.is_link_up;
+    return EFI_SUCCESS;
+}
+
+static void stop_device(struct snp *snp)
+{
+    /* A timer that is not set cannot fail to be cancelled. */
+    (void)BS->SetTimer(snp->link_timer, TimerCancel, 0);
+    net_device_stop(&snp->net);
+    returns_clear(&snp->returns);
+    clear_filters(snp);
+}
+
+static EFI_STATUS EFIAPI snp_start(EFI_SIMPLE_NETWORK_PROTOCOL *this)
+{
+    struct snp *snp = snp_of(this);
+    EFI_STATUS status = EFI_ALREADY_STARTED;
+    EFI_TPL tpl;
+
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+
+    tpl = BS->RaiseTPL(TPL_CALLBACK);
+    if (snp->mode.State == EfiSimpleNetworkStopped) {
+        snp->mode.State = EfiSimpleNetworkStarted;
+        status = EFI_SUCCESS;
+    }
+    BS->RestoreTPL(tpl);
+    return status;
+}
+
+static EFI_STATUS EFIAPI snp_stop(EFI_SIMPLE_NETWORK_PROTOCOL *this)
+{
+    struct snp *snp = snp_of(this);
+    EFI_STATUS status = EFI_SUCCESS;
+    EFI_TPL tpl;
+
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+
+    tpl = BS->RaiseTPL(TPL_CALLBACK);
+    if (snp->mode.State == EfiSimpleNetworkStopped)
+        status = EFI_NOT_STARTED;
+    else if (snp->mode.State == EfiSimpleNetworkInitialized)
+        status = EFI_DEVICE_ERROR;
+    else
+        snp->mode.State = EfiSimpleNetworkStopped;
+    BS->RestoreTPL(tpl);
+    return status;
+}
+
+static EFI_STATUS initialize(struct snp *snp)
+{
+    EFI_STATUS status;
+
+    if (snp->mode.State == EfiSimpleNetworkStopped)
+        return EFI_NOT_STARTED;
+    if (snp->mode.State != EfiSimpleNetworkStarted || snp->has_exited)
+        return EFI_DEVICE_ERROR;
+
+    status = start_device(snp);
+    if (EFI_ERROR(status))
+        return status;
+    status = BS->SetTimer(snp->link_timer, TimerPeriodic, LINK_INTERVAL_100NS);
+    if (EFI_ERROR(status)) {
+        stop_device(snp);
+        return status;
+    }
+    snp->mode.ReceiveFilterSetting = DEFAULT_FILTERS;
+    apply_filters(snp);
+    snp->mode.State = EfiSimpleNetworkInitialized;
+    return EFI_SUCCESS;
+}
+
+/* The pools are fixed, so extra buffers are accepted and ignored. */
+static EFI_STATUS EFIAPI snp_initialize(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN extra_rx_bytes,
+                                        UINTN extra_tx_bytes)
+{
+    EFI_STATUS status;
+    EFI_TPL tpl;
+
+    (void)extra_rx_bytes;
+    (void)extra_tx_bytes;
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+
+    tpl = BS->RaiseTPL(TPL_CALLBACK);
+    status = initialize(snp_of(this));
+    BS->RestoreTPL(tpl);
+    return status;
+}
+
+/* Filters live in software and so survive; a device that does not come back
+ * leaves the interface Initialized and answering DEVICE_ERROR. */
+static EFI_STATUS EFIAPI snp_reset(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN extended_verification)
+{
+    struct snp *snp = snp_of(this);
+    EFI_STATUS status;
+    EFI_TPL tpl;
+
+    (void)extended_verification;
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+
+    tpl = BS->RaiseTPL(TPL_CALLBACK);
+    status = check_initialized(snp);
+    if (!EFI_ERROR(status)) {
+        net_device_stop(&snp->net);
+        returns_clear(&snp->returns);
+        status = EFI_ERROR(start_device(snp)) ? EFI_DEVICE_ERROR : EFI_SUCCESS;
+    }
+    BS->RestoreTPL(tpl);
+    return status;
+}
+
+static EFI_STATUS EFIAPI snp_shutdown(EFI_SIMPLE_NETWORK_PROTOCOL *this)
+{
+    struct snp *snp = snp_of(this);
+    EFI_STATUS status;
+    EFI_TPL tpl;
+
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+
+    tpl = BS->RaiseTPL(TPL_CALLBACK);
+    status = check_initialized(snp);
+    if (!EFI_ERROR(status)) {
+        stop_device(snp);
+        snp->mode.State = EfiSimpleNetworkStarted;
+    }
+    BS->RestoreTPL(tpl);
+    return status;
+}
+
+static bool is_multicast_list(const EFI_MAC_ADDRESS *list, UINTN count)
+{
+    if (!list || count == 0 || count > NET_FILTER_MULTICAST_MAX)
+        return false;
+    for (UINTN i = 0; i < count; i++) {
+        if (!mac_is_group(list[i].Addr))
+            return false;
+    }
+    return true;
+}
+
+static EFI_STATUS receive_filters(struct snp *snp, UINT32 enable, UINT32 disable,
+                                  BOOLEAN reset_list, UINTN count, const EFI_MAC_ADDRESS *list)
+{
+    bool wants_list = enable & ~disable & EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST;
+    EFI_SIMPLE_NETWORK_MODE *mode = &snp->mode;
+    EFI_STATUS status = check_initialized(snp);
+
+    if (EFI_ERROR(status))
+        return status;
+    if ((enable | disable) & ~mode->ReceiveFilterMask)
+        return EFI_INVALID_PARAMETER;
+    if (wants_list && !is_multicast_list(list, count))
+        return EFI_INVALID_PARAMETER;
+
+    mode->ReceiveFilterSetting = (mode->ReceiveFilterSetting | enable) & ~disable;
+    if (wants_list || reset_list) {
+        __builtin_memset(mode->MCastFilter, 0, sizeof(mode->MCastFilter));
+        mode->MCastFilterCount = reset_list ? 0 : (UINT32)count;
+        for (UINTN i = 0; i < mode->MCastFilterCount; i++)
+            set_mac(&mode->MCastFilter[i], list[i].Addr);
+    }
+    apply_filters(snp);
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI snp_receive_filters(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINT32 enable,
+                                             UINT32 disable, BOOLEAN reset_list, UINTN count,
+                                             EFI_MAC_ADDRESS *list)
+{
+    EFI_STATUS status;
+    EFI_TPL tpl;
+
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+
+    tpl = BS->RaiseTPL(TPL_CALLBACK);
+    status = receive_filters(snp_of(this), enable, disable, reset_list, count, list);
+    BS->RestoreTPL(tpl);
+    return status;
+}
+
+static EFI_STATUS EFIAPI snp_station_address(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN reset,
+                                             EFI_MAC_ADDRESS *new_address)
+{
+    EFI_STATUS status;
+
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+    status = check_initialized(snp_of(this));
+    if (EFI_ERROR(status))
+        return status;
+    if (!reset && (!new_address || !mac_is_station(new_address->Addr)))
+        return EFI_INVALID_PARAMETER;
+    return EFI_UNSUPPORTED;
+}
+
+static EFI_STATUS EFIAPI snp_statistics(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN reset,
+                                        UINTN *table_bytes, EFI_NETWORK_STATISTICS *table)
+{
+    EFI_STATUS status;
+
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+    status = check_initialized(snp_of(this));
+    if (EFI_ERROR(status))
+        return status;
+    if (!reset && !table_bytes)
+        return EFI_INVALID_PARAMETER;
+    if (table_bytes && *table_bytes > 0 && !table)
+        return EFI_INVALID_PARAMETER;
+    return EFI_UNSUPPORTED;
+}
+
+/* RFC 1112, 6.4. */
+static bool map_ipv4(const uint8_t *ip, uint8_t *ret_mac)
+{
+    if ((ip[0] & 0xf0u) != 0xe0u)
+        return false;
+    ret_mac[0] = 0x01;
+    ret_mac[1] = 0x00;
+    ret_mac[2] = 0x5e;
+    ret_mac[3] = ip[1] & 0x7fu;
+    ret_mac[4] = ip[2];
+    ret_mac[5] = ip[3];
+    return true;
+}
+
+/* RFC 2464, 7. */
+static bool map_ipv6(const uint8_t *ip, uint8_t *ret_mac)
+{
+    if (ip[0] != 0xffu)
+        return false;
+    ret_mac[0] = 0x33;
+    ret_mac[1] = 0x33;
+    __builtin_memcpy(ret_mac + 2, ip + 12, 4);
+    return true;
+}
+
+static EFI_STATUS EFIAPI snp_mcast_ip_to_mac(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN is_ipv6,
+                                             EFI_IP_ADDRESS *ip, EFI_MAC_ADDRESS *ret_mac)
+{
+    uint8_t mac[MAC_BYTES];
+    EFI_STATUS status;
+
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+    status = check_initialized(snp_of(this));
+    if (EFI_ERROR(status))
+        return status;
+    if (!ip || !ret_mac)
+        return EFI_INVALID_PARAMETER;
+    if (is_ipv6 ? !map_ipv6(ip->v6.Addr, mac) : !map_ipv4(ip->v4.Addr, mac))
+        return EFI_INVALID_PARAMETER;
+    set_mac(ret_mac, mac);
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI snp_nv_data(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN is_read,
+                                     UINTN offset, UINTN length_bytes, VOID *buffer)
+{
+    EFI_STATUS status;
+
+    (void)is_read;
+    (void)offset;
+    (void)length_bytes;
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+    status = check_initialized(snp_of(this));
+    if (EFI_ERROR(status))
+        return status;
+    return buffer ? EFI_UNSUPPORTED : EFI_INVALID_PARAMETER;
+}
+
+static void refresh_link(struct snp *snp)
+{
+    snp->link_is_old = false;
+    net_device_poll_link(&snp->net);
+    snp->mode.MediaPresent = snp->net.is_link_up;
+}
+
+/* What happened since the last call; a UEFI client has no use for the rest. */
+static UINT32 take_interrupts(struct snp *snp)
+{
+    uint16_t rx_now = snp->net.rx.queue.ring.used->idx;
+    UINT32 interrupts = 0;
+
+    if (rx_now != snp->rx_reported)
+        interrupts |= EFI_SIMPLE_NETWORK_RECEIVE_INTERRUPT;
+    if (snp->has_transmitted)
+        interrupts |= EFI_SIMPLE_NETWORK_TRANSMIT_INTERRUPT;
+    snp->rx_reported = rx_now;
+    snp->has_transmitted = false;
+    return snp->mode.MediaPresent ? interrupts : 0;
+}
+
+static EFI_STATUS get_status(struct snp *snp, UINT32 *ret_interrupts, VOID **ret_buffer)
+{
+    EFI_STATUS status = check_initialized(snp);
+
+    if (EFI_ERROR(status))
+        return status;
+    if (!ret_interrupts && !ret_buffer)
+        return EFI_INVALID_PARAMETER;
+
+    if (snp->link_is_old)
+        refresh_link(snp);
+    if (ret_interrupts)
+        *ret_interrupts = snp->net.is_running ? take_interrupts(snp) : 0;
+    if (ret_buffer) {
+        snp->returns.is_collected = true;
+        *ret_buffer = returns_pop(&snp->returns);
+    }
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI snp_get_status(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINT32 *ret_interrupts,
+                                        VOID **ret_buffer)
+{
+    EFI_STATUS status;
+    EFI_TPL tpl;
+
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+
+    tpl = BS->RaiseTPL(TPL_CALLBACK);
+    status = get_status(snp_of(this), ret_interrupts, ret_buffer);
+    BS->RestoreTPL(tpl);
+    return status;
+}
+
+/* Fill in the media header in front of the caller's data. */
+static void write_header(const struct snp *snp, uint8_t *frame, const EFI_MAC_ADDRESS *source,
+                         const EFI_MAC_ADDRESS *destination, uint16_t protocol)
+{
+    if (!source)
+        source = &snp->mode.CurrentAddress;
+    __builtin_memcpy(frame, destination->Addr, MAC_BYTES);
+    __builtin_memcpy(frame + MAC_BYTES, source->Addr, MAC_BYTES);
+    frame[ETHERTYPE_OFFSET] = (uint8_t)(protocol >> 8);
+    frame[ETHERTYPE_OFFSET + 1] = (uint8_t)protocol;
+}
+
+/* A client that has never asked for a buffer does not miss the oldest. */
+static bool make_room(struct snp_returns *returns)
+{
+    if (!returns_are_full(returns))
+        return true;
+    if (returns->is_collected)
+        return false;
+    (void)returns_pop(returns); /* forgotten on purpose */
+    return true;
+}
+
+static EFI_STATUS transmit(struct snp *snp, UINTN header_bytes, UINTN buffer_bytes, VOID *buffer,
+                           const EFI_MAC_ADDRESS *source, const EFI_MAC_ADDRESS *destination,
+                           const UINT16 *protocol)
+{
+    EFI_STATUS status = check_initialized(snp);
+
+    if (EFI_ERROR(status))
+        return status;
+    if ((header_bytes != 0 && header_bytes != ETHERNET_HEADER_BYTES) || !buffer)
+        return EFI_INVALID_PARAMETER;
+    if (header_bytes != 0 && (!destination || !protocol))
+        return EFI_INVALID_PARAMETER;
+    if (buffer_bytes < ETHERNET_HEADER_BYTES)
+        return EFI_BUFFER_TOO_SMALL;
+    if (buffer_bytes > ETHERNET_HEADER_BYTES + snp->net.mtu)
+        return EFI_INVALID_PARAMETER;
+    if (!make_room(&snp->returns))
+        return EFI_NOT_READY;
+
+    if (header_bytes != 0)
+        write_header(snp, buffer, source, destination, *protocol);
+    status = net_device_transmit(&snp->net, buffer, buffer_bytes);
+    if (EFI_ERROR(status))
+        return status;
+    returns_push(&snp->returns, buffer);
+    snp->has_transmitted = true;
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI snp_transmit(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN header_bytes,
+                                      UINTN buffer_bytes, VOID *buffer, EFI_MAC_ADDRESS *source,
+                                      EFI_MAC_ADDRESS *destination, UINT16 *protocol)
+{
+    EFI_STATUS status;
+    EFI_TPL tpl;
+
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+
+    tpl = BS->RaiseTPL(TPL_CALLBACK);
+    status =
+        transmit(snp_of(this), header_bytes, buffer_bytes, buffer, source, destination, protocol);
+    BS->RestoreTPL(tpl);
+    return status;
+}
+
+/* Say what the header says, out of the caller's copy: the device can still write
+ * to the original. */
+static void parse_header(const uint8_t *frame, UINTN *ret_header_bytes, EFI_MAC_ADDRESS *ret_source,
+                         EFI_MAC_ADDRESS *ret_destination, UINT16 *ret_protocol)
+{
+    if (ret_header_bytes)
+        *ret_header_bytes = ETHERNET_HEADER_BYTES;
+    if (ret_destination)
+        set_mac(ret_destination, frame);
+    if (ret_source)
+        set_mac(ret_source, frame + MAC_BYTES);
+    if (ret_protocol)
+        *ret_protocol = (UINT16)(frame[ETHERTYPE_OFFSET] << 8 | frame[ETHERTYPE_OFFSET + 1]);
+}
+
+static EFI_STATUS receive(struct snp *snp, UINTN *buffer_bytes, VOID *buffer)
+{
+    const uint8_t *frame;
+    size_t frame_bytes;
+    EFI_STATUS status = check_initialized(snp);
+
+    if (EFI_ERROR(status))
+        return status;
+    status = net_device_peek(&snp->net, &frame, &frame_bytes);
+    if (EFI_ERROR(status))
+        return status;
+    if (*buffer_bytes < frame_bytes) {
+        *buffer_bytes = frame_bytes;
+        return EFI_BUFFER_TOO_SMALL;
+    }
+    copy_bytes(buffer, frame, frame_bytes);
+    *buffer_bytes = frame_bytes;
+    net_device_take(&snp->net);
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI snp_receive(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN *ret_header_bytes,
+                                     UINTN *buffer_bytes, VOID *buffer, EFI_MAC_ADDRESS *ret_source,
+                                     EFI_MAC_ADDRESS *ret_destination, UINT16 *ret_protocol)
+{
+    struct snp *snp = snp_of(this);
+    EFI_STATUS status;
+    EFI_TPL tpl;
+
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+    status = check_initialized(snp);
+    if (EFI_ERROR(status))
+        return status;
+    if (!buffer_bytes || !buffer)
+        return EFI_INVALID_PARAMETER;
+    if (!net_device_has_news(&snp->net))
+        return EFI_NOT_READY; /* the usual answer: worth no change of TPL */
+
+    tpl = BS->RaiseTPL(TPL_CALLBACK);
+    status = receive(snp, buffer_bytes, buffer);
+    BS->RestoreTPL(tpl);
+    if (!EFI_ERROR(status))
+        parse_header(buffer, ret_header_bytes, ret_source, ret_destination, ret_protocol);
+    return status;
+}
+
+/* Runs at TPL_CALLBACK, like every method. */
+static VOID EFIAPI on_wait_for_packet(EFI_EVENT event, VOID *context)
+{
+    struct snp *snp = context;
+    const uint8_t *frame;
+    size_t frame_bytes;
+
+    if (!EFI_ERROR(check_initialized(snp)) &&
+        !EFI_ERROR(net_device_peek(&snp->net, &frame, &frame_bytes)))
+        (void)BS->SignalEvent(event); /* our own event: cannot fail */
+}
+
+static VOID EFIAPI on_link_timer(EFI_EVENT event, VOID *context)
+{
+    struct snp *snp = context;
+
+    (void)event;
+    snp->link_is_old = true;
+}
+
+/* The device must not write into memory that is about to be the OS's. */
+static VOID EFIAPI on_exit_boot_services(EFI_EVENT event, VOID *context)
+{
+    struct snp *snp = context;
+
+    (void)event;
+    snp->has_exited = true;
+    net_device_quiesce(&snp->net);
+}
+
+static EFI_STATUS create_events(struct snp *snp)
+{
+    EFI_STATUS status;
+
+    status = BS->CreateEvent(EVT_NOTIFY_WAIT, TPL_CALLBACK, on_wait_for_packet, snp,
+                             &snp->protocol.WaitForPacket);
+    if (EFI_ERROR(status))
+        return status;
+    status = BS->CreateEvent(EVT_TIMER | EVT_NOTIFY_SIGNAL, TPL_NOTIFY, on_link_timer, snp,
+                             &snp->link_timer);
+    if (EFI_ERROR(status))
+        return status;
+    return BS->CreateEvent(EVT_SIGNAL_EXIT_BOOT_SERVICES, TPL_NOTIFY, on_exit_boot_services, snp,
+                           &snp->exit_event);
+}
+
+static void fill_protocol(struct snp *snp)
+{
+    static const uint8_t broadcast[MAC_BYTES] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    EFI_SIMPLE_NETWORK_PROTOCOL *protocol = &snp->protocol;
+    EFI_SIMPLE_NETWORK_MODE *mode = &snp->mode;
+
+    protocol->Revision = EFI_SIMPLE_NETWORK_PROTOCOL_REVISION;
+    protocol->Start = snp_start;
+    protocol->Stop = snp_stop;
+    protocol->Initialize = snp_initialize;
+    protocol->Reset = snp_reset;
+    protocol->Shutdown = snp_shutdown;
+    protocol->ReceiveFilters = snp_receive_filters;
+    protocol->StationAddress = snp_station_address;
+    protocol->Statistics = snp_statistics;
+    protocol->MCastIpToMac = snp_mcast_ip_to_mac;
+    protocol->NvData = snp_nv_data;
+    protocol->GetStatus = snp_get_status;
+    protocol->Transmit = snp_transmit;
+    protocol->Receive = snp_receive;
+    protocol->Mode = mode;
+
+    mode->State = EfiSimpleNetworkStopped;
+    mode->HwAddressSize = MAC_BYTES;
+    mode->MediaHeaderSize = ETHERNET_HEADER_BYTES;
+    mode->MaxPacketSize = snp->net.mtu;
+    mode->ReceiveFilterMask = ALL_FILTERS;
+    mode->MaxMCastFilterCount = NET_FILTER_MULTICAST_MAX;
+    set_mac(&mode->CurrentAddress, snp->net.station_mac);
+    set_mac(&mode->BroadcastAddress, broadcast);
+    set_mac(&mode->PermanentAddress, snp->net.permanent_mac);
+    mode->IfType = IFTYPE_ETHERNET;
+    mode->MultipleTxSupported = TRUE;
+    mode->MediaPresentSupported = snp->net.has_link_status;
+    mode->MediaPresent = snp->net.is_link_up;
+}
+
+EFI_STATUS snp_init(struct snp *snp, EFI_PCI_IO_PROTOCOL *pci_io, const CHAR16 **ret_cause)
+{
+    EFI_STATUS status;
+
+    __builtin_memset(snp, 0, sizeof(*snp));
+    status = net_device_init(&snp->net, pci_io);
+    if (EFI_ERROR(status)) {
+        *ret_cause = net_device_cause(&snp->net);
+        return status;
+    }
+    fill_protocol(snp);
+    status = create_events(snp);
+    if (EFI_ERROR(status)) {
+        *ret_cause = L"an event could not be created";
+        snp_fini(snp);
+    }
+    return status;
+}
+
+void snp_fini(struct snp *snp)
+{
+    EFI_EVENT events[] = {snp->exit_event, snp->link_timer, snp->protocol.WaitForPacket};
+
+    /* Events first: from here on nothing enters by itself. */
+    for (unsigned i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+        if (events[i])
+            (void)BS->CloseEvent(events[i]); /* created by us: cannot fail */
+    }
+    net_device_fini(&snp->net);
+    __builtin_memset(snp, 0, sizeof(*snp));
+}

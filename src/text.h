@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Short texts for people, built piece by piece into a buffer of fixed size. What
+ * does not fit is cut off; the text is always terminated.
+ */
+#ifndef TEXT_H
+#define TEXT_H
+
+#include <efi.h>
+#include <efipciio.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct text {
+    CHAR16 *buffer;
+    size_t capacity; /* characters, the terminator included; at least 1 */
+    size_t length;
+};
+
+void text_init(struct text *text, CHAR16 *buffer, size_t capacity);
+void text_append(struct text *text, const CHAR16 *string);
+
+/* `value` in `digits` hexadecimal digits, 1 to 16. */
+void text_append_hex(struct text *text, uint64_t value, unsigned digits);
+
+/* 52:54:00:12:34:56 */
+void text_append_mac(struct text *text, const uint8_t *mac);
+
+/* The location of a PCI function, 0000:00:03.0, or "?" where PciIo does not tell. */
+void text_append_pci_location(struct text *text, EFI_PCI_IO_PROTOCOL *pci_io);
+
+/* The name of a status, or its number. */
+void text_append_status(struct text *text, EFI_STATUS status);
+
+#endif

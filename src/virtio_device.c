@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Reset, negotiation, queues and DRIVER_OK, the same for every transport.
+ */
+#include "virtio_device.h"
+
+#include <efilib.h>
+
+#include "virtio_pci.h"
+#include "virtio_spec/core.h"
+
+#define RESET_TIMEOUT_US 500000u
+#define RESET_POLL_US 100u
+
+#define STATUS_ALL_ONES 0xffu /* what a device that has gone reads as */
+
+static EFI_STATUS fault(struct virtio_device *device, EFI_STATUS status, const CHAR16 *cause)
+{
+    device->cause = cause;
+    return status;
+}
+
+static EFI_STATUS access_fault(struct virtio_device *device, EFI_STATUS status)
+{
+    return fault(device, status, L"a register could not be accessed");
+}
+
+static EFI_STATUS add_status(struct virtio_device *device, uint8_t bits)
+{
+    const struct virtio_transport *transport = &device->transport;
+    uint8_t current;
+    EFI_STATUS status;
+
+    status = transport->ops->read_status(transport, &current);
+    if (!EFI_ERROR(status))
+        status = transport->ops->write_status(transport, current | bits);
+    return EFI_ERROR(status) ? access_fault(device, status) : EFI_SUCCESS;
+}
+
+static EFI_STATUS reset(struct virtio_device *device)
+{
+    const struct virtio_transport *transport = &device->transport;
+    EFI_STATUS status;
+
+    device->negotiated = 0;
+    status = transport->ops->write_status(transport, 0);
+    if (EFI_ERROR(status))
+        return access_fault(device, status);
+
+    for (unsigned waited_us = 0; waited_us <= RESET_TIMEOUT_US; waited_us += RESET_POLL_US) {
+        uint8_t current;
+
+        status = transport->ops->read_status(transport, &current);
+        if (EFI_ERROR(status))
+            return access_fault(device, status);
+        if (current == 0)
+            return EFI_SUCCESS;
+        BS->Stall(RESET_POLL_US);
+    }
+    return fault(device, EFI_TIMEOUT, L"the device does not confirm its reset");
+}
+
+EFI_STATUS virtio_device_init(struct virtio_device *device, EFI_PCI_IO_PROTOCOL *pci_io)
+{
+    EFI_STATUS status;
+
+    *device = (struct virtio_device){0};
+    status = virtio_pci_init(&device->transport, pci_io);
+    if (EFI_ERROR(status))
+        return fault(device, status, L"no usable virtio registers: capabilities or BARs malformed");
+    return EFI_SUCCESS;
+}
+
+void virtio_device_fini(struct virtio_device *device)
+{
+    if (device->transport.ops)
+        virtio_device_halt(device);
+    virtio_pci_fini(&device->transport);
+    device->negotiated = 0;
+}
+
+bool virtio_device_is_legacy(const struct virtio_device *device)
+{
+    return device->transport.ops->is_legacy;
+}
+
+/* 2.2 and 6.1: the bits that both sides know, VERSION_1 wherever it is offered. */
+static EFI_STATUS settle_features(struct virtio_device *device, uint64_t wanted)
+{
+    const struct virtio_transport *transport = &device->transport;
+    uint64_t chosen;
+    EFI_STATUS status;
+
+    status = transport->ops->read_features(transport, &device->offered);
+    if (EFI_ERROR(status))
+        return access_fault(device, status);
+    if (!transport->ops->is_legacy && !(device->offered & VIRTIO_F_VERSION_1))
+        return fault(device, EFI_UNSUPPORTED, L"a modern device does not offer VERSION_1");
+
+    chosen = device->offered & wanted;
+    if (transport->ops->is_legacy)
+        chosen &= UINT32_MAX;
+    else
+        chosen = (chosen | VIRTIO_F_VERSION_1) & ~VIRTIO_F_ANY_LAYOUT;
+    status = transport->ops->write_features(transport, chosen);
+    if (EFI_ERROR(status))
+        return access_fault(device, status);
+    device->negotiated = chosen;
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS confirm_features(struct virtio_device *device)
+{
+    const struct virtio_transport *transport = &device->transport;
+    uint8_t current;
+    EFI_STATUS status;
+
+    if (transport->ops->is_legacy)
+        return EFI_SUCCESS;
+    status = add_status(device, VIRTIO_STATUS_FEATURES_OK);
+    if (EFI_ERROR(status))
+        return status;
+    status = transport->ops->read_status(transport, &current);
+    if (EFI_ERROR(status))
+        return access_fault(device, status);
+    if (current == STATUS_ALL_ONES || !(current & VIRTIO_STATUS_FEATURES_OK))
+        return fault(device, EFI_UNSUPPORTED, L"the device refuses the features it offered");
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS negotiate(struct virtio_device *device, uint64_t wanted)
+{
+    EFI_STATUS status;
+
+    status = reset(device);
+    if (EFI_ERROR(status))
+        return status;
+    status = virtio_pci_allow_dma(&device->transport);
+    if (EFI_ERROR(status))
+        return fault(device, status, L"bus mastering could not be enabled");
+    status = add_status(device, VIRTIO_STATUS_ACKNOWLEDGE);
+    if (EFI_ERROR(status))
+        return status;
+    status = add_status(device, VIRTIO_STATUS_DRIVER);
+    if (EFI_ERROR(status))
+        return status;
+    status = settle_features(device, wanted);
+    if (EFI_ERROR(status))
+        return status;
+    return confirm_features(device);
+}
+
+EFI_STATUS virtio_device_negotiate(struct virtio_device *device, uint64_t wanted)
+{
+    EFI_STATUS status;
+
+    device->cause = NULL;
+    device->is_halted = false;
+    status = negotiate(device, wanted);
+    if (EFI_ERROR(status))
+        virtio_device_fail(device);
+    return status;
+}
+
+EFI_STATUS virtio_device_read_config(struct virtio_device *device, uint32_t offset,
+                                     uint32_t width_bytes, uint32_t length_bytes, void *ret_field)
+{
+    const struct virtio_transport *transport = &device->transport;
+    EFI_STATUS status;
+
+    status = transport->ops->read_config(transport, offset, width_bytes, length_bytes, ret_field);
+    if (EFI_ERROR(status))
+        return fault(device, status, L"device configuration is missing or never settles");
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS virtio_device_ready(struct virtio_device *device)
+{
+    return add_status(device, VIRTIO_STATUS_DRIVER_OK);
+}
+
+void virtio_device_fail(struct virtio_device *device)
+{
+    const CHAR16 *cause = device->cause;
+
+    if (!device->is_halted)
+        (void)add_status(device, VIRTIO_STATUS_FAILED); /* a courtesy; the halt is what counts */
+    virtio_device_halt(device);
+    device->cause = cause;
+}
+
+void virtio_device_halt(struct virtio_device *device)
+{
+    if (device->is_halted)
+        return;
+    if (EFI_ERROR(reset(device)))
+        virtio_pci_forbid_dma(&device->transport);
+    device->is_halted = true;
+}
+
+EFI_STATUS virtio_device_needs_reset(struct virtio_device *device, bool *ret_needs)
+{
+    const struct virtio_transport *transport = &device->transport;
+    uint8_t current;
+    EFI_STATUS status;
+
+    status = transport->ops->read_status(transport, &current);
+    if (EFI_ERROR(status))
+        return access_fault(device, status);
+    *ret_needs = current & VIRTIO_STATUS_NEEDS_RESET; /* set in all ones as well */
+    return EFI_SUCCESS;
+}
+
+/* A modern driver may shrink the queue, to a power of two; a legacy one may not. */
+static uint16_t choose_size(const struct virtio_device *device, uint16_t device_max,
+                            uint16_t size_max)
+{
+    uint16_t size = VIRTQ_SIZE_MAX;
+
+    if (virtio_device_is_legacy(device))
+        return (device_max & (device_max - 1)) || device_max > VIRTQ_SIZE_MAX ? 0 : device_max;
+    while (size > device_max || size > size_max)
+        size /= 2;
+    return size;
+}
+
+static EFI_STATUS hand_over(struct virtio_queue *queue, struct virtio_device *device,
+                            uint16_t index, uint16_t size)
+{
+    const struct virtio_transport *transport = &device->transport;
+    struct virtqueue_layout layout = virtqueue_layout(size);
+    uint64_t start = queue->memory.device_address;
+    struct virtio_queue_addresses addresses = {
+        .desc = start,
+        .driver = start + layout.avail_offset,
+        .device = start + layout.used_offset,
+    };
+    EFI_STATUS status;
+
+    status = transport->ops->enable_queue(transport, index, size, &addresses, &queue->doorbell);
+    if (EFI_ERROR(status))
+        return fault(device, status, L"a queue could not be enabled");
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *device,
+                             uint16_t index, uint16_t size_max, uint16_t segments_per_slot)
+{
+    const struct virtio_transport *transport = &device->transport;
+    uint16_t device_max;
+    uint16_t size;
+    uint16_t slot_count;
+    EFI_STATUS status;
+
+    status = transport->ops->select_queue(transport, index, &device_max);
+    if (EFI_ERROR(status))
+        return access_fault(device, status);
+    size = choose_size(device, device_max, size_max);
+    slot_count = size / segments_per_slot;
+    if (slot_count == 0)
+        return fault(device, EFI_UNSUPPORTED, L"a queue is missing or has an impossible size");
+    if (slot_count > VIRTQUEUE_SLOTS_MAX)
+        slot_count = VIRTQUEUE_SLOTS_MAX;
+
+    status = dma_init(&queue->memory, transport->pci_io, virtqueue_layout(size).size_bytes);
+    if (EFI_ERROR(status))
+        return fault(device, status, L"no memory for a queue");
+    virtqueue_init(&queue->ring, queue->memory.address, size, slot_count, segments_per_slot,
+                   virtio_device_has(device, VIRTIO_F_EVENT_IDX));
+
+    status = hand_over(queue, device, index, size);
+    if (EFI_ERROR(status))
+        virtio_queue_fini(queue);
+    return status;
+}
+
+void virtio_queue_fini(struct virtio_queue *queue)
+{
+    dma_fini(&queue->memory);
+}

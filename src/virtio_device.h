@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * A virtio device of any class and transport. Life cycle, in this order
+ * (VIRTIO 1.2, 3.1.1):
+ *
+ *   virtio_device_init        find the transport, enable the function
+ *   virtio_device_negotiate   reset, ACKNOWLEDGE, DRIVER, features, FEATURES_OK
+ *   virtio_queue_init         each queue; fill it with virtqueue_push
+ *   virtio_device_ready       DRIVER_OK; from here on doorbells may be rung
+ *   virtio_device_halt        no more DMA
+ *   virtio_queue_fini         each queue
+ *   virtio_device_fini        attributes as they were
+ *
+ * negotiate to virtio_queue_fini may be repeated.
+ */
+#ifndef VIRTIO_DEVICE_H
+#define VIRTIO_DEVICE_H
+
+#include "dma.h"
+#include "virtio_transport.h"
+#include "virtqueue.h"
+
+struct virtio_device {
+    struct virtio_transport transport;
+    uint64_t offered;    /* as read at the last negotiation */
+    uint64_t negotiated; /* 0 until a negotiation succeeds */
+    bool is_halted;      /* and so cannot access memory */
+
+    /* Why the last call failed, for people; NULL when nothing did. Static text. */
+    const CHAR16 *cause;
+};
+
+/* A virtqueue with its memory and its doorbell. */
+struct virtio_queue {
+    struct virtqueue ring;
+    struct dma memory;
+    struct pci_register16 doorbell;
+};
+
+/* Find and enable. Errors: EFI_UNSUPPORTED, no usable transport; what PciIo
+ * answers. After a failure only virtio_device_fini is allowed, and not needed. */
+EFI_STATUS virtio_device_init(struct virtio_device *device, EFI_PCI_IO_PROTOCOL *pci_io)
+    __attribute__((warn_unused_result));
+
+/* Halt and let go. A zeroed object is accepted. */
+void virtio_device_fini(struct virtio_device *device);
+
+/* Reset the device and settle on what it offers of `wanted`, VERSION_1 included
+ * where it is offered, and nothing that lacks the bit it depends on.
+ * Errors: EFI_TIMEOUT, the reset was not confirmed; EFI_UNSUPPORTED, the device
+ * refused the features; what PciIo answers. The device is then marked FAILED. */
+EFI_STATUS virtio_device_negotiate(struct virtio_device *device, uint64_t wanted)
+    __attribute__((warn_unused_result));
+
+static inline bool virtio_device_has(const struct virtio_device *device, uint64_t feature)
+{
+    return device->negotiated & feature;
+}
+
+bool virtio_device_is_legacy(const struct virtio_device *device);
+
+/* Copy a field of device configuration, `length_bytes` in accesses of
+ * `width_bytes`. The caller has checked the feature that the field needs. */
+EFI_STATUS virtio_device_read_config(struct virtio_device *device, uint32_t offset,
+                                     uint32_t width_bytes, uint32_t length_bytes, void *ret_field)
+    __attribute__((warn_unused_result));
+
+/* Say DRIVER_OK. */
+EFI_STATUS virtio_device_ready(struct virtio_device *device) __attribute__((warn_unused_result));
+
+/* Give up on the device after a failed set-up: FAILED, then halt. */
+void virtio_device_fail(struct virtio_device *device);
+
+/* Stop the device for good: reset it, and where it does not confirm that within
+ * RESET_TIMEOUT_US, cut it off from memory. Allocates and frees nothing, so it
+ * serves ExitBootServices too. Does nothing to a device that is halted. */
+void virtio_device_halt(struct virtio_device *device);
+
+/* True when the device asks for a reset, or has gone (reads as all ones). */
+EFI_STATUS virtio_device_needs_reset(struct virtio_device *device, bool *ret_needs)
+    __attribute__((warn_unused_result));
+
+/* Allocate queue `index` and hand it to the device: at most `size_max` entries (a
+ * power of two; a legacy device's own size wins) and as many slots of
+ * `segments_per_slot` descriptors as fit, up to VIRTQUEUE_SLOTS_MAX.
+ * Errors: EFI_UNSUPPORTED, the device has no such queue or one of impossible
+ * size; EFI_OUT_OF_RESOURCES; what PciIo answers. */
+EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *device,
+                             uint16_t index, uint16_t size_max, uint16_t segments_per_slot)
+    __attribute__((warn_unused_result));
+
+/* Free a queue of a halted device. A zeroed object is accepted. */
+void virtio_queue_fini(struct virtio_queue *queue);
+
+/* Show the device what was pushed and ring if it wants to be rung. */
+static inline void virtio_queue_publish(struct virtio_queue *queue)
+{
+    if (virtqueue_publish(&queue->ring))
+        pci_register16_write(&queue->doorbell);
+}
+
+#endif

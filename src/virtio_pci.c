@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * PCI identity, attributes and capability list; which transport a device has.
+ */
+#include "virtio_pci.h"
+
+#include <pci22.h>
+#include <stddef.h>
+
+#include "virtio_spec/pci.h"
+
+#define CONFIG_SPACE_BYTES 256u
+#define CAPABILITY_POINTER 0x34u
+#define CAPABILITY_FIRST 0x40u /* below is the header */
+#define CAPABILITY_ALIGN 4u
+#define CAPABILITIES_MAX ((CONFIG_SPACE_BYTES - CAPABILITY_FIRST) / CAPABILITY_ALIGN)
+#define PCI_STATUS_CAPABILITY_LIST 0x0010u
+
+EFI_STATUS virtio_pci_is_net(EFI_PCI_IO_PROTOCOL *pci_io, bool *ret_is_net)
+{
+    uint16_t id[2];
+    uint16_t subsystem_id;
+    EFI_STATUS status;
+
+    status =
+        pci_io->Pci.Read(pci_io, EfiPciIoWidthUint16, offsetof(PCI_TYPE00, Hdr.VendorId), 2, id);
+    if (EFI_ERROR(status))
+        return status;
+
+    *ret_is_net = false;
+    if (id[0] != VIRTIO_PCI_VENDOR_ID)
+        return EFI_SUCCESS;
+    if (id[1] == VIRTIO_PCI_DEVICE_ID_NET_MODERN) {
+        *ret_is_net = true;
+        return EFI_SUCCESS;
+    }
+    if (id[1] != VIRTIO_PCI_DEVICE_ID_NET_TRANSITIONAL)
+        return EFI_SUCCESS;
+
+    status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint16, offsetof(PCI_TYPE00, Device.SubsystemID),
+                              1, &subsystem_id);
+    if (EFI_ERROR(status))
+        return status;
+    *ret_is_net = subsystem_id == VIRTIO_PCI_SUBSYSTEM_ID_NET;
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS has_capability_list(EFI_PCI_IO_PROTOCOL *pci_io, bool *ret_has)
+{
+    uint16_t pci_status;
+    EFI_STATUS status;
+
+    status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint16, offsetof(PCI_TYPE00, Hdr.Status), 1,
+                              &pci_status);
+    if (!EFI_ERROR(status))
+        *ret_has = pci_status & PCI_STATUS_CAPABILITY_LIST;
+    return status;
+}
+
+EFI_STATUS virtio_pci_next_capability(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t id, uint8_t *position)
+{
+    uint32_t link = *position ? *position + 1u : CAPABILITY_POINTER;
+    bool has_list;
+    EFI_STATUS status;
+
+    status = has_capability_list(pci_io, &has_list);
+    if (EFI_ERROR(status))
+        return status;
+    if (!has_list) {
+        *position = 0;
+        return EFI_SUCCESS;
+    }
+
+    for (unsigned count = 0; count < CAPABILITIES_MAX; count++) {
+        uint8_t header[2]; /* identifier, link */
+        uint8_t next;
+
+        status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint8, link, 1, &next);
+        if (EFI_ERROR(status))
+            return status;
+        next &= (uint8_t) ~(CAPABILITY_ALIGN - 1u);
+        if (next == 0) {
+            *position = 0;
+            return EFI_SUCCESS;
+        }
+        if (next < CAPABILITY_FIRST)
+            return EFI_UNSUPPORTED;
+
+        status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint8, next, 2, header);
+        if (EFI_ERROR(status))
+            return status;
+        if (header[0] == id) {
+            *position = next;
+            return EFI_SUCCESS;
+        }
+        link = next + 1u;
+    }
+    return EFI_UNSUPPORTED; /* more steps than there is room for capabilities */
+}
+
+static EFI_STATUS find_transport(struct virtio_transport *transport)
+{
+    EFI_STATUS status = virtio_pci_modern_init(transport);
+
+    if (status == EFI_NOT_FOUND)
+        status = virtio_pci_legacy_init(transport);
+    return status == EFI_NOT_FOUND ? EFI_UNSUPPORTED : status;
+}
+
+/* What reaching the registers needs, of what the function can do; bus mastering
+ * waits for the reset. DUAL_ADDRESS_CYCLE lets PciIo map memory above 4 GiB, which
+ * a legacy device may not be able to name. */
+static EFI_STATUS enable(struct virtio_transport *transport)
+{
+    EFI_PCI_IO_PROTOCOL *pci_io = transport->pci_io;
+    uint64_t wanted = EFI_PCI_IO_ATTRIBUTE_IO | EFI_PCI_IO_ATTRIBUTE_MEMORY |
+                      EFI_PCI_IO_ATTRIBUTE_DUAL_ADDRESS_CYCLE;
+    uint64_t supported;
+    EFI_STATUS status;
+
+    status = pci_io->Attributes(pci_io, EfiPciIoAttributeOperationSupported, 0, &supported);
+    if (EFI_ERROR(status))
+        return status;
+    return pci_io->Attributes(pci_io, EfiPciIoAttributeOperationEnable, wanted & supported, NULL);
+}
+
+static EFI_STATUS forbid_dual_address_cycle(EFI_PCI_IO_PROTOCOL *pci_io)
+{
+    return pci_io->Attributes(pci_io, EfiPciIoAttributeOperationDisable,
+                              EFI_PCI_IO_ATTRIBUTE_DUAL_ADDRESS_CYCLE, NULL);
+}
+
+EFI_STATUS virtio_pci_init(struct virtio_transport *transport, EFI_PCI_IO_PROTOCOL *pci_io)
+{
+    uint64_t attributes;
+    EFI_STATUS status;
+
+    *transport = (struct virtio_transport){0};
+    status = pci_io->Attributes(pci_io, EfiPciIoAttributeOperationGet, 0, &attributes);
+    if (EFI_ERROR(status))
+        return status;
+    transport->pci_io = pci_io;
+    transport->saved_attributes = attributes;
+
+    status = enable(transport);
+    if (EFI_ERROR(status))
+        goto fail;
+    status = find_transport(transport);
+    if (EFI_ERROR(status))
+        goto fail;
+    if (transport->ops->is_legacy) {
+        status = forbid_dual_address_cycle(pci_io);
+        if (EFI_ERROR(status))
+            goto fail;
+    }
+    return EFI_SUCCESS;
+
+fail:
+    virtio_pci_fini(transport);
+    return status;
+}
+
+void virtio_pci_fini(struct virtio_transport *transport)
+{
+    EFI_PCI_IO_PROTOCOL *pci_io = transport->pci_io;
+
+    /* Setting what was set before cannot be refused for a reason we could mend. */
+    if (pci_io)
+        (void)pci_io->Attributes(pci_io, EfiPciIoAttributeOperationSet, transport->saved_attributes,
+                                 NULL);
+    *transport = (struct virtio_transport){0};
+}
+
+EFI_STATUS virtio_pci_allow_dma(const struct virtio_transport *transport)
+{
+    EFI_PCI_IO_PROTOCOL *pci_io = transport->pci_io;
+
+    return pci_io->Attributes(pci_io, EfiPciIoAttributeOperationEnable,
+                              EFI_PCI_IO_ATTRIBUTE_BUS_MASTER, NULL);
+}
+
+void virtio_pci_forbid_dma(const struct virtio_transport *transport)
+{
+    EFI_PCI_IO_PROTOCOL *pci_io = transport->pci_io;
+
+    (void)pci_io->Attributes(pci_io, EfiPciIoAttributeOperationDisable,
+                             EFI_PCI_IO_ATTRIBUTE_BUS_MASTER, NULL);
+}

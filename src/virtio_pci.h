@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Finds the virtio transport of a PCI function. A transitional device is driven
+ * as modern. Source: VIRTIO 1.2, 4.1.
+ */
+#ifndef VIRTIO_PCI_H
+#define VIRTIO_PCI_H
+
+#include "virtio_transport.h"
+
+/* True in *ret_is_net when the function is a virtio network device of any
+ * revision, told by its PCI identity alone; the device is not touched. */
+EFI_STATUS virtio_pci_is_net(EFI_PCI_IO_PROTOCOL *pci_io, bool *ret_is_net)
+    __attribute__((warn_unused_result));
+
+/* Enable the function's registers (its attributes are saved) and find them.
+ * Errors: EFI_UNSUPPORTED, neither transport is there, or a capability is
+ * malformed; what PciIo answers. On failure the attributes are as before. */
+EFI_STATUS virtio_pci_init(struct virtio_transport *transport, EFI_PCI_IO_PROTOCOL *pci_io)
+    __attribute__((warn_unused_result));
+
+/* Put the function's attributes back. A zeroed object is accepted. */
+void virtio_pci_fini(struct virtio_transport *transport);
+
+/* Allow the function to access memory; only a device that was reset may. */
+EFI_STATUS virtio_pci_allow_dma(const struct virtio_transport *transport)
+    __attribute__((warn_unused_result));
+
+/* Cut the function off from memory: the last resort against a device that does
+ * not stop, so there is nothing to do about a failure. */
+void virtio_pci_forbid_dma(const struct virtio_transport *transport);
+
+/* Walk the capability list from `*position` (0 at first) to the next capability
+ * `id`; its offset in configuration space, or 0 at the end, in `*position`.
+ * EFI_UNSUPPORTED: the list loops or leaves configuration space. */
+EFI_STATUS virtio_pci_next_capability(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t id, uint8_t *position)
+    __attribute__((warn_unused_result));
+
+/* The two transports. Each fills in ops and regions.
+ * EFI_NOT_FOUND: the device has no such transport. */
+EFI_STATUS virtio_pci_modern_init(struct virtio_transport *transport)
+    __attribute__((warn_unused_result));
+EFI_STATUS virtio_pci_legacy_init(struct virtio_transport *transport)
+    __attribute__((warn_unused_result));
+
+#endif

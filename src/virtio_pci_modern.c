@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * The transport of VIRTIO 1.0 and later: registers in regions that vendor
+ * capabilities point at. Source: VIRTIO 1.2, 4.1.4.
+ */
+#include <efi.h>
+#include <stddef.h>
+
+#include "virtio_pci.h"
+#include "virtio_spec/pci.h"
+
+#define CONFIG_READ_TRIES 16u
+#define CONFIG_SPACE_BYTES 256u
+
+#define COMMON(field) offsetof(struct virtio_pci_common_cfg, field)
+
+static EFI_STATUS read_status(const struct virtio_transport *transport, uint8_t *ret_status)
+{
+    return pci_region_read8(&transport->common, COMMON(device_status), ret_status);
+}
+
+static EFI_STATUS write_status(const struct virtio_transport *transport, uint8_t status)
+{
+    return pci_region_write8(&transport->common, COMMON(device_status), status);
+}
+
+static EFI_STATUS read_features(const struct virtio_transport *transport, uint64_t *ret_features)
+{
+    uint32_t half[2];
+
+    for (uint32_t i = 0; i < 2; i++) {
+        EFI_STATUS status;
+
+        status = pci_region_write32(&transport->common, COMMON(device_feature_select), i);
+        if (EFI_ERROR(status))
+            return status;
+        status = pci_region_read32(&transport->common, COMMON(device_feature), &half[i]);
+        if (EFI_ERROR(status))
+            return status;
+    }
+    *ret_features = (uint64_t)half[1] << 32 | half[0];
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS write_features(const struct virtio_transport *transport, uint64_t features)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        EFI_STATUS status;
+
+        status = pci_region_write32(&transport->common, COMMON(driver_feature_select), i);
+        if (EFI_ERROR(status))
+            return status;
+        status = pci_region_write32(&transport->common, COMMON(driver_feature),
+                                    (uint32_t)(features >> (32 * i)));
+        if (EFI_ERROR(status))
+            return status;
+    }
+    return EFI_SUCCESS;
+}
+
+/* 4.1.4.3.1: fields read under one generation belong together. */
+static EFI_STATUS read_config(const struct virtio_transport *transport, uint32_t offset,
+                              uint32_t width_bytes, uint32_t length_bytes, void *ret_field)
+{
+    for (unsigned i = 0; i < CONFIG_READ_TRIES; i++) {
+        uint8_t before;
+        uint8_t after;
+        EFI_STATUS status;
+
+        status = pci_region_read8(&transport->common, COMMON(config_generation), &before);
+        if (EFI_ERROR(status))
+            return status;
+        status = pci_region_read(&transport->config, offset, width_bytes, length_bytes, ret_field);
+        if (EFI_ERROR(status))
+            return status;
+        status = pci_region_read8(&transport->common, COMMON(config_generation), &after);
+        if (EFI_ERROR(status))
+            return status;
+        if (before == after)
+            return EFI_SUCCESS;
+    }
+    return EFI_TIMEOUT;
+}
+
+static EFI_STATUS select_queue(const struct virtio_transport *transport, uint16_t index,
+                               uint16_t *ret_size_max)
+{
+    EFI_STATUS status = pci_region_write16(&transport->common, COMMON(queue_select), index);
+
+    if (EFI_ERROR(status))
+        return status;
+    return pci_region_read16(&transport->common, COMMON(queue_size), ret_size_max);
+}
+
+static EFI_STATUS write_addresses(const struct pci_region *common,
+                                  const struct virtio_queue_addresses *addresses)
+{
+    EFI_STATUS status;
+
+    status = pci_region_write64(common, COMMON(queue_desc), addresses->desc);
+    if (EFI_ERROR(status))
+        return status;
+    status = pci_region_write64(common, COMMON(queue_driver), addresses->driver);
+    if (EFI_ERROR(status))
+        return status;
+    return pci_region_write64(common, COMMON(queue_device), addresses->device);
+}
+
+static EFI_STATUS find_doorbell(const struct virtio_transport *transport, uint16_t index,
+                                struct pci_register16 *ret_doorbell)
+{
+    uint16_t notify_off;
+    EFI_STATUS status;
+
+    status = pci_region_read16(&transport->common, COMMON(queue_notify_off), &notify_off);
+    if (EFI_ERROR(status))
+        return status;
+    return pci_region_register16(&transport->notify,
+                                 (uint64_t)notify_off * transport->notify_multiplier, index,
+                                 ret_doorbell);
+}
+
+static EFI_STATUS enable_queue(const struct virtio_transport *transport, uint16_t index,
+                               uint16_t size, const struct virtio_queue_addresses *addresses,
+                               struct pci_register16 *ret_doorbell)
+{
+    const struct pci_region *common = &transport->common;
+    struct pci_register16 doorbell;
+    EFI_STATUS status;
+
+    status = find_doorbell(transport, index, &doorbell);
+    if (EFI_ERROR(status))
+        return status;
+    status = pci_region_write16(common, COMMON(queue_size), size);
+    if (EFI_ERROR(status))
+        return status;
+    status = write_addresses(common, addresses);
+    if (EFI_ERROR(status))
+        return status;
+    status = pci_region_write16(common, COMMON(queue_enable), 1);
+    if (EFI_ERROR(status))
+        return status;
+
+    *ret_doorbell = doorbell;
+    return EFI_SUCCESS;
+}
+
+static const struct virtio_transport_ops modern_ops = {
+    .name = L"modern",
+    .read_status = read_status,
+    .write_status = write_status,
+    .read_features = read_features,
+    .write_features = write_features,
+    .read_config = read_config,
+    .select_queue = select_queue,
+    .enable_queue = enable_queue,
+};
+
+/* Read the capability at `position`; its last field only where it is long enough. */
+static EFI_STATUS read_capability(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t position,
+                                  struct virtio_pci_notify_cap *ret_cap)
+{
+    UINTN bytes = sizeof(struct virtio_pci_cap);
+    EFI_STATUS status;
+
+    *ret_cap = (struct virtio_pci_notify_cap){0};
+    if (position + bytes > CONFIG_SPACE_BYTES)
+        return EFI_UNSUPPORTED;
+    status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint8, position, bytes, ret_cap);
+    if (EFI_ERROR(status))
+        return status;
+    if (ret_cap->cap.cap_len < bytes)
+        return EFI_UNSUPPORTED;
+
+    if (ret_cap->cap.cfg_type != VIRTIO_PCI_CAP_NOTIFY_CFG)
+        return EFI_SUCCESS;
+    if (ret_cap->cap.cap_len < sizeof(*ret_cap) || position + sizeof(*ret_cap) > CONFIG_SPACE_BYTES)
+        return EFI_UNSUPPORTED;
+    return pci_io->Pci.Read(pci_io, EfiPciIoWidthUint32, position + (uint32_t)bytes, 1,
+                            &ret_cap->notify_off_multiplier);
+}
+
+/* Where the region of a capability type is kept; NULL for one we do not use. */
+static struct pci_region *region_of_type(struct virtio_transport *transport, uint8_t cfg_type)
+{
+    switch (cfg_type) {
+    case VIRTIO_PCI_CAP_COMMON_CFG:
+        return &transport->common;
+    case VIRTIO_PCI_CAP_NOTIFY_CFG:
+        return &transport->notify;
+    case VIRTIO_PCI_CAP_DEVICE_CFG:
+        return &transport->config;
+    default:
+        return NULL; /* ISR: interrupts stay off; PCI_CFG: not needed; others: reserved */
+    }
+}
+
+/* Use the capability at `position` if it is the first usable one of its type. */
+static EFI_STATUS take_capability(struct virtio_transport *transport, uint8_t position)
+{
+    struct virtio_pci_notify_cap cap;
+    struct pci_region *region;
+    EFI_STATUS status;
+
+    status = read_capability(transport->pci_io, position, &cap);
+    if (EFI_ERROR(status))
+        return status;
+    region = region_of_type(transport, cap.cap.cfg_type);
+    if (!region || region->pci_io || cap.cap.bar > VIRTIO_PCI_BAR_MAX)
+        return EFI_SUCCESS;
+
+    status =
+        pci_region_init(region, transport->pci_io, cap.cap.bar, cap.cap.offset, cap.cap.length);
+    if (!EFI_ERROR(status) && region == &transport->notify)
+        transport->notify_multiplier = cap.notify_off_multiplier;
+    return status;
+}
+
+EFI_STATUS virtio_pci_modern_init(struct virtio_transport *transport)
+{
+    uint8_t position = 0;
+
+    for (;;) {
+        EFI_STATUS status;
+
+        status = virtio_pci_next_capability(transport->pci_io, VIRTIO_PCI_CAP_ID, &position);
+        if (EFI_ERROR(status))
+            return status;
+        if (position == 0)
+            break;
+        status = take_capability(transport, position);
+        if (EFI_ERROR(status))
+            return status;
+    }
+
+    if (!transport->common.pci_io && !transport->notify.pci_io)
+        return EFI_NOT_FOUND;
+    if (!transport->notify.pci_io ||
+        transport->common.length_bytes < VIRTIO_PCI_COMMON_CFG_MIN_LENGTH)
+        return EFI_UNSUPPORTED;
+    transport->ops = &modern_ops;
+    return EFI_SUCCESS;
+}

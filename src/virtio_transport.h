@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * How virtio_device.c reaches a device: one table of operations, implemented by
+ * virtio_pci_modern.c and virtio_pci_legacy.c. The operations are plain register
+ * sequences; order, bounds and meaning are the caller's.
+ *
+ * Every operation answers what PciIo answers when an access fails.
+ */
+#ifndef VIRTIO_TRANSPORT_H
+#define VIRTIO_TRANSPORT_H
+
+#include <efi.h>
+#include <efipciio.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pci_region.h"
+
+struct virtio_transport;
+
+/* Device addresses of the three parts of a split virtqueue. */
+struct virtio_queue_addresses {
+    uint64_t desc;
+    uint64_t driver; /* available ring */
+    uint64_t device; /* used ring */
+};
+
+struct virtio_transport_ops {
+    const CHAR16 *name; /* for people: "modern", "legacy" */
+    bool is_legacy;
+
+    EFI_STATUS (*read_status)(const struct virtio_transport *transport, uint8_t *ret_status);
+    EFI_STATUS (*write_status)(const struct virtio_transport *transport, uint8_t status);
+    EFI_STATUS (*read_features)(const struct virtio_transport *transport, uint64_t *ret_features);
+    EFI_STATUS (*write_features)(const struct virtio_transport *transport, uint64_t features);
+
+    /* Copy `length_bytes` of device configuration in accesses of `width_bytes`,
+     * the field's own width (1, 2 or 4), all from one state of the device.
+     * EFI_TIMEOUT: it kept changing. EFI_UNSUPPORTED: there is no such field. */
+    EFI_STATUS(*read_config)
+    (const struct virtio_transport *transport, uint32_t offset, uint32_t width_bytes,
+     uint32_t length_bytes, void *ret_field);
+
+    /* Select queue `index` and tell its largest size in entries; 0: no such queue. */
+    EFI_STATUS(*select_queue)
+    (const struct virtio_transport *transport, uint16_t index, uint16_t *ret_size_max);
+
+    /* Set up the queue selected last, `size` entries, and switch it on.
+     * EFI_UNSUPPORTED: the transport cannot express an address, or the device
+     * puts the doorbell outside its region. */
+    EFI_STATUS(*enable_queue)
+    (const struct virtio_transport *transport, uint16_t index, uint16_t size,
+     const struct virtio_queue_addresses *addresses, struct pci_register16 *ret_doorbell);
+};
+
+struct virtio_transport {
+    const struct virtio_transport_ops *ops;
+    EFI_PCI_IO_PROTOCOL *pci_io;
+    uint64_t saved_attributes;
+
+    struct pci_region common; /* common configuration, or all legacy registers */
+    struct pci_region notify; /* modern only */
+    struct pci_region config; /* device configuration; empty when there is none */
+    uint32_t notify_multiplier;
+};
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * A split virtqueue as pure memory: no firmware, no registers.
+ *
+ * Life cycle: virtqueue_init, virtqueue_set_slot for each slot, then any
+ * number of push, publish and pop. A slot is a fixed chain of one or two
+ * descriptors over memory that never moves, so giving a buffer to the device
+ * is one store to the available ring. Everything that the device writes is
+ * copied once and checked against private shadows; descriptors are never read
+ * back. Source: VIRTIO 1.2, section 2.7.
+ */
+#ifndef VIRTQUEUE_H
+#define VIRTQUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "virtio_spec/ring.h"
+
+#define VIRTQUEUE_SLOTS_MAX 256u
+#define VIRTQUEUE_SEGMENTS_MAX 2u
+
+/* Offsets and size in bytes of one queue's memory. It satisfies the legacy
+ * layout (used ring on its own page), which is also a valid modern one. */
+struct virtqueue_layout {
+    size_t avail_offset;
+    size_t used_offset;
+    size_t size_bytes;
+};
+
+struct virtqueue_segment {
+    uint64_t device_address;
+    uint32_t length_bytes;
+    bool device_writable;
+};
+
+struct virtqueue_completion {
+    uint16_t slot;
+    uint32_t length_bytes; /* written by the device; at most what it could write */
+};
+
+struct virtqueue_slot {
+    uint32_t writable_bytes;
+    bool in_flight;
+};
+
+struct virtqueue {
+    volatile struct virtq_desc *desc;
+    volatile struct virtq_avail *avail;
+    const volatile struct virtq_used *used;
+    volatile uint16_t *used_event;
+    const volatile uint16_t *avail_event;
+
+    uint16_t size; /* entries, a power of two */
+    uint16_t slot_count;
+    uint16_t segments_per_slot;
+    bool has_event_idx;
+    bool is_broken; /* the device broke the ring; stays set until the next init */
+
+    uint16_t avail_next;     /* index of the next available entry */
+    uint16_t avail_notified; /* index up to which the device's wish was looked at */
+    uint16_t used_next;      /* index of the next completion */
+    uint16_t in_flight_count;
+    struct virtqueue_slot slots[VIRTQUEUE_SLOTS_MAX];
+};
+
+/* The layout of a queue of `size` entries, a power of two up to VIRTQ_SIZE_MAX. */
+struct virtqueue_layout virtqueue_layout(uint16_t size);
+
+/* Take over `memory`, page-aligned and `layout.size_bytes` long, which stays the
+ * caller's to free, and clear it. `slot_count` slots of `segments_per_slot`
+ * descriptors must fit into `size` entries. `has_event_idx`: EVENT_IDX was
+ * negotiated. The device is asked for no interrupt, ever. */
+void virtqueue_init(struct virtqueue *queue, void *memory, uint16_t size, uint16_t slot_count,
+                    uint16_t segments_per_slot, bool has_event_idx);
+
+/* Describe `slot` for ever: `segments_per_slot` segments, device-readable ones
+ * first. Only before the slot's first push. */
+void virtqueue_set_slot(struct virtqueue *queue, uint16_t slot,
+                        const struct virtqueue_segment *segments);
+
+/* Queue a slot that is not in flight; its last segment is `last_length_bytes`
+ * long this time. The device sees it at the next publish. */
+void virtqueue_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes);
+
+/* Show the device what was pushed. True when it wants a doorbell for that. */
+bool virtqueue_publish(struct virtqueue *queue);
+
+/* True when pop has something to say: a completion, or a broken ring. */
+static inline bool virtqueue_has_news(const struct virtqueue *queue)
+{
+    return queue->used->idx != queue->used_next || queue->is_broken;
+}
+
+/* Take the next completion; the slot is the caller's again. False when there is
+ * none, or when the device broke the ring; is_broken then stays set. */
+bool virtqueue_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion);
+
+#endif
