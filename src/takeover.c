@@ -90,21 +90,49 @@ static bool is_loaded_through(EFI_HANDLE image, const struct nic *nic)
     return path && device_path_is_below(path, nic->path);
 }
 
-/* Take the network stack off every SNP below the NIC; what refuses shows later. */
-static void disconnect_stack(const struct nic *nic)
+/* An application that has SNP to itself, as boot loaders do, is no driver that could
+ * be stopped, and some drivers would let go of the NIC under its hands. */
+static bool is_used_by_application(EFI_HANDLE handle)
+{
+    const UINT32 exclusive = EFI_OPEN_PROTOCOL_BY_DRIVER | EFI_OPEN_PROTOCOL_EXCLUSIVE;
+    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY *openers;
+    bool is_used = false;
+    UINTN count;
+
+    if (EFI_ERROR(BS->OpenProtocolInformation(handle, &snp_guid, &openers, &count)))
+        return false;
+    for (UINTN i = 0; i < count; i++) {
+        if ((openers[i].Attributes & exclusive) &&
+            !get_protocol(openers[i].AgentHandle, &driver_binding_guid))
+            is_used = true;
+    }
+    (void)BS->FreePool(openers); /* was allocated for us a moment ago */
+    return is_used;
+}
+
+/* Take the network stack off; what refuses shows later. */
+static bool disconnect_stack(EFI_HANDLE handle)
+{
+    (void)BS->DisconnectController(handle, NULL, NULL);
+    return false;
+}
+
+/* True as soon as `visit` says so of an SNP below the NIC. */
+static bool visit_snps(const struct nic *nic, bool (*visit)(EFI_HANDLE handle))
 {
     EFI_HANDLE *handles;
     UINTN count;
+    bool is_found = false;
 
     if (EFI_ERROR(BS->LocateHandleBuffer(ByProtocol, &snp_guid, NULL, &count, &handles)))
-        return;
-    for (UINTN i = 0; i < count; i++) {
+        return false;
+    for (UINTN i = 0; i < count && !is_found; i++) {
         EFI_DEVICE_PATH *path = get_protocol(handles[i], &device_path_guid);
 
-        if (path && device_path_is_below(path, nic->path))
-            (void)BS->DisconnectController(handles[i], NULL, NULL);
+        is_found = path && device_path_is_below(path, nic->path) && visit(handles[i]);
     }
     (void)BS->FreePool(handles); /* was allocated for us a moment ago */
+    return is_found;
 }
 
 static bool take(const struct nic *nic)
@@ -112,7 +140,7 @@ static bool take(const struct nic *nic)
     EFI_HANDLE ours[] = {driver_binding_agent(), NULL};
 
     driver_binding_pause(true);
-    disconnect_stack(nic);
+    (void)visit_snps(nic, disconnect_stack); /* is asked nothing */
     /* Its status says little: some drivers refuse and have let go all the same. */
     (void)BS->DisconnectController(nic->handle, NULL, NULL);
     driver_binding_pause(false);
@@ -145,7 +173,7 @@ static void take_over(EFI_HANDLE image, const struct options *options, const str
     else if (is_loaded_through(image, nic))
         say(options, VERBOSITY_TAKEOVERS, nic,
             L"this driver was loaded through it, so it stays with ", nic->holder_name);
-    else if (take(nic))
+    else if (!visit_snps(nic, is_used_by_application) && take(nic))
         say(options, VERBOSITY_TAKEOVERS, nic, L"taken over from ", nic->holder_name);
     else
         say(options, VERBOSITY_ERRORS, nic, L"in use, so it stays with ", nic->holder_name);
