@@ -20,8 +20,7 @@ void options_init(struct options *options)
 
 static bool is_separator(CHAR16 character)
 {
-    return character == L' ' || character == L'\t' || character == L'\r' || character == L'\n' ||
-           character == 0;
+    return character == L' ' || character == L'\t' || character == L'\r' || character == L'\n';
 }
 
 static bool is_word(struct span span, const CHAR16 *word)
@@ -155,8 +154,10 @@ void options_parse(struct options *options, const CHAR16 *text, size_t length,
                    options_complaint *complain, void *context)
 {
     struct span item = {text, text};
-    const CHAR16 *end = text + length;
+    const CHAR16 *end = text;
 
+    while (end < text + length && *end)
+        end++;
     for (;;) {
         const CHAR16 *why;
 

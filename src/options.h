@@ -47,8 +47,9 @@ typedef void options_complaint(void *context, const CHAR16 *item, size_t length,
 
 void options_init(struct options *options);
 
-/* Apply a text of `length` characters, which may end in terminators. An item
- * that is not understood changes nothing and is complained of. */
+/* Apply a text of `length` characters, which a terminator may end earlier: what is
+ * behind it may be anything. An item that is not understood changes nothing and is
+ * complained of. */
 void options_parse(struct options *options, const CHAR16 *text, size_t length,
                    options_complaint *complain, void *context);
 
