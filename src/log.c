@@ -9,6 +9,7 @@
 #include "text.h"
 
 #define LINE_CHARS_MAX 200u
+#define ITEM_CHARS_MAX 80u /* leaves room for the reason behind it */
 
 struct line {
     struct text text;
@@ -70,8 +71,8 @@ void log_option(const CHAR16 *source, const CHAR16 *item, size_t length, const C
     begin(&line);
     text_append(&line.text, L": ");
     text_append(&line.text, source);
-    text_append(&line.text, L": ignored ");
-    text_append_part(&line.text, item, length);
+    text_append(&line.text, length > 0 ? L": ignored " : L": ignored");
+    text_append_part(&line.text, item, length < ITEM_CHARS_MAX ? length : ITEM_CHARS_MAX);
     text_append(&line.text, L": ");
     text_append(&line.text, why);
     end(&line);

@@ -17,7 +17,8 @@ void log_nic(EFI_PCI_IO_PROTOCOL *pci_io, const CHAR16 *what, const CHAR16 *name
 void log_failure(EFI_PCI_IO_PROTOCOL *pci_io, const CHAR16 *what, const CHAR16 *cause,
                  EFI_STATUS status);
 
-/* "virtio-net: SOURCE: ignored ITEM: WHY"; `item` is `length` characters long. */
+/* "virtio-net: SOURCE: ignored ITEM: WHY"; `item` is `length` characters long, 0 for
+ * all of the source. */
 void log_option(const CHAR16 *source, const CHAR16 *item, size_t length, const CHAR16 *why);
 
 #endif

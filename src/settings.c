@@ -9,54 +9,14 @@
 #include "guids.h"
 #include "log.h"
 
-#define VARIABLE_BYTES_MAX 2048u
-#define VARIABLE_CHARS_MAX (VARIABLE_BYTES_MAX / sizeof(CHAR16))
+#define TEXT_CHARS_MAX 1024u
 
 static CHAR16 variable_name[] = SETTINGS_VARIABLE;
+static CHAR16 load_option_name[] = L"load option";
 
 static void complain(void *context, const CHAR16 *item, size_t length, const CHAR16 *why)
 {
     log_option(context, item, length, why);
-}
-
-/* UCS-2 text of western option names has a zero in every second byte. */
-static bool is_ucs2(const uint8_t *bytes, size_t length_bytes)
-{
-    return length_bytes >= 2 && length_bytes % 2 == 0 && bytes[1] == 0;
-}
-
-static void parse_bytes(struct options *options, const uint8_t *bytes, size_t length_bytes,
-                        CHAR16 *source)
-{
-    CHAR16 text[VARIABLE_BYTES_MAX];
-    size_t length = length_bytes;
-
-    if (is_ucs2(bytes, length_bytes)) {
-        length /= sizeof(CHAR16);
-        __builtin_memcpy(text, bytes, length_bytes);
-    } else {
-        for (size_t i = 0; i < length; i++)
-            text[i] = bytes[i];
-    }
-    options_parse(options, text, length, complain, source);
-}
-
-static void load_variable(struct options *options)
-{
-    uint8_t bytes[VARIABLE_BYTES_MAX];
-    UINTN length_bytes = sizeof(bytes);
-    EFI_STATUS status;
-
-    status = RT->GetVariable(variable_name, &variable_guid, NULL, &length_bytes, bytes);
-    if (status == EFI_NOT_FOUND)
-        return;
-    if (EFI_ERROR(status)) {
-        log_option(variable_name, L"", 0,
-                   status == EFI_BUFFER_TOO_SMALL ? L"the variable is too long"
-                                                  : L"the variable cannot be read");
-        return;
-    }
-    parse_bytes(options, bytes, length_bytes, variable_name);
 }
 
 /* Started by name in the shell, an image has its command line as load options,
@@ -76,22 +36,54 @@ static size_t skip_command_name(const CHAR16 *text, size_t length)
     return matched == 4 ? name : 0;
 }
 
-static void load_load_option(EFI_HANDLE image, struct options *options)
+/* UCS-2 text of western option names has a zero in every second byte. */
+static bool is_ucs2(const uint8_t *bytes, size_t length_bytes)
 {
-    static CHAR16 source[] = L"load option";
-    EFI_LOADED_IMAGE *loaded;
-    const CHAR16 *text;
-    size_t length;
+    return length_bytes >= 2 && bytes[1] == 0;
+}
+
+/* `bytes` may stand anywhere; `source` names them on the console. */
+static void parse_bytes(struct options *options, const uint8_t *bytes, size_t length_bytes,
+                        CHAR16 *source)
+{
+    CHAR16 text[TEXT_CHARS_MAX];
+    size_t width = is_ucs2(bytes, length_bytes) ? sizeof(CHAR16) : 1;
+    size_t length = length_bytes / width;
     size_t name;
 
-    if (EFI_ERROR(BS->OpenProtocol(image, &loaded_image_guid, (void **)&loaded, image, NULL,
-                                   EFI_OPEN_PROTOCOL_GET_PROTOCOL)) ||
-        !loaded->LoadOptions || loaded->LoadOptionsSize < sizeof(CHAR16))
+    if (length > TEXT_CHARS_MAX) {
+        log_option(source, L"", 0, L"too long");
         return;
-    text = loaded->LoadOptions;
-    length = loaded->LoadOptionsSize / sizeof(CHAR16);
+    }
+    for (size_t i = 0; i < length; i++)
+        text[i] = (CHAR16)(bytes[i * width] | (width > 1 ? bytes[i * width + 1] << 8 : 0));
     name = skip_command_name(text, length);
     options_parse(options, text + name, length - name, complain, source);
+}
+
+static void load_variable(struct options *options)
+{
+    uint8_t bytes[TEXT_CHARS_MAX * sizeof(CHAR16)];
+    UINTN length_bytes = sizeof(bytes);
+    EFI_STATUS status;
+
+    status = RT->GetVariable(variable_name, &variable_guid, NULL, &length_bytes, bytes);
+    if (status == EFI_BUFFER_TOO_SMALL)
+        log_option(variable_name, L"", 0, L"too long");
+    else if (status != EFI_NOT_FOUND && EFI_ERROR(status))
+        log_option(variable_name, L"", 0, L"cannot be read");
+    else if (!EFI_ERROR(status))
+        parse_bytes(options, bytes, length_bytes, variable_name);
+}
+
+static void load_load_option(EFI_HANDLE image, struct options *options)
+{
+    EFI_LOADED_IMAGE *loaded;
+
+    if (!EFI_ERROR(BS->OpenProtocol(image, &loaded_image_guid, (void **)&loaded, image, NULL,
+                                    EFI_OPEN_PROTOCOL_GET_PROTOCOL)) &&
+        loaded->LoadOptions)
+        parse_bytes(options, loaded->LoadOptions, loaded->LoadOptionsSize, load_option_name);
 }
 
 void settings_load(EFI_HANDLE image, struct options *ret_options)

@@ -11,8 +11,8 @@
 
 #include "options.h"
 
-/* The variable, under variable_guid: text as options.h describes it, in UCS-2
- * (`setvar … =L"…"`) or in ASCII (`setvar … ="…"`). */
+/* The variable, under variable_guid. Both sources hold text as options.h describes
+ * it, in UCS-2 (`setvar … =L"…"`) or in ASCII (`setvar … =S"…"`, efibootmgr). */
 #define SETTINGS_VARIABLE L"VirtioNetOptions"
 
 /* The options of the image `image`. */
