@@ -13,7 +13,15 @@
 #include "guids.h"
 #include "log.h"
 #include "pci_address.h"
+#include "pci_opener.h"
 #include "virtio_pci.h"
+
+/* Opening EXCLUSIVE can make the firmware connect the controller once more before
+ * it answers; the nested call must not start it a second time. */
+struct start_under_way {
+    EFI_HANDLE controller;
+    const struct start_under_way *outer; /* the Start that this one is nested in */
+};
 
 struct driver {
     EFI_DRIVER_BINDING_PROTOCOL binding;
@@ -21,9 +29,7 @@ struct driver {
     struct component_name names;
     struct options options;
     bool is_paused;
-    /* Opening EXCLUSIVE can make the firmware connect the controller once more
-     * before it answers; the nested call must not start it a second time. */
-    EFI_HANDLE controller_in_start;
+    const struct start_under_way *innermost_start;
 };
 
 static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
@@ -75,6 +81,28 @@ static bool is_admitted(EFI_PCI_IO_PROTOCOL *pci_io)
     return EFI_ERROR(pci_address_get(pci_io, &address)) || options_admit(&driver.options, &address);
 }
 
+static bool is_start_under_way(EFI_HANDLE controller)
+{
+    const struct start_under_way *start = driver.innermost_start;
+
+    while (start && start->controller != controller)
+        start = start->outer;
+    return start;
+}
+
+/* Also of a controller whose child is gone already. */
+static EFI_STATUS is_ours(EFI_HANDLE agent, EFI_HANDLE controller, bool *ret_is_ours)
+{
+    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY unused;
+    EFI_STATUS status;
+
+    status = pci_opener_find(controller, agent, EFI_OPEN_PROTOCOL_BY_DRIVER, &unused);
+    if (EFI_ERROR(status) && status != EFI_NOT_FOUND)
+        return status;
+    *ret_is_ours = status == EFI_SUCCESS;
+    return EFI_SUCCESS;
+}
+
 /* Told by the PCI identity alone; nobody is evicted for a question. The remaining
  * path does not matter: a NIC has one child, and it is always made. */
 static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
@@ -83,12 +111,16 @@ static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI
     EFI_HANDLE agent = this->DriverBindingHandle;
     EFI_PCI_IO_PROTOCOL *pci_io;
     bool is_net = false;
+    bool is_held = false;
     EFI_STATUS status;
 
     (void)remaining_path;
-    if (driver.is_paused || controller == driver.controller_in_start)
+    if (driver.is_paused || is_start_under_way(controller))
         return EFI_ALREADY_STARTED;
     status = open_pci_io(agent, controller, EFI_OPEN_PROTOCOL_BY_DRIVER, &pci_io);
+    /* The firmware says the same of our own open, which is EXCLUSIVE as well. */
+    if (status == EFI_ACCESS_DENIED && !EFI_ERROR(is_ours(agent, controller, &is_held)) && is_held)
+        return EFI_ALREADY_STARTED;
     if (EFI_ERROR(status))
         return status;
     status = virtio_pci_is_net(pci_io, &is_net);
@@ -146,14 +178,15 @@ static EFI_STATUS start(EFI_HANDLE agent, EFI_HANDLE controller)
 static EFI_STATUS EFIAPI driver_start(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
                                       EFI_DEVICE_PATH *remaining_path)
 {
+    struct start_under_way under_way = {controller, driver.innermost_start};
     EFI_STATUS status;
 
     (void)remaining_path;
-    if (driver.is_paused || driver.controller_in_start)
+    if (driver.is_paused || is_start_under_way(controller))
         return EFI_ALREADY_STARTED;
-    driver.controller_in_start = controller;
+    driver.innermost_start = &under_way;
     status = start(this->DriverBindingHandle, controller);
-    driver.controller_in_start = NULL;
+    driver.innermost_start = under_way.outer;
     return status;
 }
 
@@ -213,9 +246,9 @@ EFI_HANDLE driver_binding_agent(void)
 
 bool driver_binding_holds(EFI_HANDLE controller)
 {
-    struct adapter *adapter;
+    bool is_held;
 
-    return !EFI_ERROR(adapter_of_controller(driver_binding_agent(), controller, &adapter));
+    return !EFI_ERROR(is_ours(driver_binding_agent(), controller, &is_held)) && is_held;
 }
 
 EFI_STATUS driver_binding_install(EFI_HANDLE image, const struct options *options)
@@ -245,18 +278,18 @@ EFI_STATUS driver_binding_install(EFI_HANDLE image, const struct options *option
  * tells how many there are. */
 static EFI_STATUS disconnect_ours(EFI_HANDLE *handles, UINTN count, UINTN *ret_count)
 {
-    for (UINTN i = 0; i < count; i++) {
-        struct adapter *adapter;
-        EFI_STATUS status;
+    EFI_HANDLE agent = driver_binding_agent();
 
-        status = adapter_of_controller(driver_binding_agent(), handles[i], &adapter);
-        if (status == EFI_NOT_FOUND)
-            continue;
-        if (!EFI_ERROR(status))
-            status = BS->DisconnectController(handles[i], driver_binding_agent(), NULL);
+    for (UINTN i = 0; i < count; i++) {
+        bool is_held = false;
+        EFI_STATUS status = is_ours(agent, handles[i], &is_held);
+
+        if (is_held)
+            status = BS->DisconnectController(handles[i], agent, NULL);
         if (EFI_ERROR(status))
             return status;
-        handles[(*ret_count)++] = handles[i];
+        if (is_held)
+            handles[(*ret_count)++] = handles[i];
     }
     return EFI_SUCCESS;
 }

@@ -8,8 +8,8 @@
 
 #include "text.h"
 
-#define LINE_CHARS_MAX 200u
-#define ITEM_CHARS_MAX 80u /* leaves room for the reason behind it */
+#define LINE_CHARS_MAX 160u
+#define ITEM_CHARS_MAX 64u /* leaves room for the reason behind it */
 
 struct line {
     struct text text;

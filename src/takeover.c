@@ -13,6 +13,7 @@
 #include "guids.h"
 #include "log.h"
 #include "pci_address.h"
+#include "pci_opener.h"
 #include "virtio_pci.h"
 
 struct nic {
@@ -34,22 +35,14 @@ static void *get_protocol(EFI_HANDLE handle, EFI_GUID *guid)
     return protocol;
 }
 
-/* Whoever drives the controller: through PciIo itself, or through a protocol that
- * a bus driver of its own put on top. NULL: nobody. */
+/* Whoever drives the controller; NULL: nobody. */
 static EFI_HANDLE find_holder(EFI_HANDLE controller)
 {
-    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY *openers;
-    EFI_HANDLE holder = NULL;
-    UINTN count;
+    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY opener;
 
-    if (EFI_ERROR(BS->OpenProtocolInformation(controller, &pci_io_guid, &openers, &count)))
+    if (EFI_ERROR(pci_opener_find(controller, NULL, EFI_OPEN_PROTOCOL_BY_DRIVER, &opener)))
         return NULL;
-    for (UINTN i = 0; i < count; i++) {
-        if (openers[i].Attributes & EFI_OPEN_PROTOCOL_BY_DRIVER)
-            holder = openers[i].AgentHandle;
-    }
-    (void)BS->FreePool(openers); /* was allocated for us a moment ago */
-    return holder;
+    return opener.AgentHandle;
 }
 
 static const CHAR16 *name_of(EFI_HANDLE agent)
