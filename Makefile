@@ -135,7 +135,7 @@ lint-shell:
 lint-layers:
 	$(Q)scripts/lint-layers.py
 
-esp: $(OUT)/esp.img ## bootable FAT image: driver, startup.nsh, README.txt; EFI_SHELL=FILE adds a shell
+esp: all $(OUT)/esp.img ## bootable FAT image: driver, startup.nsh, README.txt; EFI_SHELL=FILE adds a shell
 
 image: $(OUT)/virtio-net.efi ## test the PE image: sections, size, reproducible build
 	$(Q)$(PYTEST) tests/image
