@@ -137,6 +137,9 @@ lint-layers:
 
 esp: all $(OUT)/esp.img ## bootable FAT image: driver, startup.nsh, README.txt; EFI_SHELL=FILE adds a shell
 
+dist: all ## release archive build/dist/virtio-net-VERSION.tar.gz: binaries, symbols, scripts, bill of materials
+	$(Q)CRT0=$(CRT0) GNUEFI=$(EFI_LIB)/libgnuefi.a scripts/dist.sh $(VERSION) $(OUT) build/dist
+
 image: $(OUT)/virtio-net.efi ## test the PE image: sections, size, reproducible build
 	$(Q)$(PYTEST) tests/image
 

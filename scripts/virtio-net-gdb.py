@@ -5,10 +5,11 @@
     (gdb) break snp_transmit
     (gdb) continue
 
-The driver has to be loaded by then; `virtio-net FOLDER` names the folder of virtio-net.efi and
-virtio-net.debug, both of one build, by default this file's or build/x86_64. Works on any UEFI firmware until it
-hands over to an operating system, since it reads what the specification has there for debuggers
-(UEFI 2.10, 18.4): on a 4 MiB boundary a pointer to the system table, in that a list of all images.
+The driver has to be loaded by then. `virtio-net FOLDER` names the folder of virtio-net.efi and
+virtio-net.debug, both of one build; by default it is this file's, or build/x86_64. Works on any
+UEFI firmware until it hands over to an operating system, since it reads what the specification
+has there for debuggers (UEFI 2.10, 18.4): on a 4 MiB boundary a pointer to the system table, in
+that a list of all loaded images.
 """
 import struct
 import zlib

@@ -90,7 +90,10 @@ class Machine:
     def state(self) -> dict[str, object]:
         """All files of the ESP, with their modification times, and all variables."""
         files = {
-            str(path.relative_to(self.esp)): (path.stat().st_mtime_ns, path.is_file() and path.read_bytes())
+            str(path.relative_to(self.esp)): (
+                path.stat().st_mtime_ns,
+                path.read_bytes() if path.is_file() else None,
+            )
             for path in sorted(self.esp.rglob("*"))
         }
         order = self.order.read_text() if self.order.exists() else None
