@@ -53,7 +53,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 if [ "${1:-}" = --with-kernel ]; then
-    [ -e build/linux/complete ] || apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1 || update
+    [ -e build/efibootmgr/complete ] || apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1 || update
     tests/qemu/linux/fetch-kernel.sh build/linux
     tests/qemu/linux/fetch-efibootmgr.sh build/efibootmgr
 fi
