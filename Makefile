@@ -66,8 +66,8 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all unit unit-build lint lint-format lint-tidy lint-cppcheck lint-shell lint-layers image qemu \
-        check demo run coverage format clean help
+.PHONY: all unit unit-build lint lint-format lint-tidy lint-cppcheck lint-shell lint-layers image deploy \
+        qemu esp dist check demo run coverage format clean help
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug $(APPS) ## build the driver, its debug file and the EFI test programs
 
@@ -96,6 +96,11 @@ $(OUT)/%.efi: $(OUT)/%.so
 
 $(OUT)/%.debug: $(OUT)/%.so
 	$(Q)$(OBJCOPY) --only-keep-debug $< $@
+
+# EFI_SHELL=FILE: a UEFI shell to boot, for firmware that has none of its own.
+$(OUT)/esp.img: $(OUT)/virtio-net.efi $(EFI_SHELL) scripts/make-esp.sh $(wildcard scripts/esp/*)
+	$(if $(Q),@echo "  ESP     $@")
+	$(Q)scripts/make-esp.sh $< $@ $(EFI_SHELL)
 
 $(HOST_OUT)/%.o: %.c Makefile
 	$(if $(Q),@echo "  HOSTCC  $@")
@@ -130,10 +135,18 @@ lint-shell:
 lint-layers:
 	$(Q)scripts/lint-layers.py
 
+esp: all $(OUT)/esp.img ## bootable FAT image: driver, startup.nsh, README.txt; EFI_SHELL=FILE adds a shell
+
+dist: all ## release archive build/dist/virtio-net-VERSION.tar.gz: binaries, symbols, scripts, bill of materials
+	$(Q)CRT0=$(CRT0) GNUEFI=$(EFI_LIB)/libgnuefi.a scripts/dist.sh $(VERSION) $(OUT) build/dist
+
 image: $(OUT)/virtio-net.efi ## test the PE image: sections, size, reproducible build
 	$(Q)$(PYTEST) tests/image
 
-qemu: all ## run the QEMU matrix
+deploy: all esp dist ## test install.sh, the FAT image and the release archive
+	$(Q)$(PYTEST) tests/deploy
+
+qemu: all esp ## run the QEMU matrix
 	$(Q)$(PYTEST) -n 2 tests/qemu
 
 check: ## install what is missing, build, run every test; the last line is the result

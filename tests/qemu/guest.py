@@ -101,6 +101,7 @@ class Guest:
     machine      QEMU's -machine
     files        name on the FAT disk -> host file or bytes; the driver is always there as
                  virtio-net.efi when it exists
+    disk         a FAT image to boot a copy of, instead of one made from `files`
     timeout      hard limit in seconds for the guest's whole life
     extra        further QEMU arguments
     paused       start with -S; call resume() (before it, qmp() works and the console is silent)
@@ -122,6 +123,7 @@ class Guest:
         variables: Path = VARIABLES,
         memory_mib: int = 512,
         disk_mib: int = 33,
+        disk: Path | None = None,
     ) -> None:
         self.case = case
         self.nics = list(nics)
@@ -138,6 +140,7 @@ class Guest:
         self._paused = paused
         self._memory_mib = memory_mib
         self._disk_mib = disk_mib
+        self._given_disk = disk
         self._disk = self.folder / "disk.img"
         self._process: subprocess.Popen[bytes] | None = None
         self._qmp: Qmp | None = None
@@ -326,6 +329,9 @@ class Guest:
         return arguments + (["-S"] if self._paused else []) + self._extra
 
     def _make_disk(self) -> None:
+        if self._given_disk:
+            shutil.copyfile(self._given_disk, self._disk)
+            return
         with self._disk.open("wb") as disk:
             disk.truncate(self._disk_mib << 20)
         files = dict(self._files)
