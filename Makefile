@@ -56,7 +56,7 @@ LDFLAGS := -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --gc-section
            --build-id=none --no-undefined --fatal-warnings -T $(LDS)
 CRT0    := $(EFI_LIB)/crt0-efi-$(ARCH).o
 # Exactly the sections that the linker script names; the rest of the .so is for debuggers.
-EFI_SECTIONS := -j .text -j .rodata -j .rela -j .data -j .dynamic -j .reloc
+EFI_SECTIONS := -j .text -j .rodata -j .rela -j .data -j .dynamic -j .sbat -j .reloc
 
 SANITIZE    ?= -fsanitize=address,undefined -fno-sanitize-recover=all
 HOST_CFLAGS  = $(COMMON) -DGNU_EFI_USE_MS_ABI -O1 $(SANITIZE)
@@ -90,9 +90,10 @@ $(OUT)/apps/%.so: $(OUT)/tests/qemu/apps/%.o $(LDS)
 
 $(OUT)/virtio-net.efi: EFI_TARGET := efi-bsdrv-$(ARCH)
 $(OUT)/apps/%.efi: EFI_TARGET := efi-app-$(ARCH)
-$(OUT)/%.efi: $(OUT)/%.so
+$(OUT)/%.efi: $(OUT)/%.so scripts/finish-pe.py
 	$(if $(Q),@echo "  EFI     $@")
 	$(Q)$(OBJCOPY) $(EFI_SECTIONS) --strip-all --target $(EFI_TARGET) $< $@
+	$(Q)scripts/finish-pe.py $@
 
 $(OUT)/%.debug: $(OUT)/%.so
 	$(Q)$(OBJCOPY) --only-keep-debug $< $@
