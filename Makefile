@@ -58,6 +58,9 @@ CRT0    := $(EFI_LIB)/crt0-efi-$(ARCH).o
 # Exactly the sections that the linker script names; the rest of the .so is for debuggers.
 EFI_SECTIONS := -j .text -j .rodata -j .rela -j .data -j .dynamic -j .sbat -j .reloc
 
+# What the driver binds: transitional and modern.
+ROM_IDS := 1af4:1000,1041
+
 SANITIZE    ?= -fsanitize=address,undefined -fno-sanitize-recover=all
 HOST_CFLAGS  = $(COMMON) -DGNU_EFI_USE_MS_ABI -O1 $(SANITIZE)
 HOST_LIBS   := -lcmocka
@@ -66,10 +69,12 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all unit unit-build lint lint-format lint-tidy lint-cppcheck lint-shell lint-layers image qemu \
+.PHONY: all rom unit unit-build lint lint-format lint-tidy lint-cppcheck lint-shell lint-layers image qemu \
         check demo run coverage format clean help
 
-all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug $(APPS) ## build the driver, its debug file and the EFI test programs
+all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom $(APPS) ## build the driver, its debug file, its option ROM and the EFI test programs
+
+rom: $(OUT)/virtio-net.rom ## build the option ROM; ROM_DRIVERS="a.efi b.efi" puts several architectures into it
 
 # gnu-efi's Print and the console protocols take non-const strings.
 $(OUT)/tests/qemu/apps/%.o: WARNINGS += -Wno-write-strings
@@ -94,6 +99,11 @@ $(OUT)/%.efi: $(OUT)/%.so scripts/finish-pe.py
 	$(if $(Q),@echo "  EFI     $@")
 	$(Q)$(OBJCOPY) $(EFI_SECTIONS) --strip-all --target $(EFI_TARGET) $< $@
 	$(Q)scripts/finish-pe.py $@
+
+%.rom: %.efi scripts/make-rom.py scripts/check-rom.py scripts/rom_image.py
+	$(if $(Q),@echo "  ROM     $@")
+	$(Q)scripts/make-rom.py $@ $(ROM_IDS) $(or $(ROM_DRIVERS),$<)
+	$(Q)scripts/check-rom.py --sum $@ 1af4:1000 1af4:1041 $(if $(Q),>/dev/null)
 
 $(OUT)/%.debug: $(OUT)/%.so
 	$(Q)$(OBJCOPY) --only-keep-debug $< $@
@@ -131,7 +141,7 @@ lint-shell:
 lint-layers:
 	$(Q)scripts/lint-layers.py
 
-image: $(OUT)/virtio-net.efi ## test the PE image: sections, size, reproducible build
+image: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom ## test the PE image and the option ROM: sections, fields, size, reproducible build
 	$(Q)$(PYTEST) tests/image
 
 qemu: all ## run the QEMU matrix
