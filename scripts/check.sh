@@ -80,7 +80,7 @@ run_pytest() { # NAME of the make target
     [ "$status" -eq 0 ] || [ "${counts#* }" -gt 0 ] || fail "$1: exit status $status"
 }
 
-scripts/setup.sh || { fail "setup" && finish; }
+scripts/setup.sh --with-kernel || { fail "setup" && finish; }
 rm -rf "$logs"
 mkdir -p "$logs"
 make -j"$(nproc)" --keep-going all unit-build || fail "build"

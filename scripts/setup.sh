@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-# usage: scripts/setup.sh
+# usage: scripts/setup.sh [--with-kernel]
 # Installs the Debian or Ubuntu packages that building and testing need and that
-# are missing. Does nothing, and needs no network, when all are there.
+# are missing; with --with-kernel also unpacks a Linux kernel for the QEMU tests
+# under build/. Does nothing, and needs no network, when all are there.
 set -eu
+cd "$(dirname "$0")/.."
 
 packages=(
     # build
@@ -30,16 +32,27 @@ missing=()
 for package in "${packages[@]}"; do
     grep -qxF "$package" <<<"$installed" || missing+=("$package")
 done
-[ ${#missing[@]} -gt 0 ] || exit 0
 
 as_root=(env)
 if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || fail "run as root, or install: ${missing[*]}"
     as_root=(sudo)
+    [ ${#missing[@]} -eq 0 ] || command -v sudo >/dev/null ||
+        fail "run as root, or install: ${missing[*]}"
 fi
 
 apt=("${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get -qq)
-echo "setup: installing ${missing[*]}"
-"${apt[@]}" update || echo "setup: apt-get update failed, going on with the package lists at hand" >&2
-"${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null ||
-    fail "apt-get could not install: ${missing[*]}"
+update() {
+    "${apt[@]}" update || echo "setup: apt-get update failed, going on with the lists at hand" >&2
+}
+
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "setup: installing ${missing[*]}"
+    update
+    "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null ||
+        fail "apt-get could not install: ${missing[*]}"
+fi
+
+if [ "${1:-}" = --with-kernel ] && [ ! -e build/linux/complete ]; then
+    apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1 || update
+    tests/qemu/linux/fetch-kernel.sh build/linux
+fi

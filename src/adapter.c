@@ -160,5 +160,5 @@ EFI_STATUS adapter_of_controller(EFI_HANDLE agent, EFI_HANDLE controller,
             child = openers[i].ControllerHandle;
     }
     (void)BS->FreePool(openers); /* was allocated for us a moment ago */
-    return child ? adapter_of_child(agent, child, ret_adapter) : EFI_UNSUPPORTED;
+    return child ? adapter_of_child(agent, child, ret_adapter) : EFI_NOT_FOUND;
 }

@@ -35,7 +35,8 @@ EFI_STATUS adapter_create(EFI_PCI_IO_PROTOCOL *pci_io, const EFI_DEVICE_PATH *pa
 EFI_STATUS adapter_destroy(struct adapter *adapter) __attribute__((warn_unused_result));
 
 /* The adapter of a child handle, or of the child that `agent` (the driver binding
- * handle) has on `controller`. EFI_UNSUPPORTED: there is none. */
+ * handle) has on `controller`. EFI_NOT_FOUND: there is none. Any other error: the
+ * firmware does not tell. */
 EFI_STATUS adapter_of_child(EFI_HANDLE agent, EFI_HANDLE child, struct adapter **ret_adapter)
     __attribute__((warn_unused_result));
 EFI_STATUS adapter_of_controller(EFI_HANDLE agent, EFI_HANDLE controller,

@@ -165,7 +165,7 @@ static EFI_STATUS EFIAPI driver_stop(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HAND
     if (child_count > 0)
         return EFI_SUCCESS;
 
-    if (!EFI_ERROR(adapter_of_controller(agent, controller, &adapter)))
+    if (adapter_of_controller(agent, controller, &adapter) != EFI_NOT_FOUND)
         return EFI_DEVICE_ERROR; /* the child goes first */
     close_pci_io(agent, controller, controller);
     return EFI_SUCCESS;
@@ -216,7 +216,10 @@ static EFI_STATUS disconnect_all(void)
     for (UINTN i = 0; i < count && !EFI_ERROR(result); i++) {
         struct adapter *adapter;
 
-        if (!EFI_ERROR(adapter_of_controller(agent, handles[i], &adapter)))
+        result = adapter_of_controller(agent, handles[i], &adapter);
+        if (result == EFI_NOT_FOUND)
+            result = EFI_SUCCESS;
+        else if (!EFI_ERROR(result))
             result = BS->DisconnectController(handles[i], agent, NULL);
     }
     (void)BS->FreePool(handles); /* was allocated for us a moment ago */

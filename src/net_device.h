@@ -51,6 +51,7 @@ struct net_device {
     bool is_down;    /* no frame flows: stopped, ring broken, or the device asks for a reset */
 
     uint8_t header_bytes; /* virtio header in front of each frame */
+    bool rx_was_dry;      /* the device had no buffer left when it last got some */
     bool has_waiting;     /* a received frame was looked at and not yet taken */
     uint16_t rx_unpublished;
     uint16_t tx_free_count;
@@ -83,9 +84,10 @@ void net_device_stop(struct net_device *net);
  * ExitBootServices; where that fails after all, net_device_stop frees as ever. */
 void net_device_quiesce(struct net_device *net);
 
-/* Read the link state and whether the device is still well. Up to four device
+/* Look after a running device now and then: read the link state and whether it is
+ * still well, and wake it where it may have missed a doorbell. Up to six device
  * accesses, so not for every frame. */
-void net_device_poll_link(struct net_device *net);
+void net_device_tend(struct net_device *net);
 
 /* Send a frame: it is copied, so the caller's buffer is free at once. At least
  * ETHERNET_HEADER_BYTES, at most ETHERNET_HEADER_BYTES + mtu bytes long; short

@@ -10,7 +10,7 @@
 
 #include "copy.h"
 
-#define LINK_INTERVAL_100NS (100u * 10000u) /* 100 ms */
+#define TEND_INTERVAL_100NS (100u * 10000u) /* 100 ms */
 #define IFTYPE_ETHERNET 1u                  /* RFC 3232 */
 #define ETHERTYPE_OFFSET 12u
 #define DEFAULT_FILTERS (EFI_SIMPLE_NETWORK_RECEIVE_UNICAST | EFI_SIMPLE_NETWORK_RECEIVE_BROADCAST)
@@ -101,6 +101,7 @@ static EFI_STATUS start_device(struct snp *snp)
     returns_clear(&snp->returns);
     snp->has_transmitted = false;
     snp->rx_reported = 0;
+    snp->is_tend_due = false;
     snp->mode.MaxPacketSize = snp->net.mtu;
     snp->mode.MediaPresentSupported = snp->net.has_link_status;
     snp->mode.MediaPresent = snp->net.is_link_up;
@@ -110,10 +111,20 @@ static EFI_STATUS start_device(struct snp *snp)
 static void stop_device(struct snp *snp)
 {
     /* A timer that is not set cannot fail to be cancelled. */
-    (void)BS->SetTimer(snp->link_timer, TimerCancel, 0);
+    (void)BS->SetTimer(snp->tend_timer, TimerCancel, 0);
     net_device_stop(&snp->net);
     returns_clear(&snp->returns);
     clear_filters(snp);
+}
+
+/* What only time calls for: link, health, lost doorbells. */
+static void tend(struct snp *snp)
+{
+    if (!snp->is_tend_due)
+        return;
+    snp->is_tend_due = false;
+    net_device_tend(&snp->net);
+    snp->mode.MediaPresent = snp->net.is_link_up;
 }
 
 static EFI_STATUS EFIAPI snp_start(EFI_SIMPLE_NETWORK_PROTOCOL *this)
@@ -166,7 +177,7 @@ static EFI_STATUS initialize(struct snp *snp)
     status = start_device(snp);
     if (EFI_ERROR(status))
         return status;
-    status = BS->SetTimer(snp->link_timer, TimerPeriodic, LINK_INTERVAL_100NS);
+    status = BS->SetTimer(snp->tend_timer, TimerPeriodic, TEND_INTERVAL_100NS);
     if (EFI_ERROR(status)) {
         stop_device(snp);
         return status;
@@ -381,13 +392,6 @@ static EFI_STATUS EFIAPI snp_nv_data(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN 
     return buffer ? EFI_UNSUPPORTED : EFI_INVALID_PARAMETER;
 }
 
-static void refresh_link(struct snp *snp)
-{
-    snp->link_is_old = false;
-    net_device_poll_link(&snp->net);
-    snp->mode.MediaPresent = snp->net.is_link_up;
-}
-
 /* What happened since the last call; a UEFI client has no use for the rest. */
 static UINT32 take_interrupts(struct snp *snp)
 {
@@ -412,8 +416,7 @@ static EFI_STATUS get_status(struct snp *snp, UINT32 *ret_interrupts, VOID **ret
     if (!ret_interrupts && !ret_buffer)
         return EFI_INVALID_PARAMETER;
 
-    if (snp->link_is_old)
-        refresh_link(snp);
+    tend(snp);
     if (ret_interrupts)
         *ret_interrupts = snp->net.is_running ? take_interrupts(snp) : 0;
     if (ret_buffer) {
@@ -483,6 +486,8 @@ static EFI_STATUS transmit(struct snp *snp, UINTN header_bytes, UINTN buffer_byt
     if (header_bytes != 0)
         write_header(snp, buffer, source, destination, *protocol);
     status = net_device_transmit(&snp->net, buffer, buffer_bytes);
+    if (status == EFI_NOT_READY)
+        tend(snp);
     if (EFI_ERROR(status))
         return status;
     returns_push(&snp->returns, buffer);
@@ -530,6 +535,7 @@ static EFI_STATUS receive(struct snp *snp, UINTN *buffer_bytes, VOID *buffer)
 
     if (EFI_ERROR(status))
         return status;
+    tend(snp);
     status = net_device_peek(&snp->net, &frame, &frame_bytes);
     if (EFI_ERROR(status))
         return status;
@@ -558,7 +564,7 @@ static EFI_STATUS EFIAPI snp_receive(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN *r
         return status;
     if (!buffer_bytes || !buffer)
         return EFI_INVALID_PARAMETER;
-    if (!net_device_has_news(&snp->net))
+    if (!net_device_has_news(&snp->net) && !snp->is_tend_due)
         return EFI_NOT_READY; /* the usual answer: worth no change of TPL */
 
     tpl = BS->RaiseTPL(TPL_CALLBACK);
@@ -581,12 +587,12 @@ static VOID EFIAPI on_wait_for_packet(EFI_EVENT event, VOID *context)
         (void)BS->SignalEvent(event); /* our own event: cannot fail */
 }
 
-static VOID EFIAPI on_link_timer(EFI_EVENT event, VOID *context)
+static VOID EFIAPI on_tend_timer(EFI_EVENT event, VOID *context)
 {
     struct snp *snp = context;
 
     (void)event;
-    snp->link_is_old = true;
+    snp->is_tend_due = true;
 }
 
 /* The device must not write into memory that is about to be the OS's. */
@@ -607,8 +613,8 @@ static EFI_STATUS create_events(struct snp *snp)
                              &snp->protocol.WaitForPacket);
     if (EFI_ERROR(status))
         return status;
-    status = BS->CreateEvent(EVT_TIMER | EVT_NOTIFY_SIGNAL, TPL_NOTIFY, on_link_timer, snp,
-                             &snp->link_timer);
+    status = BS->CreateEvent(EVT_TIMER | EVT_NOTIFY_SIGNAL, TPL_NOTIFY, on_tend_timer, snp,
+                             &snp->tend_timer);
     if (EFI_ERROR(status))
         return status;
     return BS->CreateEvent(EVT_SIGNAL_EXIT_BOOT_SERVICES, TPL_NOTIFY, on_exit_boot_services, snp,
@@ -673,7 +679,7 @@ EFI_STATUS snp_init(struct snp *snp, EFI_PCI_IO_PROTOCOL *pci_io, const CHAR16 *
 
 void snp_fini(struct snp *snp)
 {
-    EFI_EVENT events[] = {snp->exit_event, snp->link_timer, snp->protocol.WaitForPacket};
+    EFI_EVENT events[] = {snp->exit_event, snp->tend_timer, snp->protocol.WaitForPacket};
 
     /* Events first: from here on nothing enters by itself. */
     for (unsigned i = 0; i < sizeof(events) / sizeof(events[0]); i++) {

@@ -32,9 +32,9 @@ struct snp {
     struct snp_returns returns;
     uint16_t rx_reported;      /* used index at the last GetStatus */
     bool has_transmitted;      /* since the last GetStatus */
-    volatile bool link_is_old; /* set by link_timer, cleared by GetStatus */
+    volatile bool is_tend_due; /* set by tend_timer */
     volatile bool has_exited;  /* ExitBootServices was called: touch nothing */
-    EFI_EVENT link_timer;
+    EFI_EVENT tend_timer;
     EFI_EVENT exit_event;
 };
 

@@ -57,21 +57,18 @@ static EFI_STATUS has_capability_list(EFI_PCI_IO_PROTOCOL *pci_io, bool *ret_has
     return status;
 }
 
-EFI_STATUS virtio_pci_next_capability(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t id, uint8_t *position)
+EFI_STATUS virtio_pci_next_capability(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t id,
+                                      struct virtio_pci_walk *walk)
 {
-    uint32_t link = *position ? *position + 1u : CAPABILITY_POINTER;
+    uint32_t link = walk->position ? walk->position + 1u : CAPABILITY_POINTER;
     bool has_list;
     EFI_STATUS status;
 
     status = has_capability_list(pci_io, &has_list);
     if (EFI_ERROR(status))
         return status;
-    if (!has_list) {
-        *position = 0;
-        return EFI_SUCCESS;
-    }
-
-    for (unsigned count = 0; count < CAPABILITIES_MAX; count++) {
+    walk->position = 0;
+    while (has_list) {
         uint8_t header[2]; /* identifier, link */
         uint8_t next;
 
@@ -79,23 +76,23 @@ EFI_STATUS virtio_pci_next_capability(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t id, u
         if (EFI_ERROR(status))
             return status;
         next &= (uint8_t) ~(CAPABILITY_ALIGN - 1u);
-        if (next == 0) {
-            *position = 0;
+        if (next == 0)
             return EFI_SUCCESS;
-        }
-        if (next < CAPABILITY_FIRST)
+        /* More steps than there is room for capabilities are a loop. */
+        if (next < CAPABILITY_FIRST || walk->steps == CAPABILITIES_MAX)
             return EFI_UNSUPPORTED;
+        walk->steps++;
 
         status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint8, next, 2, header);
         if (EFI_ERROR(status))
             return status;
         if (header[0] == id) {
-            *position = next;
+            walk->position = next;
             return EFI_SUCCESS;
         }
         link = next + 1u;
     }
-    return EFI_UNSUPPORTED; /* more steps than there is room for capabilities */
+    return EFI_SUCCESS;
 }
 
 static EFI_STATUS find_transport(struct virtio_transport *transport)

@@ -121,19 +121,19 @@ static const struct virtio_transport_ops legacy_ops = {
 /* While MSI-X is enabled, two vector registers push device configuration back. */
 static EFI_STATUS is_msix_enabled(EFI_PCI_IO_PROTOCOL *pci_io, bool *ret_is_enabled)
 {
-    uint8_t position = 0;
+    struct virtio_pci_walk walk = {0};
     uint16_t control;
     EFI_STATUS status;
 
-    status = virtio_pci_next_capability(pci_io, PCI_CAP_ID_MSIX, &position);
+    status = virtio_pci_next_capability(pci_io, PCI_CAP_ID_MSIX, &walk);
     if (EFI_ERROR(status))
         return status;
     *ret_is_enabled = false;
-    if (position == 0)
+    if (walk.position == 0)
         return EFI_SUCCESS;
 
-    status =
-        pci_io->Pci.Read(pci_io, EfiPciIoWidthUint16, position + MSIX_CONTROL_OFFSET, 1, &control);
+    status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint16, walk.position + MSIX_CONTROL_OFFSET, 1,
+                              &control);
     if (!EFI_ERROR(status))
         *ret_is_enabled = control & MSIX_CONTROL_ENABLE;
     return status;

@@ -218,17 +218,17 @@ static EFI_STATUS take_capability(struct virtio_transport *transport, uint8_t po
 
 EFI_STATUS virtio_pci_modern_init(struct virtio_transport *transport)
 {
-    uint8_t position = 0;
+    struct virtio_pci_walk walk = {0};
 
     for (;;) {
         EFI_STATUS status;
 
-        status = virtio_pci_next_capability(transport->pci_io, VIRTIO_PCI_CAP_ID, &position);
+        status = virtio_pci_next_capability(transport->pci_io, VIRTIO_PCI_CAP_ID, &walk);
         if (EFI_ERROR(status))
             return status;
-        if (position == 0)
+        if (walk.position == 0)
             break;
-        status = take_capability(transport, position);
+        status = take_capability(transport, walk.position);
         if (EFI_ERROR(status))
             return status;
     }

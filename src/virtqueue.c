@@ -76,27 +76,33 @@ void virtqueue_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length
     queue->slots[slot].in_flight = true;
 }
 
-/* 2.7.10: the device wants to hear of the entry behind its event index. */
-static bool is_event_crossed(uint16_t event, uint16_t old, uint16_t new)
+/* 2.7.10: the device wants to hear when entry `event` becomes available. Asked of
+ * all entries since the last doorbell, not only of those published now. A device
+ * that sleeps has at most `size` entries before it, so older ones are settled. */
+static bool is_event_crossed(struct virtqueue *queue)
 {
-    return (uint16_t)(new - event - 1) < (uint16_t)(new - old);
+    uint16_t next = queue->avail_next;
+
+    if ((uint16_t)(next - queue->avail_rung) > queue->size)
+        queue->avail_rung = (uint16_t)(next - queue->size);
+    if ((uint16_t)(next - *queue->avail_event - 1) >= (uint16_t)(next - queue->avail_rung))
+        return false;
+    queue->avail_rung = next;
+    return true;
 }
 
 bool virtqueue_publish(struct virtqueue *queue)
 {
-    uint16_t old = queue->avail_notified;
-
     /* Descriptors and ring entries before the index: the device may read them
      * as soon as it sees it. */
     barrier_write();
     queue->avail->idx = queue->avail_next;
-    queue->avail_notified = queue->avail_next;
 
     /* The index before the device's wish: else it could go to sleep between
      * our load and our store, and nobody would wake it. */
     barrier_full();
     if (queue->has_event_idx)
-        return is_event_crossed(*queue->avail_event, old, queue->avail_next);
+        return is_event_crossed(queue);
     return !(queue->used->flags & VIRTQ_USED_F_NO_NOTIFY);
 }
 

@@ -58,9 +58,9 @@ struct virtqueue {
     bool has_event_idx;
     bool is_broken; /* the device broke the ring; stays set until the next init */
 
-    uint16_t avail_next;     /* index of the next available entry */
-    uint16_t avail_notified; /* index up to which the device's wish was looked at */
-    uint16_t used_next;      /* index of the next completion */
+    uint16_t avail_next; /* index of the next available entry */
+    uint16_t avail_rung; /* that at the last doorbell, or `size` entries back if that is later */
+    uint16_t used_next;  /* index of the next completion */
     uint16_t in_flight_count;
     struct virtqueue_slot slots[VIRTQUEUE_SLOTS_MAX];
 };
@@ -84,8 +84,16 @@ void virtqueue_set_slot(struct virtqueue *queue, uint16_t slot,
  * long this time. The device sees it at the next publish. */
 void virtqueue_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes);
 
-/* Show the device what was pushed. True when it wants a doorbell for that. */
+/* Show the device what was pushed. True when it wants a doorbell for that, or
+ * wanted one since the last: a wish that came too late for its own publish is
+ * found by the next. */
 bool virtqueue_publish(struct virtqueue *queue);
+
+/* True while the device has not used everything that was published. */
+static inline bool virtqueue_is_busy(const struct virtqueue *queue)
+{
+    return queue->used->idx != queue->avail->idx;
+}
 
 /* True when pop has something to say: a completion, or a broken ring. */
 static inline bool virtqueue_has_news(const struct virtqueue *queue)

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * The device model's birth, its PCI appearance and the test's controls.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "virtio_net_internal.h"
+
+#define DEFAULT_QUEUE_SIZE 256u
+#define DEFAULT_MTU 1500u
+#define DEFAULT_MODERN_BAR 4u
+#define NOTIFY_BAR 2u
+#define MSIX_BAR 1u
+#define PAGE 0x1000u
+
+#define MSIX_CAPABILITY 0x98u
+#define FIRST_CAPABILITY 0x40u
+#define CAPABILITIES_POINTER 0x34u
+
+static const uint8_t default_mac[6] = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
+
+static bool is_modern(const struct fake_device *device)
+{
+    return device->options.transport != FAKE_LEGACY;
+}
+
+void fake_referee(const struct fake_device *device, const char *format, ...)
+{
+    char message[512];
+    va_list arguments;
+
+    if (device->misbehaviour != FAKE_BEHAVES || device->is_tainted)
+        return;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    fake_report("virtio: %s", message);
+}
+
+/* BARs as QEMU has them: legacy registers 0, MSI-X 1, modern registers 4. */
+void fake_device_describe(struct fake_device *device, struct fake_pci_options *pci)
+{
+    const struct fake_device_options *options = &device->options;
+    unsigned modern_bar = options->modern_bar ? options->modern_bar : DEFAULT_MODERN_BAR;
+    unsigned notify_bar = options->notify_in_own_bar ? NOTIFY_BAR : modern_bar;
+    uint64_t unique = (uint64_t)pci->device_number << 20;
+
+    if (options->transport != FAKE_MODERN)
+        pci->bars[VIRTIO_PCI_LEGACY_BAR] =
+            (struct fake_bar){.base = 0x6000 + (unique >> 12), .size = 0x40, .is_io = true};
+    pci->bars[MSIX_BAR] = (struct fake_bar){.base = 0x80000000 + unique, .size = PAGE};
+    if (!is_modern(device))
+        return;
+
+    device->common = (struct fake_region){modern_bar, 0, sizeof(struct virtio_pci_common_cfg)};
+    device->isr = (struct fake_region){modern_bar, PAGE, 1};
+    device->config = (struct fake_region){modern_bar, 2 * PAGE, sizeof(struct virtio_net_config)};
+    device->notify =
+        (struct fake_region){notify_bar, notify_bar == modern_bar ? 3 * PAGE : 0, PAGE};
+    pci->bars[modern_bar] = (struct fake_bar){
+        .base = options->modern_bar_is_io      ? 0xa000 + (unique >> 6)
+                : options->modern_bar_is_32bit ? 0x90000000 + unique
+                                               : UINT64_C(0x800000000) + unique,
+        .size = 4 * PAGE,
+        .is_io = options->modern_bar_is_io,
+        .is_64bit = !options->modern_bar_is_io && !options->modern_bar_is_32bit,
+        .is_prefetchable = !options->modern_bar_is_io,
+    };
+    if (options->notify_in_own_bar)
+        pci->bars[NOTIFY_BAR] = (struct fake_bar){.base = 0x88000000 + unique, .size = PAGE};
+}
+
+/* Appends capabilities; each `add` links the one before to itself. */
+struct capability_list {
+    uint8_t *config;
+    uint8_t link; /* the byte that points to the next capability */
+    uint8_t next; /* free space */
+};
+
+static uint8_t add_capability(struct capability_list *list, const void *capability, size_t length)
+{
+    uint8_t position = list->next;
+
+    memcpy(&list->config[position], capability, length);
+    list->config[position + 1] = 0;
+    list->config[list->link] = position;
+    list->link = (uint8_t)(position + 1);
+    list->next = (uint8_t)(position + ((length + 3) & ~(size_t)3));
+    return position;
+}
+
+static uint8_t add_region(struct capability_list *list, enum virtio_pci_cfg_type type,
+                          const struct fake_region *region, uint8_t length)
+{
+    const struct virtio_pci_cap cap = {
+        .cap_vndr = VIRTIO_PCI_CAP_ID,
+        .cap_len = length,
+        .cfg_type = (uint8_t)type,
+        .bar = (uint8_t)region->bar,
+        .offset = region->offset,
+        .length = region->length,
+    };
+    uint8_t bytes[64] = {0};
+
+    memcpy(bytes, &cap, sizeof(cap));
+    return add_capability(list, bytes, length);
+}
+
+/* What a driver has to skip: a reserved type, a reserved BAR, another vendor's id. */
+static void add_odd_capabilities(struct capability_list *list)
+{
+    const struct fake_region nowhere = {.bar = 7, .offset = 0xfffffff0, .length = 0xffffffff};
+
+    add_capability(list, (uint8_t[]){0x01, 0, 0x03, 0, 0, 0, 0, 0}, 8);
+    add_region(list, VIRTIO_PCI_CAP_COMMON_CFG, &nowhere, sizeof(struct virtio_pci_cap));
+    add_region(list, 0x77, &nowhere, sizeof(struct virtio_pci_cap));
+}
+
+static void add_modern_capabilities(struct fake_device *device, struct capability_list *list)
+{
+    const struct fake_device_options *options = &device->options;
+    uint32_t multiplier = options->notify_multiplier ? options->notify_multiplier : 4;
+    struct fake_region common = device->common;
+    struct fake_region second = {.bar = device->common.bar, .offset = 0x800, .length = 56};
+    uint8_t common_position;
+    uint8_t position;
+
+    switch (device->misbehaviour) {
+    case FAKE_CAPABILITY_BAR_6:
+        common.bar = 6;
+        break;
+    case FAKE_CAPABILITY_BAR_MISSING:
+        common.bar = 3;
+        break;
+    case FAKE_CAPABILITY_OUTSIDE_BAR:
+        common.offset = 4 * PAGE - 8;
+        break;
+    case FAKE_CAPABILITY_OFFSET_OVERFLOWS:
+        common.offset = 0xfffff000;
+        common.length = 0x2000;
+        break;
+    default:
+        break;
+    }
+    if (device->misbehaviour == FAKE_NOTIFY_OFFSET_OVERFLOWS)
+        multiplier = UINT32_MAX;
+    if (options->single_doorbell)
+        multiplier = 0;
+
+    if (options->odd_capabilities)
+        add_odd_capabilities(list);
+    common_position =
+        add_region(list, VIRTIO_PCI_CAP_COMMON_CFG, &common, sizeof(struct virtio_pci_cap));
+    if (options->odd_capabilities)
+        add_region(list, VIRTIO_PCI_CAP_COMMON_CFG, &second, sizeof(struct virtio_pci_cap));
+    add_region(list, VIRTIO_PCI_CAP_ISR_CFG, &device->isr, sizeof(struct virtio_pci_cap));
+    position = add_region(list, VIRTIO_PCI_CAP_NOTIFY_CFG, &device->notify,
+                          sizeof(struct virtio_pci_notify_cap));
+    memcpy(&list->config[position + sizeof(struct virtio_pci_cap)], &multiplier, 4);
+    if (!options->no_device_cfg)
+        position = add_region(list, VIRTIO_PCI_CAP_DEVICE_CFG, &device->config,
+                              options->odd_capabilities ? 24 : sizeof(struct virtio_pci_cap));
+
+    if (device->misbehaviour == FAKE_CAPABILITY_LIST_LOOPS)
+        list->config[position + 1] = common_position;
+    if (device->misbehaviour == FAKE_CAPABILITY_OUTSIDE_CONFIG) {
+        list->config[0xf8] = VIRTIO_PCI_CAP_ID;
+        list->config[0xfa] = sizeof(struct virtio_pci_cap);
+        list->config[0xfb] = VIRTIO_PCI_CAP_COMMON_CFG;
+        list->config[CAPABILITIES_POINTER] = 0xf8;
+    }
+}
+
+static void put16(uint8_t *config, unsigned offset, unsigned value)
+{
+    config[offset] = (uint8_t)value;
+    config[offset + 1] = (uint8_t)(value >> 8);
+}
+
+void fake_device_fill_config_space(struct fake_device *device)
+{
+    uint8_t *config = device->function->config;
+    struct capability_list list = {config, CAPABILITIES_POINTER, FIRST_CAPABILITY};
+    uint8_t msix[12] = {0x11, 0, 2, 0, MSIX_BAR};
+    bool is_new = device->options.transport == FAKE_MODERN;
+
+    memset(&config[FIRST_CAPABILITY], 0, FAKE_PCI_CONFIG_SIZE - FIRST_CAPABILITY);
+    config[CAPABILITIES_POINTER] = 0;
+    put16(config, 0x00, VIRTIO_PCI_VENDOR_ID);
+    put16(config, 0x02,
+          is_new ? VIRTIO_PCI_DEVICE_ID_NET_MODERN : VIRTIO_PCI_DEVICE_ID_NET_TRANSITIONAL);
+    put16(config, 0x06, 0x10); /* has a capability list */
+    config[0x08] = is_new ? 1 : 0;
+    config[0x0b] = 0x02; /* network controller */
+    put16(config, 0x2c, VIRTIO_PCI_VENDOR_ID);
+    put16(config, 0x2e, is_new ? 0x1100 : VIRTIO_PCI_SUBSYSTEM_ID_NET);
+    put16(msix, 2, device->options.msix_is_enabled ? 0x8002 : 0x0002);
+    if (is_modern(device))
+        add_modern_capabilities(device, &list);
+    if (list.next <= MSIX_CAPABILITY)
+        list.next = MSIX_CAPABILITY;
+    if (device->misbehaviour != FAKE_CAPABILITY_LIST_LOOPS)
+        add_capability(&list, msix, sizeof(msix));
+}
+
+static void apply_options(struct fake_device *device)
+{
+    const struct fake_device_options *options = &device->options;
+
+    device->offered = options->features ? options->features : FAKE_DEVICE_FEATURES;
+    if (is_modern(device))
+        device->offered |= VIRTIO_F_VERSION_1;
+    device->offered &= ~options->removed_features;
+    memcpy(device->mac, options->mac[0] | options->mac[5] ? options->mac : default_mac, 6);
+    device->mtu = options->mtu ? options->mtu : DEFAULT_MTU;
+    device->link_status = (uint16_t)(options->is_link_down ? 0 : VIRTIO_NET_S_LINK_UP);
+    for (unsigned i = 0; i < FAKE_DEVICE_QUEUES; i++)
+        device->queues[i].size_max =
+            options->queue_size[i] ? options->queue_size[i] : DEFAULT_QUEUE_SIZE;
+    if (!(device->offered & VIRTIO_NET_F_CTRL_VQ))
+        device->queues[VIRTIO_NET_QUEUE_CTRL].size_max = 0;
+}
+
+struct fake_device *fake_device_new(struct fake_firmware *firmware,
+                                    const struct fake_device_options *options)
+{
+    struct fake_device *device = calloc(1, sizeof(*device));
+
+    if (options)
+        device->options = *options;
+    if (device->options.pci.device_number == 0) {
+        device->options.pci.device_number =
+            3 + fake_firmware_count_handles(firmware, &gEfiPciIoProtocolGuid);
+        if (!options || (options->mac[0] | options->mac[5]) == 0) {
+            memcpy(device->options.mac, default_mac, 6);
+            device->options.mac[5] =
+                (uint8_t)(default_mac[5] + device->options.pci.device_number - 3);
+        }
+    }
+    apply_options(device);
+    fake_device_describe(device, &device->options.pci);
+    device->function =
+        fake_pci_function_new(firmware, &device->options.pci, &fake_device_operations, device);
+    fake_device_fill_config_space(device);
+    return device;
+}
+
+struct fake_pci_function *fake_device_pci(struct fake_device *device)
+{
+    return device->function;
+}
+
+EFI_HANDLE fake_device_handle(struct fake_device *device)
+{
+    return device->function->handle;
+}
+
+unsigned fake_device_access_count(struct fake_device *device)
+{
+    return fake_pci_access_count(device->function) - device->function->accesses[FAKE_ACCESS_CONFIG];
+}
+
+void fake_device_clear_access_counts(struct fake_device *device)
+{
+    fake_pci_clear_access_counts(device->function);
+}
+
+uint8_t fake_device_status(const struct fake_device *device)
+{
+    return device->status;
+}
+
+bool fake_device_is_live(const struct fake_device *device)
+{
+    return (device->status & VIRTIO_STATUS_DRIVER_OK) != 0;
+}
+
+uint64_t fake_device_accepted_features(const struct fake_device *device)
+{
+    return device->accepted;
+}
+
+uint16_t fake_device_queue_size(const struct fake_device *device, unsigned queue)
+{
+    return device->queues[queue].is_enabled ? device->queues[queue].size : 0;
+}
+
+unsigned fake_device_reset_count(const struct fake_device *device)
+{
+    return device->resets;
+}
+
+unsigned fake_device_notification_count(const struct fake_device *device, unsigned queue)
+{
+    return device->queues[queue].notifications;
+}
+
+unsigned fake_device_needless_notification_count(const struct fake_device *device, unsigned queue)
+{
+    return device->queues[queue].needless_notifications;
+}
+
+unsigned fake_device_interrupt_count(const struct fake_device *device)
+{
+    return device->interrupts;
+}
+
+void fake_device_stall(struct fake_device *device, bool is_stalled)
+{
+    device->is_stalled = is_stalled;
+}
+
+void fake_device_complete_in_reverse(struct fake_device *device, bool is_reversed)
+{
+    device->completes_in_reverse = is_reversed;
+}
+
+static void configuration_changed(struct fake_device *device)
+{
+    device->generation++;
+    device->isr_status |= 2;
+}
+
+void fake_device_set_link(struct fake_device *device, bool is_up)
+{
+    device->link_status = (uint16_t)(is_up ? VIRTIO_NET_S_LINK_UP : 0);
+    configuration_changed(device);
+}
+
+void fake_device_set_mtu(struct fake_device *device, uint16_t mtu)
+{
+    device->mtu = mtu;
+    configuration_changed(device);
+}
+
+void fake_device_change_mac_while_read(struct fake_device *device, const uint8_t mac[6])
+{
+    memcpy(device->next_mac, mac, 6);
+    device->mac_changes_in_read = true;
+}
+
+const uint8_t *fake_device_mac(const struct fake_device *device)
+{
+    return device->mac;
+}
+
+void fake_device_need_reset(struct fake_device *device)
+{
+    device->status |= VIRTIO_STATUS_NEEDS_RESET;
+    configuration_changed(device);
+}
+
+void fake_device_delay_reset(struct fake_device *device, uint32_t reads)
+{
+    device->reset_delay = reads;
+}
+
+void fake_device_unplug(struct fake_device *device)
+{
+    fake_device_misbehave(device, FAKE_ALL_ONES);
+}
+
+void fake_device_misbehave(struct fake_device *device, enum fake_device_misbehaviour which)
+{
+    device->is_tainted |= which != FAKE_BEHAVES || device->misbehaviour != FAKE_BEHAVES;
+    device->misbehaviour = which;
+    device->function->is_unplugged = which == FAKE_ALL_ONES;
+    fake_device_fill_config_space(device);
+}
+
+const char *fake_misbehaviour_name(enum fake_device_misbehaviour which)
+{
+    static const char *const names[FAKE_MISBEHAVIOURS] = {
+        [FAKE_BEHAVES] = "behaves",
+        [FAKE_USED_ID_OUT_OF_RANGE] = "used id out of range",
+        [FAKE_USED_ID_NOT_IN_FLIGHT] = "used id not in flight",
+        [FAKE_USED_ID_TWICE] = "used id twice",
+        [FAKE_USED_LENGTH_BELOW_HEADER] = "used length below the header",
+        [FAKE_USED_LENGTH_ABOVE_BUFFER] = "used length above the buffer",
+        [FAKE_USED_LENGTH_MAX] = "used length 2^32-1",
+        [FAKE_USED_INDEX_JUMPS] = "used index jumps",
+        [FAKE_USED_INDEX_RUNS_BACKWARDS] = "used index runs backwards",
+        [FAKE_DESCRIPTORS_REWRITTEN] = "descriptors rewritten",
+        [FAKE_GSO_TYPE_SET] = "gso type set",
+        [FAKE_NEEDS_CSUM_SET] = "NEEDS_CSUM set",
+        [FAKE_RESET_NEVER_SETTLES] = "reset never settles",
+        [FAKE_FEATURES_OK_DROPPED] = "FEATURES_OK dropped",
+        [FAKE_FEATURES_CHANGE] = "features change between readings",
+        [FAKE_QUEUE_SIZE_ZERO] = "queue size 0",
+        [FAKE_QUEUE_SIZE_NOT_POWER_OF_TWO] = "queue size 100",
+        [FAKE_QUEUE_SIZE_32768] = "queue size 32768",
+        [FAKE_NOTIFY_OFFSET_OVERFLOWS] = "notify offset overflows",
+        [FAKE_GENERATION_NEVER_SETTLES] = "config generation never settles",
+        [FAKE_MTU_BELOW_68] = "MTU below 68",
+        [FAKE_NEEDS_RESET] = "NEEDS_RESET",
+        [FAKE_ALL_ONES] = "all ones",
+        [FAKE_CAPABILITY_LIST_LOOPS] = "capability list loops",
+        [FAKE_CAPABILITY_OUTSIDE_CONFIG] = "capability outside configuration space",
+        [FAKE_CAPABILITY_BAR_6] = "capability in BAR 6",
+        [FAKE_CAPABILITY_BAR_MISSING] = "capability in a missing BAR",
+        [FAKE_CAPABILITY_OUTSIDE_BAR] = "capability outside its BAR",
+        [FAKE_CAPABILITY_OFFSET_OVERFLOWS] = "capability offset overflows",
+        [FAKE_CONTROL_NEVER_ACKS] = "control queue never acks",
+        [FAKE_CONTROL_ACKS_GARBAGE] = "control queue acks with garbage",
+        [FAKE_CONTROL_REFUSES] = "control queue refuses",
+    };
+
+    return names[which];
+}
+
+const struct fake_control_command *fake_device_command(const struct fake_device *device,
+                                                       unsigned index)
+{
+    return index < device->command_count ? &device->commands[index] : NULL;
+}
+
+unsigned fake_device_command_count(const struct fake_device *device)
+{
+    return device->command_count;
+}
+
+const struct fake_device_filter *fake_device_filter(const struct fake_device *device)
+{
+    return &device->filter;
+}

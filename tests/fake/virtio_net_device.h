@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * A virtio-net device in software, written from VIRTIO 1.2 and from nothing of the
+ * driver's. It is also the referee: a driver that breaks a rule is reported.
+ * Its misbehaviours have names; while it has one, and until the reset after
+ * that, it does not judge the driver's registers and rings.
+ */
+#ifndef FAKE_VIRTIO_NET_DEVICE_H
+#define FAKE_VIRTIO_NET_DEVICE_H
+
+#include "firmware.h"
+#include "pci_io.h"
+
+#include <virtio_spec/core.h>
+#include <virtio_spec/net.h>
+#include <virtio_spec/pci.h>
+#include <virtio_spec/ring.h>
+
+#define FAKE_DEVICE_QUEUES 3u
+#define FAKE_DEVICE_RESET_NEVER UINT32_MAX
+
+enum fake_transport {
+    FAKE_TRANSITIONAL, /* the default, as QEMU's */
+    FAKE_MODERN,
+    FAKE_LEGACY,
+};
+
+/* What a device offers by default: what the driver takes, and offers it has to refuse. */
+#define FAKE_DEVICE_FEATURES                                                                       \
+    (VIRTIO_NET_F_CSUM | VIRTIO_NET_F_GUEST_CSUM | VIRTIO_NET_F_MTU | VIRTIO_NET_F_MAC |           \
+     VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_STATUS |                      \
+     VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_CTRL_VLAN |                        \
+     VIRTIO_NET_F_CTRL_RX_EXTRA | VIRTIO_NET_F_GUEST_ANNOUNCE | VIRTIO_NET_F_CTRL_MAC_ADDR |       \
+     VIRTIO_NET_F_SPEED_DUPLEX | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX)
+
+/* All zero is a sensible device: QEMU's layout, 256 entries, link up, MTU 1500. */
+struct fake_device_options {
+    enum fake_transport transport;
+    uint64_t features;         /* 0: FAKE_DEVICE_FEATURES; VERSION_1 comes by itself */
+    uint64_t removed_features; /* taken from the above, also VERSION_1 */
+    uint16_t queue_size[FAKE_DEVICE_QUEUES];
+    uint8_t mac[6];
+    uint16_t mtu;
+    bool is_link_down;
+    struct fake_pci_options pci; /* `bars` and `device_number` are filled in where 0 */
+
+    /* Modern registers */
+    unsigned modern_bar; /* 0: BAR 4, 64 bits wide and prefetchable */
+    bool modern_bar_is_io;
+    bool modern_bar_is_32bit;
+    bool notify_in_own_bar;     /* BAR 2, memory */
+    uint32_t notify_multiplier; /* 0: 4 */
+    bool single_doorbell;       /* multiplier 0: all queues share one address */
+    bool odd_capabilities;      /* reserved types, BAR 7, foreign ids, duplicates, longer ones */
+    bool no_device_cfg;         /* the capability is missing */
+
+    bool msix_is_enabled; /* moves the configuration of a legacy device */
+};
+
+enum fake_device_misbehaviour {
+    FAKE_BEHAVES,
+
+    /* rings */
+    FAKE_USED_ID_OUT_OF_RANGE,
+    FAKE_USED_ID_NOT_IN_FLIGHT, /* with every descriptor in flight: as FAKE_USED_ID_TWICE */
+    FAKE_USED_ID_TWICE,
+    FAKE_USED_LENGTH_BELOW_HEADER,
+    FAKE_USED_LENGTH_ABOVE_BUFFER,
+    FAKE_USED_LENGTH_MAX, /* 2^32 - 1 */
+    FAKE_USED_INDEX_JUMPS,
+    FAKE_USED_INDEX_RUNS_BACKWARDS,
+    FAKE_DESCRIPTORS_REWRITTEN,
+    FAKE_GSO_TYPE_SET,
+    FAKE_NEEDS_CSUM_SET,
+
+    /* registers */
+    FAKE_RESET_NEVER_SETTLES,
+    FAKE_FEATURES_OK_DROPPED,
+    FAKE_FEATURES_CHANGE,
+    FAKE_QUEUE_SIZE_ZERO,
+    FAKE_QUEUE_SIZE_NOT_POWER_OF_TWO,
+    FAKE_QUEUE_SIZE_32768,
+    FAKE_NOTIFY_OFFSET_OVERFLOWS,
+    FAKE_GENERATION_NEVER_SETTLES, /* legacy: the MAC is different in each reading */
+    FAKE_MTU_BELOW_68,
+    FAKE_NEEDS_RESET, /* from DRIVER_OK on */
+    FAKE_ALL_ONES,    /* unplugged */
+
+    /* configuration space; of a modern or transitional device */
+    FAKE_CAPABILITY_LIST_LOOPS,
+    FAKE_CAPABILITY_OUTSIDE_CONFIG,
+    FAKE_CAPABILITY_BAR_6,
+    FAKE_CAPABILITY_BAR_MISSING,
+    FAKE_CAPABILITY_OUTSIDE_BAR,
+    FAKE_CAPABILITY_OFFSET_OVERFLOWS,
+
+    /* control queue */
+    FAKE_CONTROL_NEVER_ACKS,
+    FAKE_CONTROL_ACKS_GARBAGE,
+    FAKE_CONTROL_REFUSES,
+
+    FAKE_MISBEHAVIOURS,
+};
+
+struct fake_device;
+
+struct fake_frame {
+    struct fake_frame *next;
+    size_t length;
+    uint8_t data[];
+};
+
+struct fake_control_command {
+    uint8_t class;
+    uint8_t command;
+    size_t length;
+    uint8_t data[512];
+};
+
+/* The device's receive filter as the control queue set it. */
+struct fake_device_filter {
+    bool promiscuous;
+    bool all_multicast;
+    bool all_unicast;
+    bool no_multicast;
+    bool no_unicast;
+    bool no_broadcast;
+    unsigned unicast_count;
+    unsigned multicast_count;
+    uint8_t unicast[16][6];
+    uint8_t multicast[64][6];
+};
+
+/* NULL: all options zero. Lives as long as the firmware, which frees it. */
+struct fake_device *fake_device_new(struct fake_firmware *firmware,
+                                    const struct fake_device_options *options);
+
+/* Its PCI function: handle, configuration space, attributes, access counts. */
+struct fake_pci_function *fake_device_pci(struct fake_device *device);
+EFI_HANDLE fake_device_handle(struct fake_device *device);
+
+/* Device registers read or written, without configuration space. */
+unsigned fake_device_access_count(struct fake_device *device);
+void fake_device_clear_access_counts(struct fake_device *device);
+
+/* What the driver did so far */
+uint8_t fake_device_status(const struct fake_device *device);
+bool fake_device_is_live(const struct fake_device *device); /* DRIVER_OK, and may do DMA */
+uint64_t fake_device_accepted_features(const struct fake_device *device);
+uint16_t fake_device_queue_size(const struct fake_device *device, unsigned queue);
+unsigned fake_device_reset_count(const struct fake_device *device);
+unsigned fake_device_notification_count(const struct fake_device *device, unsigned queue);
+
+/* Doorbells that the device had not asked for. Allowed, but a waste. */
+unsigned fake_device_needless_notification_count(const struct fake_device *device, unsigned queue);
+
+/* Interrupts that the driver did not suppress. */
+unsigned fake_device_interrupt_count(const struct fake_device *device);
+
+/* Buffers that wait in a queue. Looks at the available ring, and reports a lost wakeup. */
+unsigned fake_device_pending_count(struct fake_device *device, unsigned queue);
+
+/* Frames. Delivery is false when no receive buffer is there or the frame does not fit. A frame
+ * that was taken stays valid until the next is taken; NULL: none. */
+bool fake_device_deliver(struct fake_device *device, const void *frame, size_t length);
+const struct fake_frame *fake_device_take_frame(struct fake_device *device);
+
+/* When the device works. By default at once when the doorbell rings. */
+void fake_device_stall(struct fake_device *device, bool is_stalled);
+void fake_device_process(struct fake_device *device);
+
+/* Look at the rings without being asked, and ask for no doorbell (NO_NOTIFY, or an avail_event
+ * that the driver does not reach). */
+void fake_device_poll_rings(struct fake_device *device, bool polls);
+
+/* Ask for a doorbell only after so many further buffers. EVENT_IDX only. */
+void fake_device_notify_after(struct fake_device *device, unsigned queue, uint16_t buffers);
+
+/* Complete what one doorbell brought in reverse order. */
+void fake_device_complete_in_reverse(struct fake_device *device, bool is_reversed);
+
+/* Configuration; each change has a new config_generation. */
+void fake_device_set_link(struct fake_device *device, bool is_up);
+void fake_device_set_mtu(struct fake_device *device, uint16_t mtu);
+
+/* The MAC changes once the driver has read the first three bytes of it. */
+void fake_device_change_mac_while_read(struct fake_device *device, const uint8_t mac[6]);
+const uint8_t *fake_device_mac(const struct fake_device *device);
+
+void fake_device_need_reset(struct fake_device *device);
+
+/* Reading the status gives the old one so many times after a reset. */
+void fake_device_delay_reset(struct fake_device *device, uint32_t reads);
+void fake_device_unplug(struct fake_device *device);
+
+/* One misbehaviour at a time; FAKE_BEHAVES ends it. */
+void fake_device_misbehave(struct fake_device *device, enum fake_device_misbehaviour which);
+const char *fake_misbehaviour_name(enum fake_device_misbehaviour which);
+
+/* Control queue. The commands since the device was made, oldest first; NULL: fewer. */
+const struct fake_control_command *fake_device_command(const struct fake_device *device,
+                                                       unsigned index);
+unsigned fake_device_command_count(const struct fake_device *device);
+const struct fake_device_filter *fake_device_filter(const struct fake_device *device);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * What the queues of a network device carry: VIRTIO 1.2, 5.1.6.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "virtio_net_internal.h"
+
+#define ETHERNET_HEADER 14u
+#define VLAN_TAG 4u
+#define GSO_TCPV4 1u
+
+/* Control queue, 5.1.6.5. */
+#define CONTROL_HEADER 2u
+#define CLASS_RX 0u
+#define CLASS_MAC 1u
+#define CLASS_ANNOUNCE 3u
+#define RX_COMMANDS 6u
+#define RX_EXTRA_FIRST 2u
+#define MAC_TABLE_SET 0u
+#define MAC_ADDR_SET 1u
+#define ACK_OK 0u
+#define ACK_ERROR 1u
+#define ACK_GARBAGE 0x5au
+#define ACK_UNANSWERED 0xffu
+
+size_t fake_device_header_length(const struct fake_device *device)
+{
+    return fake_device_has(device, VIRTIO_F_VERSION_1 | VIRTIO_NET_F_MRG_RXBUF)
+               ? VIRTIO_NET_HDR_LENGTH
+               : VIRTIO_NET_HDR_LENGTH_LEGACY;
+}
+
+static bool wants_separate_header(const struct fake_device *device)
+{
+    return device->uses_legacy && !fake_device_has(device, VIRTIO_F_ANY_LAYOUT);
+}
+
+static void check_receive_buffer(struct fake_device *device, const struct fake_chain *chain)
+{
+    size_t needed = VIRTIO_NET_RX_BUFFER_MIN;
+
+    if (fake_device_has(device, VIRTIO_NET_F_MTU) && device->mtu >= VIRTIO_NET_MTU_MIN &&
+        needed < fake_device_header_length(device) + ETHERNET_HEADER + device->mtu)
+        needed = fake_device_header_length(device) + ETHERNET_HEADER + device->mtu;
+    if (chain->readable_bytes > 0)
+        fake_referee(device, "a receive buffer with a device-readable part");
+    if (chain->writable_bytes < needed && !fake_device_has(device, VIRTIO_NET_F_MRG_RXBUF))
+        fake_referee(device, "a receive buffer of %zu bytes, %zu are needed", chain->writable_bytes,
+                     needed);
+}
+
+static void check_transmit_buffer(struct fake_device *device, const struct fake_chain *chain)
+{
+    uint8_t header[VIRTIO_NET_HDR_LENGTH] = {0};
+    const uint8_t zeros[VIRTIO_NET_HDR_LENGTH] = {0};
+    size_t header_length = fake_device_header_length(device);
+    size_t longest = header_length + device->mtu + ETHERNET_HEADER + VLAN_TAG;
+
+    if (chain->writable_bytes > 0)
+        fake_referee(device, "a transmit buffer with a device-writable part");
+    if (chain->readable_bytes < header_length + ETHERNET_HEADER)
+        fake_referee(device, "a transmit buffer of %zu bytes", chain->readable_bytes);
+    fake_chain_read(chain, 0, header, header_length);
+    if (memcmp(header, zeros, header_length) != 0)
+        fake_referee(device, "the header of a frame to send is not zero");
+    if (fake_device_has(device, VIRTIO_NET_F_MTU) && chain->readable_bytes > longest)
+        fake_referee(device, "a frame above the MTU, %zu bytes", chain->readable_bytes);
+}
+
+static void check_control_buffer(struct fake_device *device, const struct fake_chain *chain)
+{
+    const struct fake_segment *last = &chain->segments[chain->count - 1];
+
+    if (chain->readable_bytes < CONTROL_HEADER || chain->writable_bytes != 1)
+        fake_referee(device, "a command with %zu readable and %zu writable bytes",
+                     chain->readable_bytes, chain->writable_bytes);
+    else if (last->data[0] != ACK_UNANSWERED)
+        fake_referee(device, "the ack of a command starts as %#x", last->data[0]);
+    if (wants_separate_header(device) && chain->segments[0].length != CONTROL_HEADER)
+        fake_referee(device, "class and command are not alone in their descriptor");
+}
+
+void fake_device_check_buffer(struct fake_device *device, unsigned queue,
+                              const struct fake_chain *chain)
+{
+    if (queue == VIRTIO_NET_QUEUE_CTRL) {
+        check_control_buffer(device, chain);
+        return;
+    }
+    if (queue == VIRTIO_NET_QUEUE_RX)
+        check_receive_buffer(device, chain);
+    else
+        check_transmit_buffer(device, chain);
+    if (wants_separate_header(device) &&
+        (chain->segments[0].length != fake_device_header_length(device) || chain->count < 2))
+        fake_referee(device, "the header is not alone in its descriptor");
+}
+
+static void collect_frame(struct fake_device *device, const struct fake_chain *chain)
+{
+    size_t header_length = fake_device_header_length(device);
+    size_t length =
+        chain->readable_bytes > header_length ? chain->readable_bytes - header_length : 0;
+    struct fake_frame *frame = calloc(1, sizeof(*frame) + length);
+    struct fake_frame **end = &device->frames;
+
+    frame->length = fake_chain_read(chain, header_length, frame->data, length);
+    while (*end)
+        end = &(*end)->next;
+    *end = frame;
+}
+
+static void transmit(struct fake_device *device)
+{
+    unsigned count = device->queues[VIRTIO_NET_QUEUE_TX].pending_count;
+    struct fake_chain *chains = calloc(count + 1u, sizeof(*chains));
+    unsigned taken = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (fake_queue_take(device, VIRTIO_NET_QUEUE_TX, &chains[taken]))
+            collect_frame(device, &chains[taken++]);
+    for (unsigned i = 0; i < taken; i++)
+        fake_queue_complete(device, VIRTIO_NET_QUEUE_TX,
+                            &chains[device->completes_in_reverse ? taken - 1 - i : i], 0);
+    free(chains);
+}
+
+void fake_device_work(struct fake_device *device, unsigned queue)
+{
+    struct fake_chain chain;
+
+    if (queue == VIRTIO_NET_QUEUE_TX)
+        transmit(device);
+    while (queue == VIRTIO_NET_QUEUE_CTRL && fake_queue_take(device, queue, &chain))
+        fake_device_answer_control(device, &chain);
+}
+
+bool fake_device_deliver(struct fake_device *device, const void *frame, size_t length)
+{
+    size_t header_length = fake_device_header_length(device);
+    struct virtio_net_hdr header = {.num_buffers = 1};
+    struct fake_chain chain;
+
+    for (unsigned i = 0; i < FAKE_DEVICE_QUEUES; i++)
+        fake_queue_check_wakeup(device, i);
+    fake_queue_observe(device, VIRTIO_NET_QUEUE_RX);
+    if (device->misbehaviour == FAKE_GSO_TYPE_SET)
+        header.gso_type = GSO_TCPV4;
+    if (device->misbehaviour == FAKE_NEEDS_CSUM_SET)
+        header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+
+    if (!fake_queue_take(device, VIRTIO_NET_QUEUE_RX, &chain)) {
+        if (device->queues[VIRTIO_NET_QUEUE_RX].is_enabled && fake_device_is_live(device))
+            fake_queue_ask_for_doorbell(device, VIRTIO_NET_QUEUE_RX, !device->polls);
+        return false;
+    }
+    if (chain.writable_bytes < header_length + length) {
+        fake_queue_complete(device, VIRTIO_NET_QUEUE_RX, &chain, 0);
+        return false;
+    }
+    fake_chain_write(&chain, 0, &header, header_length);
+    fake_chain_write(&chain, header_length, frame, length);
+    fake_queue_complete(device, VIRTIO_NET_QUEUE_RX, &chain, (uint32_t)(header_length + length));
+    return true;
+}
+
+const struct fake_frame *fake_device_take_frame(struct fake_device *device)
+{
+    fake_queue_check_wakeup(device, VIRTIO_NET_QUEUE_TX);
+    free(device->taken);
+    device->taken = device->frames;
+    if (device->taken)
+        device->frames = device->taken->next;
+    return device->taken;
+}
+
+void fake_device_free_frames(struct fake_device *device)
+{
+    while (fake_device_take_frame(device))
+        ;
+}
+
+static bool read_mac_list(const uint8_t *data, size_t length, size_t *offset, unsigned *ret_count,
+                          uint8_t (*ret_list)[6], unsigned list_max)
+{
+    uint32_t count;
+
+    if (length - *offset < sizeof(count))
+        return false;
+    memcpy(&count, data + *offset, sizeof(count));
+    *offset += sizeof(count);
+    if (count > (length - *offset) / 6)
+        return false;
+    *ret_count = count < list_max ? count : list_max;
+    memcpy(ret_list, data + *offset, (size_t)*ret_count * 6);
+    *offset += (size_t)count * 6;
+    return true;
+}
+
+static bool set_mac_table(struct fake_device *device, const struct fake_control_command *command)
+{
+    struct fake_device_filter *filter = &device->filter;
+    size_t offset = 0;
+
+    return read_mac_list(command->data, command->length, &offset, &filter->unicast_count,
+                         filter->unicast, 16) &&
+           read_mac_list(command->data, command->length, &offset, &filter->multicast_count,
+                         filter->multicast, 64) &&
+           offset == command->length;
+}
+
+static bool set_receive_mode(struct fake_device *device, const struct fake_control_command *command)
+{
+    struct fake_device_filter *filter = &device->filter;
+    bool *const modes[RX_COMMANDS] = {
+        &filter->promiscuous,  &filter->all_multicast, &filter->all_unicast,
+        &filter->no_multicast, &filter->no_unicast,    &filter->no_broadcast,
+    };
+
+    if (command->command >= RX_COMMANDS || command->length != 1)
+        return false;
+    if (command->command >= RX_EXTRA_FIRST && !fake_device_has(device, VIRTIO_NET_F_CTRL_RX_EXTRA))
+        fake_referee(device, "an extra receive mode without CTRL_RX_EXTRA");
+    *modes[command->command] = command->data[0] != 0;
+    return true;
+}
+
+static bool execute(struct fake_device *device, const struct fake_control_command *command)
+{
+    uint64_t needed = command->class == CLASS_RX         ? VIRTIO_NET_F_CTRL_RX
+                      : command->class == CLASS_ANNOUNCE ? VIRTIO_NET_F_GUEST_ANNOUNCE
+                      : command->command == MAC_ADDR_SET ? VIRTIO_NET_F_CTRL_MAC_ADDR
+                                                         : VIRTIO_NET_F_CTRL_RX;
+
+    if (command->class > CLASS_MAC && command->class != CLASS_ANNOUNCE)
+        return false;
+    if (!fake_device_has(device, needed))
+        fake_referee(device, "command %u of class %u was not negotiated", command->command,
+                     command->class);
+    if (command->class == CLASS_RX)
+        return set_receive_mode(device, command);
+    if (command->class == CLASS_ANNOUNCE) {
+        device->link_status &= (uint16_t)~VIRTIO_NET_S_ANNOUNCE;
+        return command->length == 0;
+    }
+    if (command->command == MAC_TABLE_SET)
+        return set_mac_table(device, command);
+    if (command->command != MAC_ADDR_SET || command->length != 6)
+        return false;
+    memcpy(device->mac, command->data, 6);
+    return true;
+}
+
+void fake_device_answer_control(struct fake_device *device, const struct fake_chain *chain)
+{
+    struct fake_control_command command = {0};
+    uint8_t header[CONTROL_HEADER] = {0};
+    uint8_t ack = ACK_ERROR;
+
+    fake_chain_read(chain, 0, header, CONTROL_HEADER);
+    command.class = header[0];
+    command.command = header[1];
+    command.length = fake_chain_read(chain, CONTROL_HEADER, command.data, sizeof(command.data));
+    if (device->command_count < FAKE_COMMANDS_MAX)
+        device->commands[device->command_count++] = command;
+
+    if (device->misbehaviour == FAKE_CONTROL_NEVER_ACKS)
+        return;
+    if (device->misbehaviour == FAKE_CONTROL_ACKS_GARBAGE)
+        ack = ACK_GARBAGE;
+    else if (device->misbehaviour != FAKE_CONTROL_REFUSES && execute(device, &command))
+        ack = ACK_OK;
+    fake_chain_write(chain, 0, &ack, 1);
+    fake_queue_complete(device, VIRTIO_NET_QUEUE_CTRL, chain, 1);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * What the parts of the device model share. Tests include virtio_net_device.h.
+ */
+#ifndef FAKE_VIRTIO_NET_INTERNAL_H
+#define FAKE_VIRTIO_NET_INTERNAL_H
+
+#include "report.h"
+#include "virtio_net_device.h"
+
+#define FAKE_COMMANDS_MAX 256u
+#define FAKE_CHAIN_MAX 64u
+
+/* Where a region of the modern device is. */
+struct fake_region {
+    unsigned bar;
+    uint32_t offset;
+    uint32_t length;
+};
+
+struct fake_queue {
+    uint16_t size_max; /* the device's; 0: no such queue */
+    uint16_t size;
+    bool is_enabled;
+    uint64_t desc;
+    uint64_t driver;
+    uint64_t device;
+
+    uint16_t observed; /* available index up to which the device has looked */
+    uint16_t used_index;
+    bool wants_doorbell;
+    uint16_t notify_after;
+    uint16_t *pending; /* heads, a ring buffer of `size` entries */
+    uint16_t pending_start;
+    uint16_t pending_count;
+    bool *in_flight;                  /* per descriptor */
+    struct virtq_desc *in_flight_was; /* the descriptor as it was handed over */
+    unsigned notifications;
+    unsigned needless_notifications;
+};
+
+struct fake_segment {
+    uint8_t *data;
+    uint32_t length;
+    bool is_writable;
+};
+
+/* A buffer: a chain of descriptors, resolved to memory. */
+struct fake_chain {
+    uint16_t head;
+    size_t count;
+    struct fake_segment segments[FAKE_CHAIN_MAX];
+    size_t readable_bytes;
+    size_t writable_bytes;
+};
+
+struct fake_device {
+    struct fake_device_options options;
+    struct fake_pci_function *function;
+    struct fake_region common;
+    struct fake_region notify;
+    struct fake_region isr;
+    struct fake_region config;
+    enum fake_device_misbehaviour misbehaviour;
+    bool is_tainted; /* misbehaved since the last reset */
+
+    uint64_t offered;
+    uint64_t accepted;
+    uint32_t offered_select;
+    uint32_t accepted_select;
+    uint8_t status;
+    uint8_t status_before_reset;
+    uint8_t isr_status;
+    uint8_t generation;
+    uint16_t queue_select;
+    uint32_t reset_delay;
+    uint32_t reset_reads_left;
+    bool was_reset;      /* since the last ACKNOWLEDGE */
+    bool reset_was_seen; /* the driver has read 0 */
+    bool features_ok_was_seen;
+    bool uses_legacy; /* the interface that the driver chose */
+    bool has_chosen;
+    unsigned feature_reads;
+    unsigned resets;
+    unsigned interrupts;
+
+    uint8_t mac[6];
+    uint8_t next_mac[6];
+    bool mac_changes_in_read;
+    uint16_t mtu;
+    uint16_t link_status;
+
+    struct fake_queue queues[FAKE_DEVICE_QUEUES];
+    bool is_stalled;
+    bool polls;
+    bool completes_in_reverse;
+
+    struct fake_frame *frames;
+    struct fake_frame *taken;
+    struct fake_control_command commands[FAKE_COMMANDS_MAX];
+    unsigned command_count;
+    struct fake_device_filter filter;
+};
+
+/* Report a broken rule, unless the device itself is at fault. */
+void fake_referee(const struct fake_device *device, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static inline bool fake_device_has(const struct fake_device *device, uint64_t feature)
+{
+    return (device->accepted & feature) != 0;
+}
+
+/* Configuration space and BARs */
+void fake_device_describe(struct fake_device *device, struct fake_pci_options *pci);
+void fake_device_fill_config_space(struct fake_device *device);
+
+/* Registers */
+extern const struct fake_pci_operations fake_device_operations;
+void fake_device_reset(struct fake_device *device);
+uint16_t fake_device_queue_size_max(const struct fake_device *device, unsigned queue);
+
+/* Rings. A doorbell, and a look at every ring whose device side is awake. */
+void fake_queue_enable(struct fake_device *device, unsigned queue);
+void fake_queue_disable(struct fake_queue *queue);
+void fake_queue_notify(struct fake_device *device, unsigned queue);
+void fake_queue_observe(struct fake_device *device, unsigned queue);
+void fake_queue_check_wakeup(struct fake_device *device, unsigned queue);
+void fake_queue_ask_for_doorbell(struct fake_device *device, unsigned queue, bool wants);
+
+/* The oldest pending buffer. False: none, or it is unusable and was reported. */
+bool fake_queue_take(struct fake_device *device, unsigned queue, struct fake_chain *ret_chain);
+void fake_queue_complete(struct fake_device *device, unsigned queue, const struct fake_chain *chain,
+                         uint32_t written_bytes);
+
+/* Reads from the device-readable part of a chain, or writes to the other; both stop at its end. */
+size_t fake_chain_read(const struct fake_chain *chain, size_t offset, void *data, size_t length);
+size_t fake_chain_write(const struct fake_chain *chain, size_t offset, const void *data,
+                        size_t length);
+
+/* Network: what pending buffers mean */
+size_t fake_device_header_length(const struct fake_device *device);
+void fake_device_check_buffer(struct fake_device *device, unsigned queue,
+                              const struct fake_chain *chain);
+void fake_device_work(struct fake_device *device, unsigned queue);
+void fake_device_free_frames(struct fake_device *device);
+void fake_device_answer_control(struct fake_device *device, const struct fake_chain *chain);
+
+#endif

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * snpwire [NIC]: the frames of EFI_SIMPLE_NETWORK_PROTOCOL (UEFI 2.10, 24.1): what wire/peer.py
+ * sees of what is transmitted, when buffers come back, what is received under which filters, and
+ * WaitForPacket. "SNPWIRE passed=N failed=N" at the end. */
+#include "snp_check.h"
+
+#define RECYCLED 8
+#define UNCOLLECTED 2000 /* Transmits without a GetStatus: more than a ring has room for */
+#define TIMER_100NS(milliseconds) ((milliseconds)*UINT64_C(10000))
+
+static EFI_MAC_ADDRESS peer_mac = {{0x02, 0x00, 0x5e, 0x10, 0x00, 0x01}};
+static EFI_MAC_ADDRESS other_mac = {{0x02, 0x00, 0x5e, 0x10, 0x00, 0x77}};
+static EFI_MAC_ADDRESS group_mac = {{0x01, 0x00, 0x5e, 0x00, 0x00, 0xfb}};
+static EFI_MAC_ADDRESS other_group_mac = {{0x33, 0x33, 0x00, 0x00, 0x00, 0xfb}};
+static EFI_MAC_ADDRESS broadcast_mac = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+static uint8_t tx_buffer[FRAME_BUFFER_SIZE];
+static uint8_t tx_buffers[UNCOLLECTED][64];
+static uint8_t expected[FRAME_BUFFER_SIZE];
+
+static const uint8_t *seen_bytes(void)
+{
+    return rx_buffer + PAYLOAD_OFFSET;
+}
+
+static void fill_frame(uint8_t *frame, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        frame[i] = (uint8_t)(i * 7 + 1);
+}
+
+/* Transmit */
+
+static void check_header(const CHAR16 *claim, EFI_MAC_ADDRESS *source,
+                         const EFI_MAC_ADDRESS *expected_source)
+{
+    UINT16 protocol = 0x86dd;
+    EFI_STATUS status;
+
+    fill_frame(tx_buffer, 100);
+    CopyMem(expected, tx_buffer, 100);
+    CopyMem(expected, &peer_mac, MAC_SIZE);
+    CopyMem(expected + MAC_SIZE, expected_source, MAC_SIZE);
+    expected[12] = 0x86;
+    expected[13] = 0xdd;
+    status = snp->Transmit(snp, HEADER_SIZE, 100, tx_buffer, source, &peer_mac, &protocol);
+    check_status(L"transmit_with_header_works", EFI_SUCCESS, status);
+    check_true(L"buffer_of_transmit_with_header_comes_back", await_buffer() == tx_buffer);
+    check_number(L"frame_with_header_arrives_whole", 100, seen_by_peer());
+    check_bytes(claim, expected, seen_bytes(), 100);
+}
+
+static void test_transmit_header(void)
+{
+    check_header(L"header_has_current_address_and_big_endian_protocol", NULL,
+                 &mode->CurrentAddress);
+    check_header(L"header_has_the_source_that_was_given", &other_mac, &other_mac);
+}
+
+static void test_transmit_complete_frame(void)
+{
+    static EFI_MAC_ADDRESS ignored_mac = {{0x06, 0, 0, 0, 0, 6}};
+    UINT16 ignored_protocol = 0x0800;
+    EFI_STATUS status;
+
+    fill_frame(tx_buffer, LARGEST_FRAME);
+    CopyMem(tx_buffer, &peer_mac, MAC_SIZE);
+    status = snp->Transmit(snp, 0, LARGEST_FRAME, tx_buffer, &ignored_mac, &ignored_mac,
+                           &ignored_protocol);
+    check_status(L"transmit_of_the_largest_frame_works", EFI_SUCCESS, status);
+    check_true(L"buffer_of_the_largest_frame_comes_back", await_buffer() == tx_buffer);
+    check_number(L"the_largest_frame_arrives_whole", LARGEST_FRAME, seen_by_peer());
+    /* The peer's answer has room for this much of it. */
+    check_bytes(L"complete_frame_arrives_as_it_is", tx_buffer, seen_bytes(),
+                LARGEST_FRAME - PAYLOAD_OFFSET);
+}
+
+static void test_short_frames_are_padded(void)
+{
+    static const size_t sizes[] = {14, 15, 42, 59, 60, 61};
+    uint32_t good = 0;
+
+    /* First something long, so that stale bytes would show in the padding. */
+    SetMem(tx_buffer, 200, 0xee);
+    CopyMem(tx_buffer, &peer_mac, MAC_SIZE);
+    for (size_t i = 0; i < 300; i++)
+        (void)send(tx_buffer, 200);
+    (void)ask(REPORT, 0, 0);
+
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        size_t wanted = sizes[i] < SMALLEST_FRAME ? SMALLEST_FRAME : sizes[i];
+
+        ZeroMem(expected, SMALLEST_FRAME);
+        fill_frame(expected, sizes[i]);
+        SetMem(tx_buffer, 200, 0xee);
+        CopyMem(tx_buffer, expected, sizes[i]);
+        EFI_STATUS status = send(tx_buffer, sizes[i]);
+        size_t seen = seen_by_peer();
+        if (!EFI_ERROR(status) && seen == wanted && CompareMem(expected, seen_bytes(), wanted) == 0)
+            good++;
+        else
+            Print(L"a frame of %d bytes: %r, seen as %d bytes\n", sizes[i], status, seen);
+    }
+    check_number(L"short_frames_are_padded_with_zeros", sizeof sizes / sizeof sizes[0], good);
+}
+
+/* GetStatus */
+
+static void test_buffers_come_back_in_order(void)
+{
+    uint32_t accepted = 0, in_order = 0;
+    UINT32 interrupts;
+    void *buffer;
+
+    for (uint32_t i = 0; i < RECYCLED; i++) {
+        put_command(tx_buffers[i], &mode->CurrentAddress, DATA, i, 0);
+        accepted += transmit_patiently(tx_buffers[i], SMALLEST_FRAME) == EFI_SUCCESS;
+    }
+    check_number(L"several_frames_can_be_in_flight", RECYCLED, accepted);
+    for (uint32_t i = 0; i < 3; i++)
+        check_status(L"get_status_without_buffer_works", EFI_SUCCESS,
+                     snp->GetStatus(snp, &interrupts, NULL));
+    for (uint32_t i = 0; i < RECYCLED; i++)
+        in_order += await_buffer() == tx_buffers[i];
+    check_number(L"buffers_come_back_one_by_one_in_order", RECYCLED, in_order);
+    check_status(L"get_status_after_the_last_buffer_works", EFI_SUCCESS, get_status(&buffer));
+    check_true(L"get_status_gives_null_after_the_last_buffer", buffer == NULL);
+}
+
+static void test_buffer_can_be_sent_again(void)
+{
+    uint32_t good = 0;
+
+    for (uint32_t i = 0; i < 600; i++) {
+        put_command(tx_buffer, &mode->CurrentAddress, DATA, i, 0);
+        good += send(tx_buffer, SMALLEST_FRAME) == EFI_SUCCESS;
+    }
+    check_number(L"same_buffer_can_be_sent_again_and_again", 600, good);
+    check_true(L"peer_answers_after_that", ask(REPORT, 0, 0));
+    check_number(L"peer_saw_each_of_them", 600, get_be32(rx_buffer + 16));
+}
+
+/* A client that stops collecting: Transmit says NOT_READY at some point, all else still works. */
+static void test_uncollected_buffers(void)
+{
+    EFI_STATUS status = EFI_SUCCESS;
+    uint32_t accepted = 0, in_order = 0;
+
+    (void)ask(REPORT, 0, 0);
+    (void)inject(&mode->CurrentAddress, 4711, 0);
+    while (accepted < UNCOLLECTED && status == EFI_SUCCESS) {
+        put_command(tx_buffers[accepted], &mode->CurrentAddress, DATA, accepted, 0);
+        status = transmit(tx_buffers[accepted], SMALLEST_FRAME);
+        accepted += status == EFI_SUCCESS;
+    }
+    check_status(L"transmit_is_not_ready_when_the_ring_is_full", EFI_NOT_READY, status);
+    check_true(L"receive_works_while_buffers_are_uncollected", await_frame(DATA, WAIT_MS) != 0);
+    for (uint32_t i = 0; i < accepted; i++)
+        in_order += await_buffer() == tx_buffers[i];
+    check_number(L"all_accepted_buffers_come_back_in_order", accepted, in_order);
+    check_true(L"drained_ring_works_again", ask(REPORT, 0, 0));
+    check_number(L"every_accepted_frame_arrived", accepted, get_be32(rx_buffer + 16));
+}
+
+static void test_shutdown_releases_buffers(void)
+{
+    void *buffer = tx_buffer;
+
+    for (uint32_t i = 0; i < RECYCLED; i++) {
+        put_command(tx_buffers[i], &mode->CurrentAddress, DATA, i, 0);
+        (void)transmit_patiently(tx_buffers[i], SMALLEST_FRAME);
+    }
+    check_status(L"shutdown_works_with_frames_in_flight", EFI_SUCCESS, snp->Shutdown(snp));
+    (void)snp->Stop(snp);
+    check_true(L"nic_works_after_that_shutdown", start());
+    check_status(L"get_status_after_shutdown_works", EFI_SUCCESS, get_status(&buffer));
+    check_true(L"shutdown_made_all_buffers_ours", buffer == NULL);
+}
+
+/* A client that never calls GetStatus has nothing to say about buffers: all its frames go out. */
+static void test_get_status_never_called(void)
+{
+    uint32_t sent = 0;
+
+    (void)ask(REPORT, 0, 0);
+    stop();
+    if (EFI_ERROR(snp->Start(snp)) || EFI_ERROR(snp->Initialize(snp, 0, 0)))
+        return check_true(L"nic_starts_for_a_client_without_get_status", false);
+    while (sent < UNCOLLECTED) {
+        put_command(tx_buffers[sent], &mode->CurrentAddress, DATA, sent, 0);
+        if (EFI_ERROR(transmit_patiently(tx_buffers[sent], SMALLEST_FRAME)))
+            break;
+        sent++;
+    }
+    check_number(L"transmit_works_when_get_status_is_never_called", UNCOLLECTED, sent);
+    put_command(tx_buffer, &mode->CurrentAddress, REPORT, 0, 0);
+    (void)transmit_patiently(tx_buffer, SMALLEST_FRAME);
+    check_true(L"receive_works_when_get_status_is_never_called", await_frame(REPLY, WAIT_MS) != 0);
+    check_number(L"frames_arrive_when_get_status_is_never_called", UNCOLLECTED,
+                 get_be32(rx_buffer + 16));
+    stop();
+    check_true(L"nic_works_after_such_a_client", start());
+}
+
+/* Receive */
+
+static void test_receive(void)
+{
+    UINTN header_size = 0, size = 10;
+    EFI_MAC_ADDRESS source = {{0}}, destination = {{0}};
+    UINT16 protocol = 0;
+
+    (void)inject(&mode->CurrentAddress, 1, 0);
+    uint64_t began_ms = clock_ms();
+    EFI_STATUS status;
+    do {
+        size = 10;
+        status = snp->Receive(snp, NULL, &size, rx_buffer, NULL, NULL, NULL);
+    } while (status == EFI_NOT_READY && clock_ms() - began_ms < WAIT_MS);
+    check_status(L"receive_into_10_bytes_is_too_small", EFI_BUFFER_TOO_SMALL, status);
+    check_number(L"receive_says_the_size_needed", SMALLEST_FRAME, size);
+    size = SMALLEST_FRAME - 1;
+    check_status(L"receive_into_one_byte_less_is_too_small", EFI_BUFFER_TOO_SMALL,
+                 snp->Receive(snp, NULL, &size, rx_buffer, NULL, NULL, NULL));
+    SetMem(rx_buffer, sizeof rx_buffer, 0xa5);
+    size = SMALLEST_FRAME;
+    check_status(
+        L"frame_stays_until_the_buffer_is_large_enough", EFI_SUCCESS,
+        snp->Receive(snp, &header_size, &size, rx_buffer, &source, &destination, &protocol));
+    put_command(expected, &peer_mac, DATA, 1, 0);
+    CopyMem(expected, &mode->CurrentAddress, MAC_SIZE);
+    check_number(L"receive_gives_the_frame_s_size", SMALLEST_FRAME, size);
+    check_bytes(L"receive_gives_the_frame_s_bytes", expected, rx_buffer, SMALLEST_FRAME);
+    check_number(L"receive_writes_nothing_behind_the_frame", 0xa5, rx_buffer[SMALLEST_FRAME]);
+    check_number(L"receive_gives_header_size_14", HEADER_SIZE, header_size);
+    check_bytes(L"receive_gives_the_source", &peer_mac, &source, MAC_SIZE);
+    check_bytes(L"receive_gives_the_destination", &mode->CurrentAddress, &destination, MAC_SIZE);
+    check_number(L"receive_gives_the_protocol_in_host_order", ETHERTYPE, protocol);
+    size = sizeof rx_buffer;
+    check_status(L"frame_is_received_once", EFI_NOT_READY,
+                 snp->Receive(snp, NULL, &size, rx_buffer, NULL, NULL, NULL));
+}
+
+static void test_receive_largest_frame(void)
+{
+    uint32_t number = 0;
+
+    while (data_size(number) != LARGEST_FRAME)
+        number++;
+    (void)send_command(FLOOD, 1, number);
+    size_t size = await_frame(DATA, WAIT_MS);
+    check_number(L"largest_frame_is_received_whole", LARGEST_FRAME, size);
+    check_true(L"largest_frame_is_intact",
+               is_data_intact(rx_buffer, size, &mode->CurrentAddress, number));
+}
+
+static void test_receive_at_tpl_callback(void)
+{
+    EFI_TPL old = BS->RaiseTPL(TPL_CALLBACK);
+    bool is_answered = ask(REPORT, 0, 0);
+
+    BS->RestoreTPL(old);
+    check_true(L"transmit_and_receive_work_at_tpl_callback", is_answered);
+}
+
+/* WaitForPacket */
+
+/* Wait for a packet or for the time to pass. True when it was the packet. */
+static bool wait_for_packet(uint64_t limit_ms)
+{
+    EFI_EVENT events[2] = {snp->WaitForPacket, NULL};
+    UINTN index = 1;
+
+    if (EFI_ERROR(BS->CreateEvent(EVT_TIMER, 0, NULL, NULL, &events[1])))
+        return false;
+    EFI_STATUS status = BS->SetTimer(events[1], TimerRelative, TIMER_100NS(limit_ms));
+    if (!EFI_ERROR(status))
+        status = BS->WaitForEvent(2, events, &index);
+    (void)BS->CloseEvent(events[1]);
+    return !EFI_ERROR(status) && index == 0;
+}
+
+static void test_wait_for_packet(void)
+{
+    drain();
+    check_true(L"wait_for_packet_waits_while_nothing_comes", !wait_for_packet(QUIET_MS));
+    (void)inject(&mode->CurrentAddress, 2, 200);
+    uint64_t began_ms = clock_ms();
+    check_true(L"wait_for_packet_signals_a_frame", wait_for_packet(WAIT_MS));
+    check_true(L"wait_for_packet_waited_for_the_frame", clock_ms() - began_ms >= 100);
+    check_true(L"the_awaited_frame_is_there", await_frame(DATA, 0) != 0);
+    check_true(L"wait_for_packet_is_silent_after_the_last_frame", !wait_for_packet(QUIET_MS));
+}
+
+/* Receive filters */
+
+enum { TO_US = 1, TO_OTHER = 2, TO_BROADCAST = 4, TO_GROUP = 8, TO_OTHER_GROUP = 16 };
+
+/* Let the peer send one frame to each kind of address; the kinds that arrive, TO_*. Waits long for
+ * the `wanted` ones, and then a little for any other. */
+static uint32_t kinds_received(uint32_t wanted)
+{
+    const EFI_MAC_ADDRESS *const kinds[] = {&mode->CurrentAddress, &other_mac, &broadcast_mac,
+                                            &group_mac, &other_group_mac};
+    uint32_t received = 0;
+    uint64_t heard_ms;
+
+    drain();
+    for (uint32_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        (void)inject(kinds[i], i, 0);
+    heard_ms = clock_ms();
+    while (clock_ms() - heard_ms < ((received & wanted) == wanted ? QUIET_MS : WAIT_MS)) {
+        if (await_frame(DATA, 0) == 0)
+            continue;
+        uint32_t kind = get_be32(rx_buffer + 16);
+        bool is_right = CompareMem(rx_buffer, kinds[kind % 5], MAC_SIZE) == 0;
+        received |= is_right ? UINT32_C(1) << kind : UINT32_C(0x100);
+        heard_ms = clock_ms();
+    }
+    return received;
+}
+
+static void check_filter(const CHAR16 *claim, uint32_t setting, uint32_t wanted)
+{
+    bool has_list = (setting & MULTICAST) != 0;
+    EFI_STATUS status;
+
+    if ((setting & ~mode->ReceiveFilterMask) != 0) {
+        Print(L"SKIP %s: not in ReceiveFilterMask 0x%x\n", claim, mode->ReceiveFilterMask);
+        return;
+    }
+    status = snp->ReceiveFilters(snp, setting, mode->ReceiveFilterMask & ~setting, !has_list,
+                                 has_list ? 1 : 0, has_list ? &group_mac : NULL);
+    if (EFI_ERROR(status)) {
+        check_status(claim, EFI_SUCCESS, status);
+        return;
+    }
+    check_number(claim, wanted, kinds_received(wanted));
+}
+
+static void test_filters(void)
+{
+    check_filter(L"filter_nothing_admits_nothing", 0, 0);
+    check_filter(L"filter_unicast_admits_ours", UNICAST, TO_US);
+    check_filter(L"filter_broadcast_admits_broadcast", BROADCAST, TO_BROADCAST);
+    check_filter(L"filter_unicast_and_broadcast_admit_both", UNICAST | BROADCAST,
+                 TO_US | TO_BROADCAST);
+    check_filter(L"filter_promiscuous_admits_all", PROMISCUOUS,
+                 TO_US | TO_OTHER | TO_BROADCAST | TO_GROUP | TO_OTHER_GROUP);
+    check_filter(L"filter_multicast_admits_the_list", MULTICAST, TO_GROUP);
+    check_filter(L"filter_unicast_and_multicast_admit_both", UNICAST | MULTICAST, TO_US | TO_GROUP);
+    check_filter(L"filter_promiscuous_multicast_admits_groups", PROMISCUOUS_MULTICAST,
+                 TO_GROUP | TO_OTHER_GROUP);
+    check_filter(L"filter_unicast_again_admits_ours", UNICAST, TO_US);
+    (void)snp->ReceiveFilters(snp, UNICAST | BROADCAST, 0, FALSE, 0, NULL);
+}
+
+/* Reset, where there is one, keeps what was set and forgets what was sent. */
+static void test_reset(void)
+{
+    uint32_t setting = mode->ReceiveFilterSetting;
+    void *buffer = tx_buffer;
+
+    (void)transmit(tx_buffers[0], SMALLEST_FRAME);
+    if (snp->Reset(snp, FALSE) == EFI_UNSUPPORTED) {
+        Print(L"SKIP reset: unsupported\n");
+        (void)await_buffer();
+        return;
+    }
+    check_status(L"get_status_after_reset_works", EFI_SUCCESS, get_status(&buffer));
+    check_true(L"reset_makes_all_buffers_ours", buffer == NULL);
+    check_number(L"reset_keeps_the_filters", setting, mode->ReceiveFilterSetting);
+    check_true(L"traffic_works_after_reset", ask(HELLO, 0, 0));
+    check_number(L"filters_work_after_reset", TO_US | TO_BROADCAST,
+                 kinds_received(TO_US | TO_BROADCAST));
+}
+
+static void test_station_address(void)
+{
+    EFI_MAC_ADDRESS address = {{0x02, 0, 0, 0x12, 0x34, 0x56}};
+
+    if (snp->StationAddress(snp, FALSE, &address) == EFI_UNSUPPORTED) {
+        Print(L"SKIP station_address: unsupported\n");
+        return;
+    }
+    check_header(L"header_has_the_new_station_address", NULL, &address);
+    check_true(L"traffic_works_with_the_new_station_address", ask(HELLO, 0, 0));
+    check_status(L"station_address_can_be_reset", EFI_SUCCESS,
+                 snp->StationAddress(snp, TRUE, NULL));
+    check_header(L"header_has_the_permanent_address_again", NULL, &mode->PermanentAddress);
+    check_true(L"traffic_works_with_the_permanent_address", ask(HELLO, 0, 0));
+}
+
+static void test_wire(void)
+{
+    fill_payload_table();
+    check_true(L"peer_answers", start());
+    if (failed != 0)
+        return;
+    (void)ask(REPORT, 0, 0);
+    test_transmit_header();
+    test_transmit_complete_frame();
+    test_short_frames_are_padded();
+    test_buffers_come_back_in_order();
+    (void)ask(REPORT, 0, 0);
+    test_buffer_can_be_sent_again();
+    test_uncollected_buffers();
+    test_shutdown_releases_buffers();
+    test_get_status_never_called();
+    test_receive();
+    test_receive_largest_frame();
+    test_receive_at_tpl_callback();
+    test_wait_for_packet();
+    test_filters();
+    test_reset();
+    test_station_address();
+    stop();
+}
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
+{
+    return run_checks(image, table, L"SNPWIRE", test_wire);
+}

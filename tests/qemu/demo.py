@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""`make demo`: the driver at work under OVMF, told in a few lines (see scripts/demo.sh)."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import evidence
+import network
+from guest import DRIVER, FIRMWARE, Guest, GuestError, Nic, SetupError, require_everything
+
+TIMEOUT_S = 120
+NIC_OPTIONS = "disable-legacy=off,disable-modern=off"
+PINGS = 5
+
+
+def say(label: str, text: str) -> None:
+    print(f"  {label:<9}{text}", flush=True)
+
+
+def timed_download(label: str, source: str, download: object, *arguments: object) -> float:
+    say(label, f"{source} ...")
+    began = time.monotonic()
+    download(*arguments)  # type: ignore[operator]
+    return time.monotonic() - began
+
+
+def demo(driver_file: Path, server: network.Server) -> str:
+    """Run it all; returns the closing line. Raises GuestError where something is not as shown."""
+    nic = Nic(NIC_OPTIONS, netdev=server.netdev())
+    say("boot", f"QEMU q35, {FIRMWARE.name}, virtio-net-pci, {driver_file.name} on a FAT drive ...")
+    with Guest("demo", nics=[nic], timeout=TIMEOUT_S) as guest:
+        say("load", "at the UEFI shell: load fs0:\\virtio-net.efi, connect -r ...")
+        guest.load_driver()
+        guest.run("connect -r", timeout=60)
+        adapter = evidence.assert_ours(guest, "modern")[0]
+        driver = evidence.our_drivers(guest)[0]
+        lines = guest.run("drivers").splitlines()
+        say("drivers", next(line for line in lines if line.startswith(driver.handle)))
+        say("", f"alone on \"{adapter.controller_name}\"")
+
+        say("dhcp", "ifconfig -s eth0 dhcp ...")
+        address = network.get_lease(guest)
+        lease = [line.strip() for line in guest.run("ifconfig -l eth0").splitlines()]
+        wanted = ("name", "Media State", "mac addr", "ipv4 address", "subnet mask", "default")
+        for line in lease:
+            if line.startswith(wanted):
+                say("", line)
+        say("ping", f"ping 10.0.2.2 -n {PINGS} ...")
+        say("", network.ping(guest, "10.0.2.2", PINGS))
+
+        tftp_s = timed_download("tftp", network.TFTP_FILE, network.download_tftp, guest)
+        url = f"http://10.0.2.2:{server.port}/{network.HTTP_FILE}"
+        http_s = timed_download("http", url, network.download_http, guest, server.port)
+        evidence.assert_ours(guest, "modern")
+
+        say("off", "reset -s, then compare the downloads on the guest's drive ...")
+        guest.power_off()
+        for name, seconds in (network.TFTP_FILE, tftp_s), (network.HTTP_FILE, http_s):
+            size = network.compare_download(guest, server, name)
+            digest = hashlib.sha256(server.files[name]).hexdigest()[:16]
+            say("", f"{name}: {size} bytes in {seconds:.1f} s, all as sent (sha256 {digest}...)")
+        log = guest.console_log
+    say("log", str(log))
+    return (
+        f"Shown through {driver.name}: lease {address}, {PINGS} of {PINGS} pings, "
+        f"TFTP and HTTP with every byte right, in {guest.seconds:.0f} s."
+    )
+
+
+def main() -> int:
+    try:
+        require_everything()
+        if DRIVER is None:
+            raise SetupError("DRIVER=none: the demo is of our driver")
+        with tempfile.TemporaryDirectory() as folder:
+            print(demo(DRIVER, network.Server(Path(folder))))
+    except (GuestError, SetupError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

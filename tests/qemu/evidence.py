@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""Which driver has the NICs: read from the guest's handle database, confirmed by QEMU.
+
+The firmware brings a virtio-net driver of its own, so traffic alone proves nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from typing import Any, Sequence
+
+from guest import Guest
+
+OUR_NAME = re.compile(r"Virtio Network Driver \(virtio-net\.efi [^)]+\)")
+OUR_VERSION = 0x20000000
+CONTROLLER_NAME = "Virtio Network Adapter ({transport}, {mac})"
+
+
+@dataclass(frozen=True)
+class Driver:
+    """One line of the shell's `drivers`."""
+
+    handle: str
+    version: int
+    devices: int
+    children: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A NIC with EFI_SIMPLE_NETWORK_PROTOCOL: its child handle and the PCI handle above it."""
+
+    handle: str
+    pci_handle: str
+    mac: str
+    controller_name: str
+    driver_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DeviceState:
+    """A virtio-net device as QEMU sees it."""
+
+    pci_device: int
+    features: frozenset[str]  # negotiated
+    status: frozenset[str]
+    queue_sizes: tuple[int, int]  # RX, TX
+
+
+def drivers(guest: Guest) -> list[Driver]:
+    """All drivers of the guest."""
+    found = []
+    for row in csv.reader(guest.run("drivers -sfo").splitlines()):
+        if row and row[0] == "DriversInfo":
+            found.append(Driver(row[1], int(row[2], 16), int(row[6]), int(row[7]), row[8]))
+    if not found:
+        raise guest.error("drivers in `drivers -sfo`", "none")
+    return found
+
+
+def our_drivers(guest: Guest) -> list[Driver]:
+    """The drivers with our name: one when loaded, none otherwise."""
+    return [driver for driver in drivers(guest) if OUR_NAME.fullmatch(driver.name)]
+
+
+def adapters(guest: Guest) -> list[Adapter]:
+    """The NICs that have an SNP child, by MAC."""
+    found = []
+    for handle, text in handles(guest.run("dh -d -p SimpleNetwork", timeout=60)).items():
+        path = re.search(r"Device Path +: (\S+)/MAC\(([0-9A-Fa-f]{12}),0x1\)\n", text)
+        parent = re.search(r"Parent\[([0-9A-F]+)\]", text)
+        if not path or not parent:
+            continue  # PXE's SNP, a grandchild
+        mac = ":".join(re.findall("..", path[2].lower()))
+        above = guest.run(f"dh -d {parent[1]}")
+        name = re.search(r"Controller Name +: (.*)", above)
+        managed_by = above.partition("Managed by")[2].partition("Parent Controllers")[0]
+        names = tuple(re.findall(r"Drv\[[0-9A-F]+\] +: (.*)", managed_by))
+        found.append(Adapter(handle, parent[1], mac, name[1] if name else "", names))
+    return sorted(found, key=lambda adapter: adapter.mac)
+
+
+def assert_ours(guest: Guest, transport: str | Sequence[str]) -> list[Adapter]:
+    """Raise GuestError unless our driver, and only it, has all NICs of the guest.
+
+    transport is "modern" or "legacy", or one of them for each NIC. Returns the NICs by MAC.
+    """
+    ours = our_drivers(guest)
+    if len(ours) != 1:
+        virtio = [driver.name for driver in drivers(guest) if "etwork Driver" in driver.name]
+        raise guest.error(f"our driver in `drivers` ({OUR_NAME.pattern})", f"only {virtio}")
+    if ours[0].version != OUR_VERSION:
+        raise guest.error(f"version {OUR_VERSION:x} of our driver", f"{ours[0].version:x}")
+    count = len(guest.nics)
+    if (ours[0].devices, ours[0].children) != (count, count):
+        seen = f"{ours[0].devices} and {ours[0].children}"
+        raise guest.error(f"our driver to have {count} devices and {count} children", seen)
+    found = adapters(guest)
+    transports = [transport] * count if isinstance(transport, str) else transport
+    expected = {nic.mac_of(index): transports[index] for index, nic in enumerate(guest.nics)}
+    if [adapter.mac for adapter in found] != sorted(expected):
+        raise guest.error(f"SNP on {sorted(expected)}", str([adapter.mac for adapter in found]))
+    for adapter in found:
+        if adapter.driver_names != (ours[0].name,):
+            raise guest.error(f"{ours[0].name} alone on {adapter.mac}", str(adapter.driver_names))
+        name = CONTROLLER_NAME.format(transport=expected[adapter.mac], mac=adapter.mac)
+        if adapter.controller_name != name:
+            raise guest.error(f"the controller name `{name}`", adapter.controller_name)
+    return found
+
+
+def handles(listing: str) -> dict[str, str]:
+    """Split the output of `dh` into its handles: number -> text."""
+    parts = re.split(r"^([0-9A-F]+): ", listing, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def device_state(guest: Guest, index: int = 0) -> DeviceState:
+    """What QEMU knows of NIC `index`."""
+    path = f"/machine/peripheral/nic{index}/virtio-backend"
+    status = _query(guest, "x-query-virtio-status", path=path)
+    features = status["guest-features"]
+    queues = [
+        _query(guest, "x-query-virtio-queue-status", path=path, queue=queue) for queue in (0, 1)
+    ]
+    return DeviceState(
+        pci_device=_pci_device(guest, f"nic{index}"),
+        features=_words(features["transports"] + features["dev-features"]),
+        status=_words(status["status"]["statuses"]),
+        queue_sizes=(queues[0]["vring-num"], queues[1]["vring-num"]),
+    )
+
+
+def _pci_device(guest: Guest, name: str) -> int:
+    for bus in _query(guest, "query-pci"):
+        for device in bus["devices"]:
+            if device["qdev_id"] == name:
+                return device["id"]["device"]
+    raise guest.error(f"{name} on the PCI bus", "no such device")
+
+
+def _query(guest: Guest, command: str, **arguments: object) -> Any:
+    return guest.qmp(command, **arguments)
+
+
+def _words(texts: list[str]) -> frozenset[str]:
+    """QEMU writes `VIRTIO_F_VERSION_1: Device compliant for v1 spec`."""
+    return frozenset(text.split(":")[0] for text in texts)

@@ -1,0 +1,441 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""A QEMU guest with OVMF at its UEFI shell, driven over the serial console.
+
+    with Guest("my-case", nics=[Nic()], files={"app.efi": APPS / "app.efi"}) as guest:
+        guest.load_driver()
+        print(guest.run("app.efi 100", timeout=60))   # types, returns the output
+        guest.qmp("set_link", name="net0", up=False)
+        guest.power_off()
+        data = guest.read_file("out.bin")             # from the guest's FAT disk
+
+Knows QEMU, the disk, the console and the shell's prompt. What a case means, and the proof that
+it was our driver, is evidence.py's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Mapping, Sequence
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("BUILD", ROOT / "build"))
+DRIVER: Path | None = Path(os.environ.get("DRIVER") or BUILD / "x86_64" / "virtio-net.efi")
+if DRIVER == Path("none"):  # to see every case fail on the firmware's own driver
+    DRIVER = None
+OUTPUT = BUILD / "qemu"
+QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
+FIRMWARE = Path(os.environ.get("OVMF_CODE", "/usr/share/OVMF/OVMF_CODE_4M.fd"))
+VARIABLES = Path(os.environ.get("OVMF_VARS", "/usr/share/OVMF/OVMF_VARS_4M.fd"))
+
+BOOT_TIMEOUT_S = 60
+ESCAPE = re.compile(rb"\x1b(?:\[[0-9;=?]*[A-Za-z]|[()][A-Z0-9]|[78=>])|[\x00\x07\r]")
+BACKSPACES = re.compile(r"\x08+")
+PROMPT = re.compile(r"(?:^|\n)(?:Shell|FS\d+:[^\n>]*)> ?$")
+
+
+class GuestError(Exception):
+    """The guest did not do what was expected of it; the text names the console log."""
+
+
+class SetupError(Exception):
+    """Something that the tests need on this machine is missing."""
+
+
+@dataclass(frozen=True)
+class Nic:
+    """One NIC: `options` go behind the device name, `netdev` is the -netdev without its id.
+
+    The NIC and its netdev get the ids nic0, net0, nic1, …; no option ROM unless `romfile` is given.
+    """
+
+    options: str = "disable-legacy=on"
+    netdev: str = "user"
+    mac: str | None = None
+    device: str = "virtio-net-pci"
+    romfile: str = ""
+
+    def mac_of(self, index: int) -> str:
+        return self.mac or f"52:54:00:12:34:{0x56 + index:02x}"
+
+    def arguments(self, index: int) -> list[str]:
+        kind, _, rest = self.netdev.partition(",")
+        netdev = f"{kind},id=net{index}" + (f",{rest}" if rest else "")
+        device = f"{self.device},id=nic{index},netdev=net{index},mac={self.mac_of(index)}"
+        device += f",romfile={self.romfile}" + (f",{self.options}" if self.options else "")
+        return ["-netdev", netdev, "-device", device]
+
+
+def require(tools: Sequence[str] = (), files: Sequence[Path] = ()) -> None:
+    """Raise SetupError, one line, for the first tool or file that is not there."""
+    for tool in tools:
+        if not shutil.which(tool):
+            raise SetupError(f"{tool}: not installed (run `make setup`)")
+    for file in files:
+        if not file.is_file() or file.stat().st_size == 0:
+            hint = "run `make`" if file == DRIVER else "run `make setup`"
+            raise SetupError(f"{file}: missing or empty ({hint})")
+
+
+def require_everything() -> None:
+    """require() what every guest needs."""
+    require([QEMU, "mformat", "mcopy", "setpriv"], [FIRMWARE, VARIABLES])
+    if DRIVER is not None:
+        require(files=[DRIVER])
+
+
+class Guest:
+    """A context manager: entering boots to the shell's prompt, leaving kills what still runs.
+
+    case         names the folder of the logs, build/qemu/<case>/
+    nics         the NICs, in the order of their PCI slots
+    machine      QEMU's -machine
+    files        name on the FAT disk -> host file or bytes; the driver is always there as
+                 virtio-net.efi when it exists
+    timeout      hard limit in seconds for the guest's whole life
+    extra        further QEMU arguments
+    paused       start with -S; call resume() (before it, qmp() works and the console is silent)
+    driver       the driver's host file, or None for none
+    """
+
+    def __init__(
+        self,
+        case: str,
+        *,
+        machine: str = "q35",
+        nics: Sequence[Nic] = (Nic(),),
+        files: Mapping[str, Path | bytes] | None = None,
+        timeout: float = 120,
+        extra: Sequence[str] = (),
+        paused: bool = False,
+        driver: Path | None = DRIVER,
+        firmware: Path = FIRMWARE,
+        variables: Path = VARIABLES,
+        memory_mib: int = 512,
+        disk_mib: int = 33,
+    ) -> None:
+        self.case = case
+        self.nics = list(nics)
+        self.timeout = timeout
+        self.folder = OUTPUT / re.sub(r"[^A-Za-z0-9_.=-]+", "_", case)
+        self.console_log = self.folder / "console.log"
+        self.driver = driver
+        self.firmware = firmware
+        self.variables = variables
+        self.seconds = 0.0
+        self._machine = machine
+        self._files = dict(files or {})
+        self._extra = list(extra)
+        self._paused = paused
+        self._memory_mib = memory_mib
+        self._disk_mib = disk_mib
+        self._disk = self.folder / "disk.img"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._qmp: Qmp | None = None
+        self._folder_short: Path | None = None  # for sockets: their path has 107 bytes at most
+        self._text = ""
+        self._seen = 0
+        self._grew = threading.Condition()
+        self._ended = False
+        self._timed_out = False
+
+    # Life
+
+    def __enter__(self) -> Guest:
+        try:
+            self._start()
+            if not self._paused:
+                self._boot()
+        except BaseException:
+            self._kill()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._kill()
+
+    def resume(self) -> None:
+        """Let a guest that was made with paused=True boot to the shell's prompt."""
+        self.qmp("cont")
+        self._boot()
+
+    def power_off(self, timeout: float = 20) -> None:
+        """`reset -s`, and wait until QEMU is gone."""
+        self._type("reset -s")
+        self.wait(timeout)
+
+    def wait(self, timeout: float = 20) -> None:
+        """Wait until QEMU ends by itself."""
+        assert self._process is not None
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise self.error(f"a power off within {timeout:g} s", "QEMU still runs") from None
+        self._kill()
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    # Console
+
+    @property
+    def text(self) -> str:
+        """All console output so far, without escape codes."""
+        with self._grew:
+            return self._text
+
+    def run(self, command: str, timeout: float = 30) -> str:
+        """Type a shell command, wait for the next prompt and return what it printed."""
+        self._type(command)
+        output = self.expect(PROMPT, timeout, what=f"a prompt after `{command}`")
+        return PROMPT.sub("", output).strip("\n")
+
+    def expect(self, pattern: str | re.Pattern[str], timeout: float, what: str = "") -> str:
+        """Wait for a pattern in the output that no expect() has consumed yet.
+
+        Returns the text up to and with the match, and consumes it. Raises GuestError on timeout and
+        when QEMU ends first.
+        """
+        pattern = re.compile(pattern)
+        deadline = time.monotonic() + timeout
+        with self._grew:
+            while True:
+                match = pattern.search(self._text, self._seen)
+                if match:
+                    text = self._text[self._seen : match.end()]
+                    self._seen = match.end()
+                    return text
+                left = deadline - time.monotonic()
+                if left <= 0 or self._ended:
+                    break
+                self._grew.wait(left)
+        wanted = what or f"`{pattern.pattern}`"
+        seen = self._end_reason() if self._ended else f"nothing of it within {timeout:g} s"
+        lines = self.text.split("\n")
+        last = next((line for line in reversed(lines) if line.strip()), "")
+        raise self.error(wanted, f"{seen}, the last line being `{last.strip()[:100]}`")
+
+    def send(self, keys: str) -> None:
+        """Send keys to the console as they are."""
+        assert self._process is not None and self._process.stdin is not None
+        try:
+            self._process.stdin.write(keys.encode())
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self.error("a guest that reads its console", self._end_reason()) from None
+
+    def load_driver(self, connect: bool = True) -> str:
+        """`load` our driver (which connects all drivers to all devices), return the shell's answer.
+
+        With connect=False the shell connects nothing.
+        """
+        if self.driver is None:
+            return ""
+        option = "" if connect else "-nc "
+        answer = self.run(f"load {option}fs0:\\virtio-net.efi", timeout=60)
+        if "Success" not in answer:
+            raise self.error("`load` to succeed", answer.strip()[-200:])
+        return answer
+
+    def error(self, expected: str, seen: str) -> GuestError:
+        """An error that says what was expected, what was seen and where the console log is."""
+        log = os.path.relpath(self.console_log, ROOT)
+        return GuestError(f"{self.case}: expected {expected}; saw {seen}; console log: {log}")
+
+    # QMP and disk
+
+    def qmp(self, command: str, **arguments: object) -> object:
+        """Execute one QMP command and return its answer; GuestError when QEMU refuses."""
+        if self._qmp is None:
+            self._qmp = Qmp(Path(self._folder_short, "qmp"))
+        try:
+            return self._qmp.execute(command, arguments)
+        except (OSError, RuntimeError) as error:
+            raise self.error(f"QMP {command} to work", str(error)) from error
+
+    def set_link(self, index: int, up: bool) -> None:
+        """Pull or plug the cable of NIC `index`."""
+        self.qmp("set_link", name=f"nic{index}", up=up)
+
+    def read_file(self, name: str) -> bytes:
+        """A file from the guest's FAT disk, after the guest has ended."""
+        assert not self.running, "the disk may only be read when the guest has ended"
+        done = subprocess.run(
+            ["mcopy", "-n", "-i", str(self._disk), f"::/{name}", "-"], capture_output=True
+        )
+        if done.returncode != 0:
+            raise self.error(f"file {name} on the guest's disk", done.stderr.decode().strip())
+        return done.stdout
+
+    # Inside
+
+    def _start(self) -> None:
+        require(files=[self.firmware, self.variables] + ([self.driver] if self.driver else []))
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self._folder_short = Path(tempfile.mkdtemp(prefix="guest."))
+        shutil.copyfile(self.variables, self.folder / "vars.fd")
+        self._make_disk()
+        # It dies with its parent, so that an interrupted run leaves no guest behind.
+        command = ["setpriv", "--pdeathsig", "KILL", QEMU] + self._arguments()
+        (self.folder / "command").write_text(" ".join(command) + "\n")
+        self._began = time.monotonic()
+        with (self.folder / "qemu.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+            )
+        self._reader = threading.Thread(target=self._read_console, daemon=True)
+        self._reader.start()
+        self._watchdog = threading.Timer(self.timeout, self._time_out)
+        self._watchdog.daemon = True
+        self._watchdog.start()
+
+    def _arguments(self) -> list[str]:
+        pflash = "if=pflash,format=raw,unit="
+        arguments = ["-accel", "tcg", "-cpu", "max", "-machine", self._machine]
+        arguments += ["-m", str(self._memory_mib), "-nodefaults", "-display", "none", "-no-reboot"]
+        arguments += ["-serial", "stdio"]
+        arguments += ["-qmp", f"unix:{self._folder_short}/qmp,server=on,wait=off"]
+        arguments += ["-drive", f"{pflash}0,readonly=on,file={self.firmware}"]
+        arguments += ["-drive", f"{pflash}1,file={self.folder}/vars.fd"]
+        arguments += ["-drive", f"if=none,id=disk,format=raw,file={self._disk}"]
+        arguments += ["-device", "virtio-blk-pci,drive=disk,bootindex=0"]
+        for index, nic in enumerate(self.nics):
+            arguments += nic.arguments(index)
+        return arguments + (["-S"] if self._paused else []) + self._extra
+
+    def _make_disk(self) -> None:
+        with self._disk.open("wb") as disk:
+            disk.truncate(self._disk_mib << 20)
+        files = dict(self._files)
+        files.setdefault("startup.nsh", b"@echo -off\r\nfs0:\r\n")
+        if self.driver is not None:
+            files.setdefault("virtio-net.efi", self.driver)
+        subprocess.run(["mformat", "-i", self._disk, "-F", "::"], check=True)
+        for name, source in files.items():
+            given = isinstance(source, bytes)
+            subprocess.run(
+                ["mcopy", "-i", self._disk, "-" if given else source, f"::/{name}"],
+                input=source if given else None,
+                check=True,
+            )
+
+    def _boot(self) -> None:
+        self.expect("any other key to continue", BOOT_TIMEOUT_S, what="the UEFI shell")
+        self.send(" ")
+        self.expect(r"\nFS0:\\> ?$", BOOT_TIMEOUT_S, what="the shell's prompt on FS0:")
+
+    def _type(self, command: str) -> None:
+        """Type a line and wait for its echo, so that the output is all that follows."""
+        self.send(command + "\r")
+        self.expect(r"(?=\n)", 20, what=f"the echo of `{command}`")
+
+    def _read_console(self) -> None:
+        assert self._process is not None and self._process.stdout is not None
+        raw = b""
+        logged = 0
+        with self.console_log.open("w") as log, (self.folder / "serial.raw").open("wb") as raw_log:
+            while data := os.read(self._process.stdout.fileno(), 65536):
+                raw_log.write(data)
+                raw_log.flush()
+                raw += data
+                # The last escape code may be incomplete yet.
+                cut = raw.rfind(b"\x1b")
+                cut = len(raw) if cut < 0 or ESCAPE.match(raw, cut) else cut
+                self._append(ESCAPE.sub(b"", raw[:cut]).decode("latin1"))
+                raw = raw[cut:]
+                whole_lines = self._text.rfind("\n") + 1
+                log.write(self._text[logged:whole_lines])
+                log.flush()
+                logged = max(logged, whole_lines)
+            log.write(self._text[logged:])
+        with self._grew:
+            self._ended = True
+            self._grew.notify_all()
+
+    def _append(self, text: str) -> None:
+        """Add to the text, with backspaces carried out: progress bars use them."""
+        with self._grew:
+            position = 0
+            for erase in BACKSPACES.finditer(text):
+                self._text += text[position : erase.start()]
+                line = self._text.rfind("\n") + 1
+                self._text = self._text[: max(line, len(self._text) - len(erase.group()))]
+                position = erase.end()
+            self._text += text[position:]
+            self._grew.notify_all()
+
+    def _time_out(self) -> None:
+        self._timed_out = True
+        if self.running:
+            self._process.kill()
+
+    def _end_reason(self) -> str:
+        if self._timed_out:
+            return f"the time limit of {self.timeout:g} s"
+        log = (self.folder / "qemu.log").read_text(errors="replace").strip()
+        return "QEMU end" + (f": {log.splitlines()[-1]}" if log else "")
+
+    def _kill(self) -> None:
+        if self._folder_short:
+            shutil.rmtree(self._folder_short, ignore_errors=True)
+        if self._process is None:
+            return
+        self._watchdog.cancel()
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._reader.join(5)
+        self.seconds = time.monotonic() - self._began
+        if self._qmp:
+            self._qmp.close()
+            self._qmp = None
+
+
+class Qmp:
+    """A QMP client that skips events."""
+
+    def __init__(self, path: Path, timeout: float = 10) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(timeout)
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                self._socket.connect(str(path))
+                break
+            except (FileNotFoundError, ConnectionRefusedError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+        self._file = self._socket.makefile("rw")
+        self._answer()
+        self.execute("qmp_capabilities", {})
+
+    def execute(self, command: str, arguments: Mapping[str, object]) -> object:
+        self._file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self._file.flush()
+        answer = self._answer()
+        if "error" in answer:
+            raise RuntimeError(answer["error"]["desc"])
+        return answer["return"]
+
+    def close(self) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def _answer(self) -> dict:
+        while line := self._file.readline():
+            message = json.loads(line)
+            if "event" not in message:
+                return message
+        raise RuntimeError("QEMU closed the QMP socket")

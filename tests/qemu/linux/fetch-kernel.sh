@@ -1,0 +1,54 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+# usage: fetch-kernel.sh [FOLDER]
+#
+# Puts Debian's cloud kernel (FOLDER/vmlinuz, FOLDER/modules/) and its static busybox
+# (FOLDER/busybox) into FOLDER, build/linux by default. Nothing is installed and root is not
+# needed; with everything already there it does nothing, also without a network.
+set -eu
+
+root=$(cd "$(dirname "$0")/../../.." && pwd)
+folder=$(realpath -m "${1:-$root/build/linux}")
+
+if [ -e "$folder/complete" ]; then
+    exit 0
+fi
+
+fail() {
+    echo "fetch-kernel.sh: $*" >&2
+    exit 1
+}
+
+for tool in apt-get apt-cache dpkg-deb; do
+    command -v "$tool" >/dev/null || fail "$tool is missing: a Debian or Ubuntu system is needed"
+done
+
+rm -rf "$folder"
+mkdir -p "$folder/download"
+cd "$folder/download"
+
+# linux-image-cloud-amd64 is empty: the kernel is in the one package it depends on.
+kernel=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null |
+    sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\).*/\1/p' | head -n 1)
+[ -n "$kernel" ] || fail "no linux-image-cloud-amd64 in apt's lists: run 'apt-get update' as root"
+
+echo "setup: fetching $kernel and busybox-static into $folder"
+# As root, apt downloads as the user _apt, who may not be allowed to write here.
+apt-get -qq -o APT::Sandbox::User=root download "$kernel" busybox-static >apt.log 2>&1 ||
+    fail "cannot download $kernel and busybox-static: $(tail -n 1 apt.log)"
+
+for package in ./*.deb; do
+    dpkg-deb -x "$package" ../unpacked
+done
+
+cd ..
+mv unpacked/boot/vmlinuz-* vmlinuz
+for found in unpacked/lib/modules unpacked/usr/lib/modules \
+    unpacked/bin/busybox unpacked/usr/bin/busybox; do
+    [ ! -e "$found" ] || mv "$found" .
+done
+for wanted in vmlinuz modules busybox; do
+    [ -e "$wanted" ] || fail "the packages hold no $wanted"
+done
+rm -rf download unpacked
+echo "$kernel" >complete

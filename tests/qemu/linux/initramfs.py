@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""Builds the initramfs of the Linux case from what fetch-kernel.sh fetched.
+
+A newc cpio archive, written here: Debian's cpio is not installed everywhere.
+"""
+
+from __future__ import annotations
+
+import gzip
+import stat
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+# In the order in which they have to be loaded.
+MODULES = (
+    "kernel/drivers/virtio/virtio_ring.ko",
+    "kernel/drivers/virtio/virtio.ko",
+    "kernel/drivers/virtio/virtio_pci_modern_dev.ko",
+    "kernel/drivers/virtio/virtio_pci_legacy_dev.ko",
+    "kernel/drivers/virtio/virtio_pci.ko",
+    "kernel/net/core/failover.ko",
+    "kernel/drivers/net/net_failover.ko",
+    "kernel/drivers/net/virtio_net.ko",
+)
+
+
+def initramfs(fetched: Path) -> bytes:
+    """The archive, compressed. Modules that are built into the kernel are left out."""
+    (release,) = (fetched / "modules").iterdir()
+    loaded = [release / module for module in MODULES if (release / module).exists()]
+    archive = _Cpio()
+    for folder in ("bin", "modules"):
+        archive.add(folder, stat.S_IFDIR | 0o755)
+    archive.add("dev", stat.S_IFDIR | 0o755)
+    archive.add("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
+    archive.add("dev/null", stat.S_IFCHR | 0o666, device=(1, 3))
+    archive.add("bin/busybox", stat.S_IFREG | 0o755, (fetched / "busybox").read_bytes())
+    for name in ("init", "lease.sh"):
+        archive.add(name, stat.S_IFREG | 0o755, (HERE / "init.sh").read_bytes())
+    order = "".join(f"{module.name}\n" for module in loaded).encode()
+    archive.add("modules/order", stat.S_IFREG | 0o644, order)
+    for module in loaded:
+        archive.add(f"modules/{module.name}", stat.S_IFREG | 0o644, module.read_bytes())
+    return gzip.compress(archive.finish(), compresslevel=1, mtime=0)
+
+
+class _Cpio:
+    """The "newc" format: 13 hexadecimal fields, the name, the data, each padded to 4 bytes."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self._inode = 0
+
+    def add(
+        self, name: str, mode: int, data: bytes = b"", device: tuple[int, int] = (0, 0)
+    ) -> None:
+        self._inode += 1
+        encoded = name.encode() + b"\0"
+        # inode, mode, uid, gid, links, mtime, size, device, special device, name size, checksum
+        fields = [self._inode, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(encoded), 0]
+        self._bytes += b"070701" + b"".join(b"%08X" % field for field in fields) + encoded
+        self._pad()
+        self._bytes += data
+        self._pad()
+
+    def finish(self) -> bytes:
+        self.add("TRAILER!!!", 0)
+        return bytes(self._bytes)
+
+    def _pad(self) -> None:
+        self._bytes += bytes(-len(self._bytes) % 4)

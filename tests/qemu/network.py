@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""Traffic through the firmware's own network stack, and the server that the guest downloads from.
+
+A Server's folder is served by QEMU's built-in TFTP server and by a web server on 127.0.0.1, which
+the guest reaches at its gateway's address.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import re
+import threading
+import time
+from pathlib import Path
+
+from guest import Guest
+
+DHCP_TIMEOUT_S = 30
+TFTP_BYTES = 512 << 10
+HTTP_BYTES = 3 << 20
+TFTP_FILE = "tftp.bin"
+HTTP_FILE = "http.bin"
+NO_ADDRESS = "0.0.0.0"
+
+
+class Server:
+    """A folder with random files, served over HTTP; QEMU serves it over TFTP (see netdev())."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files = {TFTP_FILE: os.urandom(TFTP_BYTES), HTTP_FILE: os.urandom(HTTP_BYTES)}
+        for name, data in self.files.items():
+            (folder / name).write_bytes(data)
+        handler = functools.partial(_QuietHandler, directory=str(folder))
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def netdev(self) -> str:
+        """The -netdev value of a NIC that can download from here."""
+        return f"user,tftp={self.folder}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def interfaces(guest: Guest, name: str = "") -> dict[str, dict[str, str]]:
+    """`ifconfig -l` (of one interface or all), by MAC: name, media, policy and address."""
+    found = {}
+    for text in re.split(r"^-{20,}$", guest.run(f"ifconfig -l {name}"), flags=re.MULTILINE):
+        fields = dict(re.findall(r"^([a-zA-Z0-9 ]+?) *: *(\S.*?)? *$", text, flags=re.MULTILINE))
+        if "mac addr" in fields:
+            found[fields["mac addr"].lower()] = {
+                "name": fields["name"],
+                "media": fields["Media State"],
+                "policy": fields["policy"],
+                "address": fields["ipv4 address"],
+            }
+    return found
+
+
+def interface(guest: Guest, index: int = 0, name: str = "") -> dict[str, str]:
+    """The interface of NIC `index`; knowing its name saves listing all of them."""
+    found = interfaces(guest, name)
+    mac = guest.nics[index].mac_of(index)
+    if mac not in found:
+        raise guest.error(f"{mac} in `ifconfig -l`", str(list(found)))
+    return found[mac]
+
+
+def get_lease(guest: Guest, index: int = 0) -> str:
+    """Ask for an address by DHCP, poll until it is there, and return it."""
+    name = interface(guest, index)["name"]
+    guest.run(f"ifconfig -s {name} dhcp")
+    deadline = time.monotonic() + DHCP_TIMEOUT_S
+    while (address := interface(guest, index, name)["address"]) == NO_ADDRESS:
+        if time.monotonic() > deadline:
+            raise guest.error(f"a DHCP lease within {DHCP_TIMEOUT_S} s", f"address {address}")
+        time.sleep(0.3)
+    return address
+
+
+def ping(guest: Guest, address: str, count: int = 3, source: str = "") -> str:
+    """Ping, and return the summary line; every packet has to come back.
+
+    source is an own address; with more than one NIC it says which one to use.
+    """
+    option = f"-s {source} " if source else ""
+    output = guest.run(f"ping {option}{address} -n {count}", timeout=10 + 10 * count)
+    summary = f"{count} packets transmitted, {count} received, 0% packet loss"
+    if summary not in output:
+        seen = re.search(r".*packets transmitted.*", output)
+        raise guest.error(f"`{summary}`", f"`{seen[0] if seen else output.strip()[-80:]}`")
+    return summary
+
+
+def download_tftp(guest: Guest, server: str = "10.0.2.2", interface_name: str = "") -> None:
+    """Download TFTP_FILE to the guest's disk; compare_download() tells whether it worked."""
+    option = f"-i {interface_name} " if interface_name else ""
+    guest.run(f"tftp {option}{server} {TFTP_FILE} {TFTP_FILE}", timeout=60)
+
+
+def download_http(guest: Guest, port: int, server: str = "10.0.2.2") -> None:
+    """Download HTTP_FILE to the guest's disk; compare_download() tells whether it worked."""
+    guest.run(f"http http://{server}:{port}/{HTTP_FILE} {HTTP_FILE}", timeout=60)
+
+
+def compare_download(guest: Guest, server: Server, name: str) -> int:
+    """Compare a file on the powered-off guest's disk with the original; return its size."""
+    seen, expected = guest.read_file(name), server.files[name]
+    if len(seen) != len(expected):
+        raise guest.error(f"{name} of {len(expected)} bytes", f"{len(seen)} bytes")
+    if seen != expected:
+        first = next(at for at, pair in enumerate(zip(seen, expected)) if pair[0] != pair[1])
+        raise guest.error(f"the bytes of {name}", f"the first wrong byte at offset {first}")
+    return len(seen)

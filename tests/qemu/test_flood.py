@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""A frame flood in each direction, every frame counted, in order and with its content checked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import evidence
+import pytest
+from guest import BUILD, Guest, Nic
+from wire.peer import Peer
+
+TIMEOUT_S = 120
+APP = BUILD / "x86_64" / "apps" / "snpflood.efi"
+
+MODERN = "disable-legacy=on,disable-modern=off"
+TRANSITIONAL = "disable-legacy=off,disable-modern=off"
+LEGACY = "disable-legacy=off,disable-modern=on"
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    options: str
+    transport: str  # the one that the driver must choose
+    frames: int  # in each direction
+    machine: str = "q35"
+    extra: tuple[str, ...] = ()
+
+
+IOMMU = ("-device", "intel-iommu")
+
+CASES = [
+    Case("modern", MODERN, "modern", 40_000),
+    Case("transitional", TRANSITIONAL, "modern", 20_000),
+    Case("legacy", LEGACY, "legacy", 20_000, "pc"),
+    Case("legacy-large-queue", LEGACY + ",rx_queue_size=1024", "legacy", 10_000),
+    Case("modern-iommu", MODERN + ",iommu_platform=on", "modern", 10_000, extra=IOMMU),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_flood_loses_nothing(case: Case) -> None:
+    with Peer() as peer, Guest(
+        f"flood-{case.name}",
+        machine=case.machine,
+        nics=[Nic(case.options, netdev=peer.netdev)],
+        files={APP.name: APP},
+        timeout=TIMEOUT_S,
+        extra=case.extra,
+    ) as guest:
+        guest.load_driver()
+        evidence.assert_ours(guest, case.transport)
+        output = guest.run(f"{APP.name} {case.frames}", timeout=TIMEOUT_S)
+        evidence.assert_ours(guest, case.transport)
+        guest.power_off()
+
+        both = case.frames // 4
+        for line in (
+            f"out tx sent={case.frames} acknowledged={case.frames}",
+            f"in rx received={case.frames}",
+            f"both tx sent={both} acknowledged={both}",
+            f"both rx received={both}",
+        ):
+            clean = f"FLOOD {line} lost=0 out_of_order=0 corrupt=0"
+            if clean not in output:
+                wrong = re.search(rf"FLOOD {line.split('=')[0]}.*", output)
+                raise guest.error(f"`{clean}`", f"`{wrong[0] if wrong else output[-200:]}`")
+        if not output.endswith("FLOOD PASS"):
+            raise guest.error("`FLOOD PASS`", f"`{output[-200:]}`")
+        # The peer's own count, of the last flood, not what the guest says of it.
+        counts = (peer.received, peer.lost, peer.out_of_order, peer.corrupt)
+        if counts != (both, 0, 0, 0):
+            raise guest.error(f"a peer that counted {both} frames, all good", str(counts))

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""MediaPresent follows the cable: in Mode, in `ifconfig -l` and for the firmware's DHCP client."""
+
+from __future__ import annotations
+
+import time
+
+import evidence
+import network
+import pytest
+from guest import BUILD, PROMPT, Guest, Nic
+
+TIMEOUT_S = 120
+FOLLOWS_WITHIN_S = 5
+NO_LEASE_FOR_S = 4
+WATCH_S = 8
+SNPINFO = BUILD / "x86_64" / "apps" / "snpinfo.efi"
+PRESENT = "Media present"
+ABSENT = "Media disconnected"
+
+TRANSPORTS = {
+    "modern": Nic("disable-legacy=on,disable-modern=off"),
+    "legacy": Nic("disable-legacy=off,disable-modern=on"),
+}
+
+
+def expect_media(guest: Guest, expected: str) -> None:
+    deadline = time.monotonic() + FOLLOWS_WITHIN_S
+    while (seen := network.interface(guest)["media"]) != expected:
+        if time.monotonic() > deadline:
+            raise guest.error(f"`{expected}` within {FOLLOWS_WITHIN_S} s", f"`{seen}`")
+
+
+def assert_mode_follows(guest: Guest) -> None:
+    """An application calls GetStatus and nothing else, and watches Mode."""
+    guest.send(f"snpinfo.efi watch {WATCH_S}\r")
+    guest.expect(r"\nMEDIA present after 0 ms", 10)
+    for up, word in (False, "absent"), (True, "present"), (False, "absent"), (True, "present"):
+        guest.set_link(0, up)
+        guest.expect(rf"\nMEDIA {word} after", FOLLOWS_WITHIN_S)
+    guest.expect(r"SNPINFO watch ended: Success\n", WATCH_S + 10)
+    guest.expect(PROMPT, 10)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_media_present_follows_the_link(transport: str) -> None:
+    with Guest(
+        f"link-{transport}",
+        nics=[TRANSPORTS[transport]],
+        files={SNPINFO.name: SNPINFO},
+        timeout=TIMEOUT_S,
+    ) as guest:
+        guest.load_driver()
+        guest.run("connect -r", timeout=60)
+        evidence.assert_ours(guest, transport)
+        expect_media(guest, PRESENT)
+        network.get_lease(guest)
+
+        guest.set_link(0, up=False)
+        expect_media(guest, ABSENT)
+        guest.set_link(0, up=True)
+        expect_media(guest, PRESENT)
+        network.ping(guest, "10.0.2.2")
+
+        assert_mode_follows(guest)
+        evidence.assert_ours(guest, transport)
+        guest.power_off()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_link_down_at_start_gives_no_lease_until_it_is_up(transport: str) -> None:
+    with Guest(
+        f"link-down-{transport}", nics=[TRANSPORTS[transport]], timeout=TIMEOUT_S, paused=True
+    ) as guest:
+        guest.set_link(0, up=False)
+        guest.resume()
+        guest.load_driver()
+        guest.run("connect -r", timeout=60)
+        evidence.assert_ours(guest, transport)
+        expect_media(guest, ABSENT)
+
+        name = network.interface(guest)["name"]
+        guest.run(f"ifconfig -s {name} dhcp")
+        deadline = time.monotonic() + NO_LEASE_FOR_S
+        while time.monotonic() < deadline:
+            seen = network.interface(guest)
+            if (seen["media"], seen["address"]) != (ABSENT, network.NO_ADDRESS):
+                raise guest.error(f"{ABSENT} and no address", f"{seen['media']}, {seen['address']}")
+
+        guest.set_link(0, up=True)
+        expect_media(guest, PRESENT)
+        network.get_lease(guest)
+        network.ping(guest, "10.0.2.2")
+        guest.power_off()

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""DHCP, ping, TFTP and HTTP over every kind of virtio-net device, with the bytes compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import evidence
+import network
+import pytest
+from guest import Guest, Nic
+
+TIMEOUT_S = 150
+
+MODERN = "disable-legacy=on,disable-modern=off"
+TRANSITIONAL = "disable-legacy=off,disable-modern=off"
+LEGACY = "disable-legacy=off,disable-modern=on"
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    machine: str
+    options: str
+    transport: str  # the one that the driver must choose
+    pci_device: int
+    features: frozenset[str] = frozenset()  # that it must negotiate
+    queue_sizes: tuple[int, int] = (256, 256)
+    extra: tuple[str, ...] = ()
+
+
+VERSION_1 = frozenset({"VIRTIO_F_VERSION_1"})
+IOMMU = frozenset({"VIRTIO_F_VERSION_1", "VIRTIO_F_IOMMU_PLATFORM"})
+VTD = ("-device", "intel-iommu")
+
+CASES = [
+    Case("modern-q35", "q35", MODERN, "modern", 0x1041, VERSION_1),
+    Case("modern-pc", "pc", MODERN, "modern", 0x1041, VERSION_1),
+    Case("transitional-q35", "q35", TRANSITIONAL, "modern", 0x1000, VERSION_1),
+    Case("transitional-pc", "pc", TRANSITIONAL, "modern", 0x1000, VERSION_1),
+    Case("legacy-q35", "q35", LEGACY, "legacy", 0x1000),
+    Case("legacy-pc", "pc", LEGACY, "legacy", 0x1000),
+    Case("iommu-q35", "q35", MODERN + ",iommu_platform=on", "modern", 0x1041, IOMMU),
+    Case("iommu-vtd-q35", "q35", MODERN + ",iommu_platform=on", "modern", 0x1041, IOMMU, extra=VTD),
+    Case(
+        "small-queue-modern",
+        "q35",
+        MODERN + ",rx_queue_size=256,tx_queue_size=256",
+        "modern",
+        0x1041,
+        VERSION_1,
+    ),
+    Case(
+        "small-queue-legacy",
+        "pc",
+        LEGACY + ",rx_queue_size=256,tx_queue_size=256",
+        "legacy",
+        0x1000,
+    ),
+    # A legacy device's queue has the size that the device says, however large.
+    Case(
+        "large-queue-legacy",
+        "pc",
+        LEGACY + ",rx_queue_size=1024",
+        "legacy",
+        0x1000,
+        queue_sizes=(1024, 256),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_network_works(case: Case, server: network.Server) -> None:
+    nic = Nic(case.options, netdev=server.netdev())
+    with Guest(
+        f"network-{case.name}",
+        machine=case.machine,
+        nics=[nic],
+        timeout=TIMEOUT_S,
+        extra=case.extra,
+    ) as guest:
+        guest.load_driver()
+        guest.run("connect -r", timeout=60)
+        evidence.assert_ours(guest, case.transport)
+
+        network.get_lease(guest)
+        assert_device(guest, case)
+        network.ping(guest, "10.0.2.2")
+        network.download_tftp(guest)
+        network.download_http(guest, server.port)
+        evidence.assert_ours(guest, case.transport)
+
+        guest.power_off()
+        network.compare_download(guest, server, network.TFTP_FILE)
+        network.compare_download(guest, server, network.HTTP_FILE)
+
+
+def assert_device(guest: Guest, case: Case) -> None:
+    """QEMU's view: the device is the one meant, and is driven as meant."""
+    device = evidence.device_state(guest)
+    if device.pci_device != case.pci_device:
+        raise guest.error(f"PCI device {case.pci_device:04x}", f"{device.pci_device:04x}")
+    if not case.features <= device.features:
+        raise guest.error(f"the features {sorted(case.features)}", str(sorted(device.features)))
+    if case.transport == "legacy" and "VIRTIO_F_VERSION_1" in device.features:
+        raise guest.error("no VIRTIO_F_VERSION_1, legacy", str(sorted(device.features)))
+    if "VIRTIO_CONFIG_S_DRIVER_OK" not in device.status:
+        raise guest.error("DRIVER_OK", str(sorted(device.status)))
+    if device.queue_sizes != case.queue_sizes:
+        raise guest.error(f"queues of {case.queue_sizes}", str(device.queue_sizes))

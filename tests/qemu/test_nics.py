@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""Eight NICs at once, of all kinds, each on a network of its own."""
+
+from __future__ import annotations
+
+import evidence
+import network
+import pytest
+from guest import Guest, Nic
+
+TIMEOUT_S = 200
+COUNT = 8
+MACHINES = ["q35", "pc"]
+DEVICES = [  # in turn: options, the transport that the driver must choose
+    ("disable-legacy=on,disable-modern=off", "modern"),
+    ("disable-legacy=off,disable-modern=off", "modern"),
+    ("disable-legacy=off,disable-modern=on", "legacy"),
+]
+TALKING = [0, 1, 2, 7]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_eight_nics_work_at_once(machine: str, server: network.Server) -> None:
+    nics = []
+    for index in range(COUNT):
+        options = DEVICES[index % len(DEVICES)][0]
+        subnet = f"net=10.0.{10 + index}.0/24"
+        nics.append(Nic(options, netdev=f"{server.netdev()},{subnet}"))
+
+    with Guest(f"nics-{machine}", machine=machine, nics=nics, timeout=TIMEOUT_S) as guest:
+        guest.load_driver()
+        guest.run("connect -r", timeout=120)
+        transports = [DEVICES[index % len(DEVICES)][1] for index in range(COUNT)]
+        evidence.assert_ours(guest, transports)
+
+        leases = {index: network.get_lease(guest, index) for index in TALKING}
+        for index, address in leases.items():
+            if not address.startswith(f"10.0.{10 + index}."):
+                raise guest.error(f"a lease from network 10.0.{10 + index}.0", address)
+            network.ping(guest, f"10.0.{10 + index}.2", count=2, source=address)
+        name = network.interface(guest, TALKING[-1])["name"]
+        network.download_tftp(guest, f"10.0.{10 + TALKING[-1]}.2", interface_name=name)
+
+        guest.power_off()
+        network.compare_download(guest, server, network.TFTP_FILE)

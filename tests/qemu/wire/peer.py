@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""The far end of the wire: one host thread on a lossless `-netdev stream` of a guest.
+
+    with Peer() as peer, Guest("case", nics=[Nic(netdev=peer.netdev)]) as guest:
+        ...
+
+It does what the guest's frames ask for, and knows nothing of SNP. Our frames, also laid out in
+tests/qemu/apps/snp_app.h, all numbers big-endian:
+
+    0 destination, 6 source, 12 ethertype 88b5, 14 operation, 15 zero, 16 argument, 20 second
+    argument, 24 payload
+
+    HELLO            the source is the guest's address from now on; REPLY
+    FLOOD n, first   send n DATA frames, numbered from first
+    DATA number      a counted frame, its size and payload made from its number
+    RESET n          forget what was counted, expect DATA from number n on
+    COUNT n          REPLY, with what was counted, n DATA frames having been sent: the payload is
+                     received, lost, out of order, corrupt
+    INJECT ms, size  send the payload's first bytes, a whole frame, after so many milliseconds
+    REPORT           REPLY: the number of frames since the last REPORT, the last one's size, and
+                     its bytes as payload
+"""
+
+from __future__ import annotations
+
+import select
+import shutil
+import socket
+import struct
+import tempfile
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import Iterator
+
+ETHERTYPE = b"\x88\xb5"  # IEEE 802, local experimental
+ADDRESS = bytes.fromhex("02005e100001")
+HEADER = struct.Struct(">6s6s2sBxII")
+HELLO, FLOOD, DATA, RESET, COUNT, INJECT, REPORT, REPLY = range(1, 9)
+
+SMALLEST, LARGEST = 60, 1514
+OUTPUT_BYTES = 1 << 17
+CONNECT_TIMEOUT_S = 30
+
+
+def _table() -> bytes:
+    """6 KiB of xorshift32: every 8-byte step into it starts unlike the others."""
+    words, state = [], 0x2545F491
+    for _ in range(1536):
+        state ^= state << 13 & 0xFFFFFFFF
+        state ^= state >> 17
+        state ^= state << 5 & 0xFFFFFFFF
+        words.append(state)
+    return struct.pack("<1536I", *words)
+
+
+TABLE = _table()
+
+
+def data_frame(destination: bytes, source: bytes, number: int) -> bytes:
+    """DATA frame `number`: every size from 60 to 1514, each payload unlike its neighbours'."""
+    size = SMALLEST + number * 397 % (LARGEST - SMALLEST + 1)
+    offset = number * 8 % 4096
+    header = HEADER.pack(destination, source, ETHERTYPE, DATA, number, size)
+    return header + TABLE[offset : offset + size - HEADER.size]
+
+
+class Peer:
+    """A context manager. `netdev` is the -netdev value to give to the guest's NIC."""
+
+    def __init__(self) -> None:
+        self.received = self.lost = self.out_of_order = self.corrupt = 0
+        self.other = 0  # frames that are not ours
+        self.sent = 0  # DATA frames
+        self._expected = 0
+        self._guest = b"\xff" * 6
+        self._last = b""
+        self._since_report = 0
+        self._floods: deque[Iterator[bytes]] = deque()
+        self._delayed: list[tuple[float, bytes]] = []
+        self._output = bytearray()
+        self._folder = Path(tempfile.mkdtemp(prefix="wire."))  # a socket path has 107 bytes
+        self._path = self._folder / "wire"
+        self.netdev = f"stream,server=on,addr.type=unix,addr.path={self._path}"
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Peer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self._thread.join(5)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def flood(self, destination: bytes, frames_per_second: int) -> None:
+        """Send DATA frames to an address from now on until the end, unasked."""
+        self._floods.append(self._paced(destination, frames_per_second))
+
+    def _paced(self, destination: bytes, frames_per_second: int) -> Iterator[bytes]:
+        began = time.monotonic()
+        number = 0
+        while True:
+            if number < (time.monotonic() - began) * frames_per_second:
+                yield data_frame(destination, ADDRESS, number)
+                number += 1
+            else:
+                yield b""  # not yet
+
+    def _run(self) -> None:
+        wire = self._connect()
+        if wire is None:
+            return
+        buffer = bytearray()
+        with wire:
+            while not self._closing.is_set():
+                idle = self._refill()
+                wait = 0.005 if self._delayed or idle else 0.1
+                pending = [wire] if self._output else []
+                readable, writable, _ = select.select([wire], pending, [], wait)
+                try:
+                    if writable:
+                        del self._output[: wire.send(self._output)]
+                    if readable:
+                        data = wire.recv(1 << 16)
+                        if not data:
+                            return
+                        buffer += data
+                except (BlockingIOError, ConnectionError):
+                    continue
+                self._parse(buffer)
+
+    def _connect(self) -> socket.socket | None:
+        deadline = time.monotonic() + CONNECT_TIMEOUT_S
+        while time.monotonic() < deadline and not self._closing.is_set():
+            wire = socket.socket(socket.AF_UNIX)
+            try:
+                wire.connect(str(self._path))
+                wire.setblocking(False)
+                return wire
+            except OSError:
+                wire.close()
+                time.sleep(0.02)
+        return None
+
+    def _refill(self) -> bool:
+        """Move what is due into the output buffer. True when a flood waits for its time."""
+        now = time.monotonic()
+        for due in [entry for entry in self._delayed if entry[0] <= now]:
+            self._delayed.remove(due)
+            self._send(due[1])
+        while self._floods and len(self._output) < OUTPUT_BYTES:
+            frame = next(self._floods[0], None)
+            if frame is None:
+                self._floods.popleft()
+            elif not frame:
+                return True
+            else:
+                self._send(frame)
+                self.sent += 1
+        return False
+
+    def _send(self, frame: bytes) -> None:
+        self._output += len(frame).to_bytes(4, "big") + frame
+
+    def _parse(self, buffer: bytearray) -> None:
+        at = 0
+        while len(buffer) - at >= 4:
+            end = at + 4 + int.from_bytes(buffer[at : at + 4], "big")
+            if end > len(buffer):
+                break
+            self._take(bytes(buffer[at + 4 : end]))
+            at = end
+        del buffer[:at]
+
+    def _take(self, frame: bytes) -> None:
+        if len(frame) < HEADER.size or frame[12:14] != ETHERTYPE:
+            self.other += 1
+            self._remember(frame)
+            return
+        _, source, _, operation, first, second = HEADER.unpack_from(frame)
+        if operation == DATA:
+            self._count(frame, source, first)
+        elif operation == HELLO:
+            self._guest = source
+            self._reply()
+        elif operation == FLOOD:
+            numbers = range(second, second + first)
+            self._floods.append(data_frame(self._guest, ADDRESS, number) for number in numbers)
+        elif operation == RESET:
+            self.received = self.lost = self.out_of_order = self.corrupt = 0
+            self._expected = first
+            self._reply()
+        elif operation == COUNT:
+            lost = self.lost + max(0, first - self._expected)
+            counts = (self.received, lost, self.out_of_order, self.corrupt)
+            self._reply(payload=struct.pack(">4I", *counts))
+        elif operation == INJECT:
+            inner = frame[HEADER.size : HEADER.size + second]
+            self._delayed.append((time.monotonic() + first / 1000, inner))
+        elif operation == REPORT:
+            self._reply(self._since_report, len(self._last), self._last[: LARGEST - HEADER.size])
+            self._since_report = 0
+        else:
+            self._remember(frame)
+
+    def _remember(self, frame: bytes) -> None:
+        self._last = frame
+        self._since_report += 1
+
+    def _count(self, frame: bytes, source: bytes, number: int) -> None:
+        self._remember(frame)
+        self.received += 1
+        if number < self._expected:
+            self.out_of_order += 1
+        else:
+            self.lost += number - self._expected
+            self._expected = number + 1
+        if frame != data_frame(ADDRESS, source, number):
+            self.corrupt += 1
+
+    def _reply(self, first: int = 0, second: int = 0, payload: bytes = b"") -> None:
+        frame = HEADER.pack(self._guest, ADDRESS, ETHERTYPE, REPLY, first, second) + payload
+        self._send(frame.ljust(SMALLEST, b"\0"))
