@@ -69,7 +69,7 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all rom unit unit-build lint lint-format lint-tidy lint-cppcheck lint-shell lint-layers image qemu \
+.PHONY: all rom sign unit unit-build lint lint-format lint-tidy lint-cppcheck lint-shell lint-layers image qemu \
         check demo run coverage format clean help
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom $(APPS) ## build the driver, its debug file, its option ROM and the EFI test programs
@@ -104,6 +104,10 @@ $(OUT)/%.efi: $(OUT)/%.so scripts/finish-pe.py
 	$(if $(Q),@echo "  ROM     $@")
 	$(Q)scripts/make-rom.py $@ $(ROM_IDS) $(or $(ROM_DRIVERS),$<)
 	$(Q)scripts/check-rom.py --sum $@ 1af4:1000 1af4:1041 $(if $(Q),>/dev/null)
+
+sign: $(OUT)/virtio-net.efi ## sign for Secure Boot: make sign KEY=db.key CERT=db.pem writes virtio-net.signed.efi and .signed.rom
+	$(Q)scripts/sign.sh '$(KEY)' '$(CERT)' $< $(OUT)/virtio-net.signed.efi
+	$(Q)$(MAKE) --no-print-directory $(OUT)/virtio-net.signed.rom
 
 $(OUT)/%.debug: $(OUT)/%.so
 	$(Q)$(OBJCOPY) --only-keep-debug $< $@
