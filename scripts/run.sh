@@ -32,8 +32,8 @@ cp "$driver" "$folder/fs0/virtio-net.efi"
 cp "$variables" "$folder/vars.fd"
 printf '%s\r\n' '@echo -off' 'fs0:' 'load virtio-net.efi' 'connect -r' \
     'ifconfig -s eth0 dhcp' \
-    'echo DHCP takes 5 seconds; the lease: ifconfig -l' \
-    'echo To leave: reset -s, or Ctrl-A X' >"$folder/fs0/startup.nsh"
+    'echo "DHCP takes 5 seconds; the lease: ifconfig -l"' \
+    'echo "To leave: reset -s, or Ctrl-A X"' >"$folder/fs0/startup.nsh"
 
 echo "Booting OVMF with $driver; to leave: \`reset -s\`, or Ctrl-A X."
 exec "$qemu" -accel "${ACCEL:-tcg}" -cpu max -machine "${MACHINE:-q35}" -m 512 \

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "guids.h"
+#include "pci_opener.h"
 #include "text.h"
 
 _Static_assert(sizeof(MAC_ADDR_DEVICE_PATH) == 37, "UEFI 2.10, 10.3.4.10: 32 address bytes");
@@ -146,19 +147,11 @@ EFI_STATUS adapter_of_child(EFI_HANDLE agent, EFI_HANDLE child, struct adapter *
 EFI_STATUS adapter_of_controller(EFI_HANDLE agent, EFI_HANDLE controller,
                                  struct adapter **ret_adapter)
 {
-    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY *openers;
-    UINTN count;
-    EFI_HANDLE child = NULL;
+    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY opener;
     EFI_STATUS status;
 
-    status = BS->OpenProtocolInformation(controller, &pci_io_guid, &openers, &count);
+    status = pci_opener_find(controller, agent, EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER, &opener);
     if (EFI_ERROR(status))
         return status;
-    for (UINTN i = 0; i < count; i++) {
-        if (openers[i].AgentHandle == agent &&
-            (openers[i].Attributes & EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER))
-            child = openers[i].ControllerHandle;
-    }
-    (void)BS->FreePool(openers); /* was allocated for us a moment ago */
-    return child ? adapter_of_child(agent, child, ret_adapter) : EFI_NOT_FOUND;
+    return adapter_of_child(agent, opener.ControllerHandle, ret_adapter);
 }

@@ -12,14 +12,20 @@
 #include "component_name.h"
 #include "guids.h"
 #include "log.h"
+#include "pci_opener.h"
 #include "virtio_pci.h"
+
+/* Opening EXCLUSIVE can make the firmware connect the controller once more before
+ * it answers; the nested call must not start it a second time. */
+struct start_under_way {
+    EFI_HANDLE controller;
+    const struct start_under_way *outer; /* the Start that this one is nested in */
+};
 
 struct driver {
     EFI_DRIVER_BINDING_PROTOCOL binding;
     struct component_name names;
-    /* Opening EXCLUSIVE can make the firmware connect the controller once more
-     * before it answers; the nested call must not start it a second time. */
-    EFI_HANDLE controller_in_start;
+    const struct start_under_way *innermost_start;
 };
 
 static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
@@ -52,6 +58,28 @@ static void close_pci_io(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE by)
     (void)BS->CloseProtocol(controller, &pci_io_guid, agent, by);
 }
 
+static bool is_start_under_way(EFI_HANDLE controller)
+{
+    const struct start_under_way *start = driver.innermost_start;
+
+    while (start && start->controller != controller)
+        start = start->outer;
+    return start;
+}
+
+/* Also of a controller whose child is gone already. */
+static EFI_STATUS is_ours(EFI_HANDLE agent, EFI_HANDLE controller, bool *ret_is_ours)
+{
+    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY unused;
+    EFI_STATUS status;
+
+    status = pci_opener_find(controller, agent, EFI_OPEN_PROTOCOL_BY_DRIVER, &unused);
+    if (EFI_ERROR(status) && status != EFI_NOT_FOUND)
+        return status;
+    *ret_is_ours = status == EFI_SUCCESS;
+    return EFI_SUCCESS;
+}
+
 /* Told by the PCI identity alone; nobody is evicted for a question. The remaining
  * path does not matter: a NIC has one child, and it is always made. */
 static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
@@ -60,12 +88,16 @@ static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI
     EFI_HANDLE agent = this->DriverBindingHandle;
     EFI_PCI_IO_PROTOCOL *pci_io;
     bool is_net = false;
+    bool is_held = false;
     EFI_STATUS status;
 
     (void)remaining_path;
-    if (controller == driver.controller_in_start)
+    if (is_start_under_way(controller))
         return EFI_ALREADY_STARTED;
     status = open_pci_io(agent, controller, EFI_OPEN_PROTOCOL_BY_DRIVER, &pci_io);
+    /* The firmware says the same of our own open, which is EXCLUSIVE as well. */
+    if (status == EFI_ACCESS_DENIED && !EFI_ERROR(is_ours(agent, controller, &is_held)) && is_held)
+        return EFI_ALREADY_STARTED;
     if (EFI_ERROR(status))
         return status;
     status = virtio_pci_is_net(pci_io, &is_net);
@@ -122,14 +154,15 @@ static EFI_STATUS start(EFI_HANDLE agent, EFI_HANDLE controller)
 static EFI_STATUS EFIAPI driver_start(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
                                       EFI_DEVICE_PATH *remaining_path)
 {
+    struct start_under_way under_way = {controller, driver.innermost_start};
     EFI_STATUS status;
 
     (void)remaining_path;
-    if (driver.controller_in_start)
+    if (is_start_under_way(controller))
         return EFI_ALREADY_STARTED;
-    driver.controller_in_start = controller;
+    driver.innermost_start = &under_way;
     status = start(this->DriverBindingHandle, controller);
-    driver.controller_in_start = NULL;
+    driver.innermost_start = under_way.outer;
     return status;
 }
 
@@ -214,12 +247,10 @@ static EFI_STATUS disconnect_all(void)
     if (EFI_ERROR(status))
         return status;
     for (UINTN i = 0; i < count && !EFI_ERROR(result); i++) {
-        struct adapter *adapter;
+        bool is_held = false;
 
-        result = adapter_of_controller(agent, handles[i], &adapter);
-        if (result == EFI_NOT_FOUND)
-            result = EFI_SUCCESS;
-        else if (!EFI_ERROR(result))
+        result = is_ours(agent, handles[i], &is_held);
+        if (is_held)
             result = BS->DisconnectController(handles[i], agent, NULL);
     }
     (void)BS->FreePool(handles); /* was allocated for us a moment ago */

@@ -33,8 +33,10 @@ static EFI_STATUS read_mac(struct net_device *net)
     }
     if (!virtio_device_has(&net->virtio, VIRTIO_NET_F_MAC) || !mac_is_station(mac)) {
         status = random_mac(net->virtio.transport.pci_io, mac);
-        if (EFI_ERROR(status))
+        if (EFI_ERROR(status)) {
+            net->virtio.cause = L"the device has no MAC address, and none could be made up";
             return status;
+        }
     }
     __builtin_memcpy(net->permanent_mac, mac, MAC_BYTES);
     __builtin_memcpy(net->station_mac, mac, MAC_BYTES);
@@ -203,16 +205,16 @@ static void rx_push(struct net_device *net, uint16_t slot)
 }
 
 /* A quarter of the buffers at once: the device never runs dry, and the price of
- * publishing is shared. */
+ * publishing is shared. Until then the device must not name them. */
 static void rx_return(struct net_device *net, uint16_t slot)
 {
-    rx_push(net, slot);
-    net->rx_unpublished++;
-    if (net->rx_unpublished * 4u >= net->rx.count) {
-        net->rx_unpublished = 0;
-        net->rx_was_dry |= !virtqueue_is_busy(&net->rx.queue.ring);
-        virtio_queue_publish(&net->rx.queue);
-    }
+    net->rx_kept[net->rx_kept_count++] = slot;
+    if (net->rx_kept_count * 4u < net->rx.count)
+        return;
+    net->rx_was_dry |= !virtqueue_is_busy(&net->rx.queue.ring);
+    while (net->rx_kept_count > 0)
+        rx_push(net, net->rx_kept[--net->rx_kept_count]);
+    virtio_queue_publish(&net->rx.queue);
 }
 
 static EFI_STATUS set_up_queues(struct net_device *net)
@@ -231,7 +233,7 @@ static EFI_STATUS set_up_queues(struct net_device *net)
     for (uint16_t slot = 0; slot < net->tx.count; slot++)
         net->tx_free[slot] = (uint16_t)(net->tx.count - 1 - slot);
     net->tx_free_count = net->tx.count;
-    net->rx_unpublished = 0;
+    net->rx_kept_count = 0;
     net->rx_was_dry = false;
     return virtio_device_ready(&net->virtio);
 }

@@ -50,12 +50,13 @@ struct net_device {
     bool is_running; /* queues and buffers are there */
     bool is_down;    /* no frame flows: stopped, ring broken, or the device asks for a reset */
 
-    uint8_t header_bytes; /* virtio header in front of each frame */
-    bool rx_was_dry;      /* the device had no buffer left when it last got some */
-    bool has_waiting;     /* a received frame was looked at and not yet taken */
-    uint16_t rx_unpublished;
+    uint8_t header_bytes;   /* virtio header in front of each frame */
+    bool rx_was_dry;        /* the device had no buffer left when it last got some */
+    bool has_waiting;       /* a received frame was looked at and not yet taken */
+    uint16_t rx_kept_count; /* buffers taken and not yet given back to the device */
     uint16_t tx_free_count;
     struct virtqueue_completion waiting;
+    uint16_t rx_kept[VIRTQUEUE_SLOTS_MAX];
     uint16_t tx_free[VIRTQUEUE_SLOTS_MAX];
 
     struct net_filter filter; /* the caller's to change at any time */

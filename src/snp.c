@@ -259,6 +259,20 @@ static bool is_multicast_list(const EFI_MAC_ADDRESS *list, UINTN count)
     return true;
 }
 
+/* `list` may be the one in Mode itself. */
+static void set_multicast_list(EFI_SIMPLE_NETWORK_MODE *mode, UINTN count,
+                               const EFI_MAC_ADDRESS *list)
+{
+    mode->MCastFilterCount = (UINT32)count;
+    for (UINTN i = 0; i < MAX_MCAST_FILTER_CNT; i++) {
+        uint8_t mac[MAC_BYTES] = {0};
+
+        if (i < count)
+            __builtin_memcpy(mac, list[i].Addr, MAC_BYTES);
+        set_mac(&mode->MCastFilter[i], mac);
+    }
+}
+
 static EFI_STATUS receive_filters(struct snp *snp, UINT32 enable, UINT32 disable,
                                   BOOLEAN reset_list, UINTN count, const EFI_MAC_ADDRESS *list)
 {
@@ -274,12 +288,10 @@ static EFI_STATUS receive_filters(struct snp *snp, UINT32 enable, UINT32 disable
         return EFI_INVALID_PARAMETER;
 
     mode->ReceiveFilterSetting = (mode->ReceiveFilterSetting | enable) & ~disable;
-    if (wants_list || reset_list) {
-        __builtin_memset(mode->MCastFilter, 0, sizeof(mode->MCastFilter));
-        mode->MCastFilterCount = reset_list ? 0 : (UINT32)count;
-        for (UINTN i = 0; i < mode->MCastFilterCount; i++)
-            set_mac(&mode->MCastFilter[i], list[i].Addr);
-    }
+    if (reset_list)
+        set_multicast_list(mode, 0, NULL);
+    else if (wants_list)
+        set_multicast_list(mode, count, list);
     apply_filters(snp);
     return EFI_SUCCESS;
 }

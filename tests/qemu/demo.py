@@ -13,7 +13,7 @@ import evidence
 import network
 from guest import DRIVER, FIRMWARE, Guest, GuestError, Nic, SetupError, require_everything
 
-TIMEOUT_S = 120
+TIMEOUT_S = 180
 NIC_OPTIONS = "disable-legacy=off,disable-modern=off"
 PINGS = 5
 
@@ -80,7 +80,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             print(demo(DRIVER, network.Server(Path(folder))))
     except (GuestError, SetupError) as error:
-        print(f"demo: {error}", file=sys.stderr)
+        print(f"FAILED: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

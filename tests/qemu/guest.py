@@ -142,6 +142,7 @@ class Guest:
         self._process: subprocess.Popen[bytes] | None = None
         self._qmp: Qmp | None = None
         self._folder_short: Path | None = None  # for sockets: their path has 107 bytes at most
+        self._command = ""
         self._text = ""
         self._seen = 0
         self._grew = threading.Condition()
@@ -170,7 +171,7 @@ class Guest:
 
     def power_off(self, timeout: float = 20) -> None:
         """`reset -s`, and wait until QEMU is gone."""
-        self._type("reset -s")
+        self.start("reset -s")
         self.wait(timeout)
 
     def wait(self, timeout: float = 20) -> None:
@@ -196,8 +197,18 @@ class Guest:
 
     def run(self, command: str, timeout: float = 30) -> str:
         """Type a shell command, wait for the next prompt and return what it printed."""
-        self._type(command)
-        output = self.expect(PROMPT, timeout, what=f"a prompt after `{command}`")
+        self.start(command)
+        return self.finish(timeout)
+
+    def start(self, command: str) -> None:
+        """Type a shell command and wait for its echo only, so that the output is what follows."""
+        self._command = command
+        self.send(command + "\r")
+        self.expect(r"(?=\n)", 20, what=f"the echo of `{command}`")
+
+    def finish(self, timeout: float = 30) -> str:
+        """Wait for the prompt after start(); returns the output that no expect() has consumed."""
+        output = self.expect(PROMPT, timeout, what=f"a prompt after `{self._command}`")
         return PROMPT.sub("", output).strip("\n")
 
     def expect(self, pattern: str | re.Pattern[str], timeout: float, what: str = "") -> str:
@@ -337,11 +348,6 @@ class Guest:
         self.expect("any other key to continue", BOOT_TIMEOUT_S, what="the UEFI shell")
         self.send(" ")
         self.expect(r"\nFS0:\\> ?$", BOOT_TIMEOUT_S, what="the shell's prompt on FS0:")
-
-    def _type(self, command: str) -> None:
-        """Type a line and wait for its echo, so that the output is all that follows."""
-        self.send(command + "\r")
-        self.expect(r"(?=\n)", 20, what=f"the echo of `{command}`")
 
     def _read_console(self) -> None:
         assert self._process is not None and self._process.stdout is not None

@@ -10,7 +10,7 @@ import network
 import pytest
 from guest import Guest, Nic
 
-TIMEOUT_S = 150
+TIMEOUT_S = 240
 
 MODERN = "disable-legacy=on,disable-modern=off"
 TRANSITIONAL = "disable-legacy=off,disable-modern=off"

@@ -8,7 +8,7 @@ import network
 import pytest
 from guest import Guest, Nic
 
-TIMEOUT_S = 200
+TIMEOUT_S = 400
 COUNT = 8
 MACHINES = ["q35", "pc"]
 DEVICES = [  # in turn: options, the transport that the driver must choose

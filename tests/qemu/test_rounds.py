@@ -16,7 +16,7 @@ import network
 import pytest
 from guest import Guest, Nic
 
-TIMEOUT_S = 150
+TIMEOUT_S = 240
 ROUNDS = 10
 WARM_UP_ROUNDS = 2
 STACK_NOISE_PAGES = 6  # per round, when the firmware's network stack comes and goes too

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * The driver installed on an image handle, with fake NICs before it, and a client of what it
+ * offers, for the tests of whole drivers.
+ */
+#ifndef DRIVER_FIXTURE_H
+#define DRIVER_FIXTURE_H
+
+#include <efi.h>
+#include <efinet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "driver_binding.h"
+#include "fixture.h"
+#include "guids.h"
+
+#define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#define DRIVER_TEST(test) cmocka_unit_test_setup_teardown(test, driver_setup, driver_teardown)
+#define FRAME_BYTES 100u
+
+#define assert_status(expected, actual)                                                            \
+    assert_int_equal((uint64_t)(expected), (uint64_t)(EFI_STATUS)(actual))
+#define assert_success(actual) assert_status(EFI_SUCCESS, actual)
+
+struct driver_fixture {
+    struct fake_fixture fake;
+    struct fake_firmware *firmware;
+    struct fake_device *device; /* the first */
+    EFI_HANDLE controller;      /* its handle */
+    EFI_HANDLE image;
+    EFI_DRIVER_BINDING_PROTOCOL *binding;
+};
+
+static inline struct driver_fixture *driver_fixture_new(unsigned device_count,
+                                                        const struct fake_device_options *options)
+{
+    struct driver_fixture *fixture = calloc(1, sizeof(*fixture));
+
+    fake_fixture_init(&fixture->fake, device_count, options);
+    fixture->firmware = fixture->fake.firmware;
+    fixture->device = fixture->fake.device;
+    fixture->controller = device_count > 0 ? fake_device_handle(fixture->device) : NULL;
+    fixture->image = fake_firmware_load_image(fixture->firmware, NULL);
+    assert_success(driver_binding_install(fixture->image));
+    fixture->binding =
+        fake_firmware_interface(fixture->firmware, fixture->image, &driver_binding_guid);
+    assert_non_null(fixture->binding);
+    return fixture;
+}
+
+static inline EFI_STATUS unload_driver(const struct driver_fixture *fixture)
+{
+    return fake_firmware_loaded_image(fixture->firmware, fixture->image)->Unload(fixture->image);
+}
+
+/* Ends a fixture whose driver is not installed any more. */
+static inline void driver_fixture_end(struct driver_fixture *fixture)
+{
+    fake_firmware_assert_nothing_leaked(fixture->firmware);
+    fake_fixture_fini(&fixture->fake);
+    free(fixture);
+}
+
+static inline void driver_fixture_free(struct driver_fixture *fixture)
+{
+    assert_success(unload_driver(fixture));
+    driver_fixture_end(fixture);
+}
+
+static inline int driver_setup(void **state)
+{
+    *state = driver_fixture_new(1, NULL);
+    return 0;
+}
+
+static inline int driver_teardown(void **state)
+{
+    driver_fixture_free(*state);
+    return 0;
+}
+
+static inline EFI_STATUS supported(const struct driver_fixture *fixture, EFI_HANDLE controller)
+{
+    return fixture->binding->Supported(fixture->binding, controller, NULL);
+}
+
+static inline EFI_STATUS start(const struct driver_fixture *fixture, EFI_HANDLE controller)
+{
+    return fixture->binding->Start(fixture->binding, controller, NULL);
+}
+
+static inline EFI_STATUS stop_child(const struct driver_fixture *fixture, EFI_HANDLE controller,
+                                    EFI_HANDLE child)
+{
+    return fixture->binding->Stop(fixture->binding, controller, 1, &child);
+}
+
+static inline EFI_STATUS stop_controller(const struct driver_fixture *fixture,
+                                         EFI_HANDLE controller)
+{
+    return fixture->binding->Stop(fixture->binding, controller, 0, NULL);
+}
+
+static inline unsigned child_count(const struct driver_fixture *fixture)
+{
+    return fake_firmware_count_handles(fixture->firmware, &snp_guid);
+}
+
+/* The child that was made index-th. */
+static inline EFI_HANDLE child_at(const struct driver_fixture *fixture, unsigned index)
+{
+    return fake_firmware_find_handle(fixture->firmware, &snp_guid, index);
+}
+
+static inline EFI_SIMPLE_NETWORK_PROTOCOL *network_of(const struct driver_fixture *fixture,
+                                                      EFI_HANDLE child)
+{
+    return fake_firmware_interface(fixture->firmware, child, &snp_guid);
+}
+
+static inline void bring_up(EFI_SIMPLE_NETWORK_PROTOCOL *network)
+{
+    assert_success(network->Start(network));
+    assert_success(network->Initialize(network, 0, 0));
+}
+
+/* A frame each way through an interface that is up. */
+static inline void assert_traffic_flows(EFI_SIMPLE_NETWORK_PROTOCOL *network,
+                                        struct fake_device *device)
+{
+    uint8_t frame[FRAME_BYTES];
+    uint8_t received[FRAME_BYTES];
+    UINTN bytes = sizeof(received);
+    const struct fake_frame *sent;
+
+    memset(frame, 0x42, sizeof(frame));
+    memcpy(frame, network->Mode->CurrentAddress.Addr, 6);
+    assert_success(network->Transmit(network, 0, sizeof(frame), frame, NULL, NULL, NULL));
+    sent = fake_device_take_frame(device);
+    assert_non_null(sent);
+    assert_int_equal(sizeof(frame), sent->length);
+    assert_memory_equal(frame, sent->data, sizeof(frame));
+
+    assert_true(fake_device_deliver(device, frame, sizeof(frame)));
+    assert_success(network->Receive(network, NULL, &bytes, received, NULL, NULL, NULL));
+    assert_int_equal(sizeof(frame), bytes);
+    assert_memory_equal(frame, received, sizeof(frame));
+}
+
+static inline unsigned count_opens(const struct driver_fixture *fixture, EFI_HANDLE controller,
+                                   UINT32 attributes)
+{
+    return fake_firmware_count_opens(fixture->firmware, controller, &pci_io_guid, attributes);
+}
+
+static inline void assert_text_contains(const char *part, const char *text)
+{
+    if (!strstr(text, part))
+        fail_msg("\"%s\" is not in \"%s\"", part, text);
+}
+
+#endif

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * The failure loop: the nth firmware call of an operation fails, n = 1, 2, … until none does. What
+ * fails must leave nothing behind and everything as it was, and the second try must succeed.
+ */
+#include <stdio.h>
+
+#include "driver_fixture.h"
+
+#define CALLS_MAX 10000u
+
+struct operation {
+    const char *name;
+    void (*prepare)(struct driver_fixture *fixture);
+    EFI_STATUS (*run)(struct driver_fixture *fixture);
+    void (*check_failed)(struct driver_fixture *fixture); /* run answered an error */
+    void (*check_done)(struct driver_fixture *fixture);   /* run answered SUCCESS */
+};
+
+/* Which firmware, which device. */
+struct setting {
+    const char *name;
+    struct fake_device_options options;
+    unsigned kinds; /* of calls that can fail */
+};
+
+static EFI_SIMPLE_NETWORK_PROTOCOL *network(const struct driver_fixture *fixture)
+{
+    return network_of(fixture, child_at(fixture, 0));
+}
+
+static bool can_access_memory(const struct driver_fixture *fixture)
+{
+    return fake_device_is_live(fixture->device) &&
+           (fake_device_pci(fixture->device)->attributes & EFI_PCI_IO_ATTRIBUTE_BUS_MASTER);
+}
+
+static void assert_no_dma(const struct driver_fixture *fixture)
+{
+    assert_false(can_access_memory(fixture));
+    assert_int_equal(0, fake_pci_mapping_count(fake_device_pci(fixture->device)));
+}
+
+static void assert_not_bound(struct driver_fixture *fixture)
+{
+    assert_int_equal(0, child_count(fixture));
+    assert_int_equal(0, count_opens(fixture, fixture->controller, UINT32_MAX));
+    assert_no_dma(fixture);
+    fake_firmware_assert_nothing_leaked(fixture->firmware);
+}
+
+static void assert_bound_and_working(struct driver_fixture *fixture)
+{
+    assert_int_equal(1, child_count(fixture));
+    assert_int_equal(
+        1, count_opens(fixture, fixture->controller, EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER));
+    assert_traffic_flows(network(fixture), fixture->device);
+}
+
+static void prepare_nothing(struct driver_fixture *fixture)
+{
+    (void)fixture;
+}
+
+static void prepare_started(struct driver_fixture *fixture)
+{
+    assert_success(start(fixture, fixture->controller));
+    assert_success(network(fixture)->Start(network(fixture)));
+}
+
+static void prepare_initialized(struct driver_fixture *fixture)
+{
+    prepare_started(fixture);
+    assert_success(network(fixture)->Initialize(network(fixture), 0, 0));
+}
+
+static void prepare_link_question(struct driver_fixture *fixture)
+{
+    prepare_initialized(fixture);
+    fake_firmware_advance_us(fixture->firmware, 100000);
+}
+
+static void prepare_uninstalled(struct driver_fixture *fixture)
+{
+    (void)fixture;
+    assert_success(driver_binding_uninstall());
+}
+
+static EFI_STATUS run_install(struct driver_fixture *fixture)
+{
+    return driver_binding_install(fixture->image);
+}
+
+static void check_not_installed(struct driver_fixture *fixture)
+{
+    assert_null(fake_firmware_interface(fixture->firmware, fixture->image, &driver_binding_guid));
+}
+
+static void check_installed(struct driver_fixture *fixture)
+{
+    assert_non_null(
+        fake_firmware_interface(fixture->firmware, fixture->image, &driver_binding_guid));
+}
+
+static EFI_STATUS run_supported(struct driver_fixture *fixture)
+{
+    return supported(fixture, fixture->controller);
+}
+
+static EFI_STATUS run_start(struct driver_fixture *fixture)
+{
+    return start(fixture, fixture->controller);
+}
+
+static void check_start(struct driver_fixture *fixture)
+{
+    bring_up(network(fixture));
+    assert_bound_and_working(fixture);
+}
+
+static EFI_STATUS run_initialize(struct driver_fixture *fixture)
+{
+    return network(fixture)->Initialize(network(fixture), 0, 0);
+}
+
+static void check_still_started(struct driver_fixture *fixture)
+{
+    assert_int_equal(EfiSimpleNetworkStarted, network(fixture)->Mode->State);
+    assert_int_equal(0, network(fixture)->Mode->ReceiveFilterSetting);
+    assert_no_dma(fixture);
+}
+
+static EFI_STATUS run_reset(struct driver_fixture *fixture)
+{
+    return network(fixture)->Reset(network(fixture), FALSE);
+}
+
+static void check_still_initialized(struct driver_fixture *fixture)
+{
+    UINTN bytes = 0;
+    uint8_t buffer[1];
+
+    assert_int_equal(EfiSimpleNetworkInitialized, network(fixture)->Mode->State);
+    assert_no_dma(fixture);
+    assert_status(EFI_DEVICE_ERROR, network(fixture)->Receive(network(fixture), NULL, &bytes,
+                                                              buffer, NULL, NULL, NULL));
+}
+
+/* An access that fails here costs the device its trust, not the client its answer. */
+static EFI_STATUS run_get_status(struct driver_fixture *fixture)
+{
+    UINT32 interrupts;
+
+    return network(fixture)->GetStatus(network(fixture), &interrupts, NULL);
+}
+
+static void check_get_status(struct driver_fixture *fixture)
+{
+    assert_int_equal(EfiSimpleNetworkInitialized, network(fixture)->Mode->State);
+    assert_success(run_reset(fixture));
+    assert_bound_and_working(fixture);
+}
+
+static EFI_STATUS run_shutdown(struct driver_fixture *fixture)
+{
+    return network(fixture)->Shutdown(network(fixture));
+}
+
+static void check_shutdown(struct driver_fixture *fixture)
+{
+    check_still_started(fixture);
+    assert_success(run_initialize(fixture));
+    assert_bound_and_working(fixture);
+}
+
+static EFI_STATUS run_stop(struct driver_fixture *fixture)
+{
+    return fake_firmware_disconnect(fixture->firmware, fixture->controller);
+}
+
+/* The child may be gone already; what is there is whole. */
+static void check_stop_refused(struct driver_fixture *fixture)
+{
+    assert_int_equal(1, count_opens(fixture, fixture->controller, EFI_OPEN_PROTOCOL_BY_DRIVER));
+    if (child_count(fixture) > 0)
+        assert_bound_and_working(fixture);
+    else
+        assert_no_dma(fixture);
+}
+
+static EFI_STATUS run_unload(struct driver_fixture *fixture)
+{
+    return unload_driver(fixture);
+}
+
+static void check_unload_refused(struct driver_fixture *fixture)
+{
+    check_installed(fixture);
+    if (child_count(fixture) > 0)
+        assert_bound_and_working(fixture);
+}
+
+static void check_unload(struct driver_fixture *fixture)
+{
+    assert_null(fake_firmware_interface(fixture->firmware, fixture->image, &driver_binding_guid));
+    assert_not_bound(fixture);
+    assert_success(driver_binding_install(fixture->image)); /* for the end of the fixture */
+}
+
+static const struct operation operations[] = {
+    {"install", prepare_uninstalled, run_install, check_not_installed, check_installed},
+    {"Supported", prepare_nothing, run_supported, assert_not_bound, assert_not_bound},
+    {"Start", prepare_nothing, run_start, assert_not_bound, check_start},
+    {"Initialize", prepare_started, run_initialize, check_still_started, assert_bound_and_working},
+    {"Reset", prepare_initialized, run_reset, check_still_initialized, assert_bound_and_working},
+    {"GetStatus", prepare_link_question, run_get_status, check_get_status, check_get_status},
+    {"Shutdown", prepare_initialized, run_shutdown, check_shutdown, check_shutdown},
+    {"Stop", prepare_initialized, run_stop, check_stop_refused, assert_not_bound},
+    {"Unload", prepare_initialized, run_unload, check_unload_refused, check_unload},
+};
+
+static const struct setting settings[] = {
+    {"modern, without PciIo", {.transport = FAKE_MODERN}, FAKE_CALL_ALL & ~FAKE_CALL_PCI},
+    {"modern", {.transport = FAKE_MODERN}, FAKE_CALL_ALL},
+    {"modern without MAC",
+     {.transport = FAKE_MODERN, .removed_features = VIRTIO_NET_F_MAC},
+     FAKE_CALL_ALL},
+    {"modern with an MTU that is of no use", {.transport = FAKE_MODERN, .mtu = 67}, FAKE_CALL_ALL},
+    {"legacy, without PciIo", {.transport = FAKE_LEGACY}, FAKE_CALL_ALL & ~FAKE_CALL_PCI},
+    {"legacy", {.transport = FAKE_LEGACY}, FAKE_CALL_ALL},
+};
+
+struct loop {
+    const struct operation *operation;
+    const struct setting *setting;
+    char name[128];
+};
+
+/* False: the operation makes fewer than `nth` calls. */
+static bool fail_nth_call(const struct loop *loop, unsigned nth)
+{
+    struct driver_fixture *fixture = driver_fixture_new(1, &loop->setting->options);
+    const struct operation *operation = loop->operation;
+    EFI_STATUS status;
+    bool has_failed;
+
+    fake_firmware_baseline(fixture->firmware);
+    operation->prepare(fixture);
+    fake_firmware_count_only(fixture->firmware, loop->setting->kinds);
+    fake_firmware_fail_nth(fixture->firmware, nth);
+    status = operation->run(fixture);
+    has_failed = fake_firmware_has_failed(fixture->firmware);
+    if (has_failed && getenv("FAILURES_VERBOSE"))
+        print_message("call %u, %s: %#llx\n", nth, fake_firmware_failed_call(fixture->firmware),
+                      (unsigned long long)status);
+    fake_firmware_fail_nth(fixture->firmware, 0);
+
+    if (EFI_ERROR(status)) {
+        assert_true(has_failed);
+        operation->check_failed(fixture);
+        assert_success(operation->run(fixture));
+    }
+    operation->check_done(fixture);
+    driver_fixture_free(fixture);
+    return has_failed;
+}
+
+static void operation_survives_the_failure_of_each_call(void **state)
+{
+    unsigned nth = 1;
+
+    while (fail_nth_call(*state, nth))
+        assert_true(++nth < CALLS_MAX);
+}
+
+int main(void)
+{
+    static struct loop loops[ARRAY_LENGTH(operations) * ARRAY_LENGTH(settings)];
+    struct CMUnitTest tests[ARRAY_LENGTH(loops)];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(loops); i++) {
+        struct loop *loop = &loops[i];
+
+        loop->operation = &operations[i / ARRAY_LENGTH(settings)];
+        loop->setting = &settings[i % ARRAY_LENGTH(settings)];
+        snprintf(loop->name, sizeof(loop->name), "%s survives the failure of each call: %s",
+                 loop->operation->name, loop->setting->name);
+        tests[i] = (struct CMUnitTest){.name = loop->name,
+                                       .test_func = operation_survives_the_failure_of_each_call,
+                                       .initial_state = loop};
+    }
+    return cmocka_run_group_tests_name("failures", tests, NULL, NULL);
+}

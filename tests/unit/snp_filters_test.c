@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * ReceiveFilters: what it accepts, what Mode says afterwards, and which frames then pass.
+ */
+#include "snp_fixture.h"
+
+#define UNICAST EFI_SIMPLE_NETWORK_RECEIVE_UNICAST
+#define MULTICAST EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST
+#define BROADCAST EFI_SIMPLE_NETWORK_RECEIVE_BROADCAST
+#define PROMISCUOUS EFI_SIMPLE_NETWORK_RECEIVE_PROMISCUOUS
+#define ALL_MULTICAST EFI_SIMPLE_NETWORK_RECEIVE_PROMISCUOUS_MULTICAST
+#define ALL_BITS 0x1fu
+#define LIST_MAX 16u
+
+static EFI_MAC_ADDRESS listed_group = {.Addr = {0x01, 0x00, 0x5e, 0x01, 0x02, 0x03}};
+static const uint8_t other_group[6] = {0x01, 0x00, 0x5e, 0x01, 0x02, 0x04};
+
+static EFI_STATUS set_filters(const struct snp_fixture *fixture, UINT32 enable, UINT32 disable)
+{
+    return fixture->protocol->ReceiveFilters(fixture->protocol, enable, disable, FALSE,
+                                             enable & MULTICAST ? 1 : 0, &listed_group);
+}
+
+/* Have exactly `setting`. */
+static void set_exactly(const struct snp_fixture *fixture, UINT32 setting)
+{
+    assert_success(set_filters(fixture, setting, ALL_BITS & ~setting));
+    assert_int_equal(setting, fixture->mode->ReceiveFilterSetting);
+}
+
+static EFI_STATUS set_list(const struct snp_fixture *fixture, UINTN count, EFI_MAC_ADDRESS *list)
+{
+    return fixture->protocol->ReceiveFilters(fixture->protocol, MULTICAST, 0, FALSE, count, list);
+}
+
+static bool passes(const struct snp_fixture *fixture, const uint8_t *to)
+{
+    uint8_t frame[FRAME_MIN_BYTES];
+    EFI_STATUS status;
+
+    frame_write(frame, sizeof(frame), to, 1);
+    assert_true(fake_device_deliver(fixture->device, frame, sizeof(frame)));
+    status = receive_any(fixture);
+    assert_true(status == EFI_SUCCESS || status == EFI_NOT_READY);
+    return status == EFI_SUCCESS;
+}
+
+static void each_setting_admits_what_it_names_and_nothing_else(void **state)
+{
+    struct snp_fixture *fixture = *state;
+    const struct {
+        const char *kind;
+        const uint8_t *to;
+        UINT32 admitted_by; /* any of these bits */
+    } frames[] = {
+        {"to the station", fake_device_mac(fixture->device), UNICAST | PROMISCUOUS},
+        {"to another station", peer_mac, PROMISCUOUS},
+        {"broadcast", broadcast_mac, BROADCAST | PROMISCUOUS},
+        {"to a listed group", listed_group.Addr, MULTICAST | ALL_MULTICAST | PROMISCUOUS},
+        {"to another group", other_group, ALL_MULTICAST | PROMISCUOUS},
+    };
+
+    for (UINT32 setting = 0; setting <= ALL_BITS; setting++) {
+        set_exactly(fixture, setting);
+        for (size_t i = 0; i < ARRAY_LENGTH(frames); i++) {
+            if (passes(fixture, frames[i].to) != ((setting & frames[i].admitted_by) != 0))
+                fail_msg("setting %#x, a frame %s", setting, frames[i].kind);
+        }
+    }
+}
+
+static void new_setting_is_current_or_enable_and_not_disable(void **state)
+{
+    struct snp_fixture *fixture = *state;
+
+    for (UINT32 current = 0; current <= ALL_BITS; current++) {
+        for (UINT32 enable = 0; enable <= ALL_BITS; enable++) {
+            for (UINT32 disable = 0; disable <= ALL_BITS; disable++) {
+                set_exactly(fixture, current);
+                assert_success(set_filters(fixture, enable, disable));
+                assert_int_equal((current | enable) & ~disable,
+                                 fixture->mode->ReceiveFilterSetting);
+            }
+        }
+    }
+}
+
+static void bits_outside_the_mask_are_invalid_and_change_nothing(void **state)
+{
+    struct snp_fixture *fixture = *state;
+    EFI_SIMPLE_NETWORK_MODE before = *fixture->mode;
+
+    for (unsigned bit = 5; bit < 32; bit++) {
+        UINT32 mask = UINT32_C(1) << bit;
+
+        assert_status(EFI_INVALID_PARAMETER, set_filters(fixture, mask, 0));
+        assert_status(EFI_INVALID_PARAMETER, set_filters(fixture, 0, mask));
+        assert_status(EFI_INVALID_PARAMETER, set_filters(fixture, mask | PROMISCUOUS, mask));
+    }
+    assert_memory_equal(&before, fixture->mode, sizeof(before));
+}
+
+static void bad_multicast_lists_are_invalid_and_change_nothing(void **state)
+{
+    struct snp_fixture *fixture = *state;
+    EFI_MAC_ADDRESS groups[LIST_MAX + 1];
+    EFI_MAC_ADDRESS with_station[2] = {listed_group, {.Addr = {0x02, 0, 0, 0, 0, 1}}};
+    EFI_MAC_ADDRESS zero = {.Addr = {0}};
+    const struct {
+        UINTN count;
+        EFI_MAC_ADDRESS *list;
+    } cases[] = {
+        {0, NULL},
+        {0, groups},
+        {1, NULL},
+        {LIST_MAX + 1, groups},
+        {UINTPTR_MAX, groups},
+        {2, with_station},
+        {1, &with_station[1]},
+        {1, &zero},
+    };
+    EFI_SIMPLE_NETWORK_MODE before;
+
+    for (size_t i = 0; i <= LIST_MAX; i++)
+        groups[i] = listed_group;
+    assert_success(set_list(fixture, 1, &listed_group));
+    before = *fixture->mode;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        if (set_list(fixture, cases[i].count, cases[i].list) != EFI_INVALID_PARAMETER)
+            fail_msg("case %zu is accepted", i);
+        assert_memory_equal(&before, fixture->mode, sizeof(before));
+    }
+    assert_true(passes(fixture, listed_group.Addr));
+}
+
+static void list_is_not_looked_at_when_multicast_is_not_enabled(void **state)
+{
+    struct snp_fixture *fixture = *state;
+    EFI_MAC_ADDRESS *nowhere = (void *)(uintptr_t)8;
+
+    assert_success(fixture->protocol->ReceiveFilters(fixture->protocol, UNICAST, BROADCAST, FALSE,
+                                                     1000, nowhere));
+    assert_success(fixture->protocol->ReceiveFilters(fixture->protocol, MULTICAST, MULTICAST, FALSE,
+                                                     1000, nowhere));
+    assert_int_equal(0, fixture->mode->MCastFilterCount);
+}
+
+static void list_of_the_largest_size_is_accepted_and_each_entry_passes(void **state)
+{
+    struct snp_fixture *fixture = *state;
+    EFI_MAC_ADDRESS groups[LIST_MAX];
+
+    for (size_t i = 0; i < LIST_MAX; i++) {
+        groups[i] = listed_group;
+        groups[i].Addr[5] = (uint8_t)(0x10 + i);
+    }
+    assert_success(set_list(fixture, LIST_MAX, groups));
+    assert_int_equal(LIST_MAX, fixture->mode->MCastFilterCount);
+    for (size_t i = 0; i < LIST_MAX; i++)
+        assert_true(passes(fixture, groups[i].Addr));
+    assert_false(passes(fixture, listed_group.Addr));
+}
+
+static void mode_shows_the_list_as_macs_of_32_bytes(void **state)
+{
+    struct snp_fixture *fixture = *state;
+    EFI_MAC_ADDRESS groups[2] = {listed_group, listed_group};
+
+    memset(groups[0].Addr + 6, 0xee, 26);
+    groups[1].Addr[5] = 9;
+    assert_success(set_list(fixture, 2, groups));
+    assert_int_equal(2, fixture->mode->MCastFilterCount);
+    for (size_t i = 0; i < 2; i++) {
+        assert_memory_equal(groups[i].Addr, fixture->mode->MCastFilter[i].Addr, 6);
+        assert_true(is_zero(fixture->mode->MCastFilter[i].Addr + 6, 26));
+    }
+}
+
+static void new_list_replaces_the_old_one(void **state)
+{
+    struct snp_fixture *fixture = *state;
+    EFI_MAC_ADDRESS groups[3] = {listed_group, listed_group, listed_group};
+    EFI_MAC_ADDRESS only = {.Addr = {0x33, 0x33, 0, 0, 0, 1}};
+
+    assert_success(set_list(fixture, 3, groups));
+    assert_success(set_list(fixture, 1, &only));
+    assert_int_equal(1, fixture->mode->MCastFilterCount);
+    assert_true(is_zero(&fixture->mode->MCastFilter[1], 2 * sizeof(EFI_MAC_ADDRESS)));
+    assert_true(passes(fixture, only.Addr));
+    assert_false(passes(fixture, listed_group.Addr));
+}
+
+static void list_stays_while_other_filters_change(void **state)
+{
+    struct snp_fixture *fixture = *state;
+
+    assert_success(set_list(fixture, 1, &listed_group));
+    assert_success(
+        fixture->protocol->ReceiveFilters(fixture->protocol, 0, BROADCAST, FALSE, 0, NULL));
+    assert_int_equal(1, fixture->mode->MCastFilterCount);
+    assert_true(passes(fixture, listed_group.Addr));
+}
+
+static void resetting_the_list_clears_entries_and_count(void **state)
+{
+    struct snp_fixture *fixture = *state;
+
+    assert_success(set_list(fixture, 1, &listed_group));
+    assert_success(fixture->protocol->ReceiveFilters(fixture->protocol, 0, 0, TRUE, 0, NULL));
+    assert_int_equal(0, fixture->mode->MCastFilterCount);
+    assert_true(is_zero(fixture->mode->MCastFilter, sizeof(fixture->mode->MCastFilter)));
+    assert_false(passes(fixture, listed_group.Addr));
+}
+
+static void resetting_wins_over_a_list_in_the_same_call(void **state)
+{
+    struct snp_fixture *fixture = *state;
+
+    assert_success(set_list(fixture, 1, &listed_group));
+    assert_success(
+        fixture->protocol->ReceiveFilters(fixture->protocol, MULTICAST, 0, TRUE, 1, &listed_group));
+    assert_int_equal(0, fixture->mode->MCastFilterCount);
+    assert_false(passes(fixture, listed_group.Addr));
+}
+
+static void list_may_be_the_one_that_mode_shows(void **state)
+{
+    struct snp_fixture *fixture = *state;
+
+    assert_success(set_list(fixture, 1, &listed_group));
+    assert_success(set_list(fixture, 1, fixture->mode->MCastFilter));
+    assert_int_equal(1, fixture->mode->MCastFilterCount);
+    assert_memory_equal(listed_group.Addr, fixture->mode->MCastFilter[0].Addr, 6);
+    assert_true(passes(fixture, listed_group.Addr));
+}
+
+static void filters_cost_no_device_access(void **state)
+{
+    struct snp_fixture *fixture = *state;
+
+    fake_device_clear_access_counts(fixture->device);
+    set_exactly(fixture, PROMISCUOUS);
+    assert_int_equal(0, fake_device_access_count(fixture->device));
+}
+
+static void frames_that_do_not_pass_are_counted(void **state)
+{
+    struct snp_fixture *fixture = *state;
+
+    for (unsigned i = 0; i < 5; i++)
+        assert_false(passes(fixture, peer_mac));
+    assert_int_equal(5, fixture->snp->net.counters.rx_filtered);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SNP_TEST(each_setting_admits_what_it_names_and_nothing_else),
+        SNP_TEST(new_setting_is_current_or_enable_and_not_disable),
+        SNP_TEST(bits_outside_the_mask_are_invalid_and_change_nothing),
+        SNP_TEST(bad_multicast_lists_are_invalid_and_change_nothing),
+        SNP_TEST(list_is_not_looked_at_when_multicast_is_not_enabled),
+        SNP_TEST(list_of_the_largest_size_is_accepted_and_each_entry_passes),
+        SNP_TEST(mode_shows_the_list_as_macs_of_32_bytes),
+        SNP_TEST(new_list_replaces_the_old_one),
+        SNP_TEST(list_stays_while_other_filters_change),
+        SNP_TEST(resetting_the_list_clears_entries_and_count),
+        SNP_TEST(resetting_wins_over_a_list_in_the_same_call),
+        SNP_TEST(list_may_be_the_one_that_mode_shows),
+        SNP_TEST(filters_cost_no_device_access),
+        SNP_TEST(frames_that_do_not_pass_are_counted),
+    };
+
+    return cmocka_run_group_tests_name("snp_filters", tests, NULL, NULL);
+}
