@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,7 +88,7 @@ def require(tools: Sequence[str] = (), files: Sequence[Path] = ()) -> None:
 
 def require_everything() -> None:
     """require() what every guest needs."""
-    require([QEMU, "mformat", "mcopy", "setpriv"], [FIRMWARE, VARIABLES])
+    require([QEMU, "mformat", "mcopy", "mmd", "setpriv"], [FIRMWARE, VARIABLES])
     if DRIVER is not None:
         require(files=[DRIVER])
 
@@ -99,8 +99,8 @@ class Guest:
     case         names the folder of the logs, build/qemu/<case>/
     nics         the NICs, in the order of their PCI slots
     machine      QEMU's -machine
-    files        name on the FAT disk -> host file or bytes; the driver is always there as
-                 virtio-net.efi when it exists
+    files        path on the FAT disk ("EFI/BOOT/BOOTX64.EFI") -> host file or bytes; the driver
+                 is always there as virtio-net.efi when it exists
     disk         a FAT image to boot a copy of, instead of one made from `files`
     timeout      hard limit in seconds for the guest's whole life
     extra        further QEMU arguments
@@ -339,6 +339,9 @@ class Guest:
         if self.driver is not None:
             files.setdefault("virtio-net.efi", self.driver)
         subprocess.run(["mformat", "-i", self._disk, "-F", "::"], check=True)
+        folders = {str(folder) for name in files for folder in PurePosixPath(name).parents}
+        for folder in sorted(folders - {"."}):
+            subprocess.run(["mmd", "-i", self._disk, f"::/{folder}"], check=True)
         for name, source in files.items():
             given = isinstance(source, bytes)
             subprocess.run(
