@@ -56,7 +56,10 @@ LDFLAGS := -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --gc-section
            --build-id=none --no-undefined --fatal-warnings -T $(LDS)
 CRT0    := $(EFI_LIB)/crt0-efi-$(ARCH).o
 # Exactly the sections that the linker script names; the rest of the .so is for debuggers.
-EFI_SECTIONS := -j .text -j .rodata -j .rela -j .data -j .dynamic -j .reloc
+EFI_SECTIONS := -j .text -j .rodata -j .rela -j .data -j .dynamic -j .sbat -j .reloc
+
+# What the driver binds: transitional and modern.
+ROM_IDS := 1af4:1000,1041
 
 SANITIZE    ?= -fsanitize=address,undefined -fno-sanitize-recover=all
 HOST_CFLAGS  = $(COMMON) -DGNU_EFI_USE_MS_ABI -O1 $(SANITIZE)
@@ -66,10 +69,12 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all unit unit-build lint lint-format lint-tidy lint-cppcheck lint-shell lint-layers image qemu \
-        check demo run coverage format clean help
+.PHONY: all rom sign unit unit-build lint lint-format lint-tidy lint-cppcheck lint-shell lint-layers image deploy \
+        qemu esp dist check demo run coverage format clean help
 
-all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug $(APPS) ## build the driver, its debug file and the EFI test programs
+all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom $(APPS) ## build the driver, its debug file, its option ROM and the EFI test programs
+
+rom: $(OUT)/virtio-net.rom ## build the option ROM; ROM_DRIVERS="a.efi b.efi" puts several architectures into it
 
 # gnu-efi's Print and the console protocols take non-const strings.
 $(OUT)/tests/qemu/apps/%.o: WARNINGS += -Wno-write-strings
@@ -90,12 +95,27 @@ $(OUT)/apps/%.so: $(OUT)/tests/qemu/apps/%.o $(LDS)
 
 $(OUT)/virtio-net.efi: EFI_TARGET := efi-bsdrv-$(ARCH)
 $(OUT)/apps/%.efi: EFI_TARGET := efi-app-$(ARCH)
-$(OUT)/%.efi: $(OUT)/%.so
+$(OUT)/%.efi: $(OUT)/%.so scripts/finish-pe.py
 	$(if $(Q),@echo "  EFI     $@")
 	$(Q)$(OBJCOPY) $(EFI_SECTIONS) --strip-all --target $(EFI_TARGET) $< $@
+	$(Q)scripts/finish-pe.py $@
+
+%.rom: %.efi scripts/make-rom.py scripts/check-rom.py scripts/rom_image.py
+	$(if $(Q),@echo "  ROM     $@")
+	$(Q)scripts/make-rom.py $@ $(ROM_IDS) $(or $(ROM_DRIVERS),$<)
+	$(Q)scripts/check-rom.py --sum $@ 1af4:1000 1af4:1041 $(if $(Q),>/dev/null)
+
+sign: $(OUT)/virtio-net.efi ## sign for Secure Boot: make sign KEY=db.key CERT=db.pem writes virtio-net.signed.efi and .signed.rom
+	$(Q)scripts/sign.sh '$(KEY)' '$(CERT)' $< $(OUT)/virtio-net.signed.efi
+	$(Q)$(MAKE) --no-print-directory $(OUT)/virtio-net.signed.rom
 
 $(OUT)/%.debug: $(OUT)/%.so
 	$(Q)$(OBJCOPY) --only-keep-debug $< $@
+
+# EFI_SHELL=FILE: a UEFI shell to boot, for firmware that has none of its own.
+$(OUT)/esp.img: $(OUT)/virtio-net.efi $(EFI_SHELL) scripts/make-esp.sh $(wildcard scripts/esp/*)
+	$(if $(Q),@echo "  ESP     $@")
+	$(Q)scripts/make-esp.sh $< $@ $(EFI_SHELL)
 
 $(HOST_OUT)/%.o: %.c Makefile
 	$(if $(Q),@echo "  HOSTCC  $@")
@@ -130,10 +150,18 @@ lint-shell:
 lint-layers:
 	$(Q)scripts/lint-layers.py
 
-image: $(OUT)/virtio-net.efi ## test the PE image: sections, size, reproducible build
+esp: all $(OUT)/esp.img ## bootable FAT image: driver, startup.nsh, README.txt; EFI_SHELL=FILE adds a shell
+
+dist: all ## release archive build/dist/virtio-net-VERSION.tar.gz: binaries, symbols, scripts, bill of materials
+	$(Q)CRT0=$(CRT0) GNUEFI=$(EFI_LIB)/libgnuefi.a scripts/dist.sh $(VERSION) $(OUT) build/dist
+
+image: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom ## test the PE image and the option ROM: sections, fields, size, reproducible build
 	$(Q)$(PYTEST) tests/image
 
-qemu: all ## run the QEMU matrix
+deploy: all esp dist ## test install.sh, the FAT image and the release archive
+	$(Q)$(PYTEST) tests/deploy
+
+qemu: all esp ## run the QEMU matrix
 	$(Q)$(PYTEST) -n 2 tests/qemu
 
 check: ## install what is missing, build, run every test; the last line is the result

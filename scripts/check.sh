@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/check.sh [SUITE...]
-# Installs what is missing, builds, and runs the suites unit, lint, image and qemu,
+# Installs what is missing, builds, and runs the suites unit, lint, image, deploy and qemu,
 # or those named. The last line is "N passed, N failed". Logs stay in build/check/.
 # A crash, a skipped test, a build error and a suite without tests count as failed.
 set -eu
@@ -85,13 +85,13 @@ rm -rf "$logs"
 mkdir -p "$logs"
 make -j"$(nproc)" --keep-going all unit-build || fail "build"
 
-[ $# -gt 0 ] || set -- unit lint image qemu
+[ $# -gt 0 ] || set -- unit lint image deploy qemu
 for suite in "$@"; do
     echo "== $suite"
     before=$((passed + failed))
     case $suite in
     unit | lint) "run_$suite" ;;
-    image | qemu) run_pytest "$suite" ;;
+    image | deploy | qemu) run_pytest "$suite" ;;
     *) fail "no suite is called $suite" ;;
     esac
     [ $((passed + failed)) -gt "$before" ] || fail "$suite: no test ran"

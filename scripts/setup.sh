@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/setup.sh [--with-kernel]
 # Installs the Debian or Ubuntu packages that building and testing need and that
-# are missing; with --with-kernel also unpacks a Linux kernel for the QEMU tests
-# under build/. Does nothing, and needs no network, when all are there.
+# are missing; with --with-kernel also unpacks a Linux kernel and efibootmgr for the
+# QEMU tests under build/. Does nothing, and needs no network, when all are there.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -13,8 +13,10 @@ packages=(
     # unit tests, coverage, lint
     libcmocka-dev gcovr clang-format-14 clang-tidy-14 cppcheck shellcheck
     # QEMU tests and the demo
-    qemu-system-x86 ovmf ipxe-qemu mtools
+    qemu-system-x86 ovmf ipxe-qemu mtools fdisk gdb
     python3 python3-pytest python3-pytest-xdist python3-pefile
+    # signing for Secure Boot
+    sbsigntool openssl
 )
 
 fail() {
@@ -52,7 +54,8 @@ if [ ${#missing[@]} -gt 0 ]; then
         fail "apt-get could not install: ${missing[*]}"
 fi
 
-if [ "${1:-}" = --with-kernel ] && [ ! -e build/linux/complete ]; then
-    apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1 || update
+if [ "${1:-}" = --with-kernel ]; then
+    [ -e build/efibootmgr/complete ] || apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1 || update
     tests/qemu/linux/fetch-kernel.sh build/linux
+    tests/qemu/linux/fetch-efibootmgr.sh build/efibootmgr
 fi

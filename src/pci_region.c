@@ -93,6 +93,8 @@ static EFI_STATUS find_pci_io_bar(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t bar, uint
         struct bar_resource seen;
 
         status = read_pci_io_bar(pci_io, (uint8_t)(bar - index), &seen);
+        if (EFI_ERROR(status) && status != EFI_UNSUPPORTED)
+            return status;
         if (EFI_ERROR(status) || seen.length_bytes == 0 || seen.is_io != wanted.is_io ||
             seen.bus_address != wanted.bus_address)
             continue;
@@ -222,8 +224,11 @@ EFI_STATUS pci_region_write32(const struct pci_region *region, uint64_t offset, 
 
 EFI_STATUS pci_region_write64(const struct pci_region *region, uint64_t offset, uint64_t value)
 {
-    EFI_STATUS status = pci_region_write32(region, offset, (uint32_t)value);
+    EFI_STATUS status;
 
+    if (!contains(region, offset + 4, sizeof(uint32_t)))
+        return EFI_UNSUPPORTED; /* half a register is none */
+    status = pci_region_write32(region, offset, (uint32_t)value);
     if (EFI_ERROR(status))
         return status;
     return pci_region_write32(region, offset + 4, (uint32_t)(value >> 32));

@@ -59,6 +59,8 @@ static EFI_STATUS get_seed(uint64_t *ret_seed)
     status = RT->GetVariable(seed_name, &variable_guid, NULL, &size, ret_seed);
     if (!EFI_ERROR(status) && size == sizeof(*ret_seed))
         return EFI_SUCCESS;
+    if (EFI_ERROR(status) && status != EFI_NOT_FOUND && status != EFI_BUFFER_TOO_SMALL)
+        return status; /* there may be a seed: a new one would change the address */
 
     *ret_seed = make_seed();
     return RT->SetVariable(seed_name, &variable_guid, EFI_VARIABLE_BOOTSERVICE_ACCESS,

@@ -27,15 +27,10 @@ EFI_STATUS virtio_pci_is_net(EFI_PCI_IO_PROTOCOL *pci_io, bool *ret_is_net)
     if (EFI_ERROR(status))
         return status;
 
-    *ret_is_net = false;
-    if (id[0] != VIRTIO_PCI_VENDOR_ID)
-        return EFI_SUCCESS;
-    if (id[1] == VIRTIO_PCI_DEVICE_ID_NET_MODERN) {
-        *ret_is_net = true;
+    if (id[0] != VIRTIO_PCI_VENDOR_ID || id[1] != VIRTIO_PCI_DEVICE_ID_NET_TRANSITIONAL) {
+        *ret_is_net = id[0] == VIRTIO_PCI_VENDOR_ID && id[1] == VIRTIO_PCI_DEVICE_ID_NET_MODERN;
         return EFI_SUCCESS;
     }
-    if (id[1] != VIRTIO_PCI_DEVICE_ID_NET_TRANSITIONAL)
-        return EFI_SUCCESS;
 
     status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint16, offsetof(PCI_TYPE00, Device.SubsystemID),
                               1, &subsystem_id);
@@ -121,8 +116,15 @@ static EFI_STATUS enable(struct virtio_transport *transport)
     return pci_io->Attributes(pci_io, EfiPciIoAttributeOperationEnable, wanted & supported, NULL);
 }
 
+/* A function that cannot do it need not be forbidden to, and may not (UEFI 2.10, 14.4). */
 static EFI_STATUS forbid_dual_address_cycle(EFI_PCI_IO_PROTOCOL *pci_io)
 {
+    uint64_t supported;
+    EFI_STATUS status;
+
+    status = pci_io->Attributes(pci_io, EfiPciIoAttributeOperationSupported, 0, &supported);
+    if (EFI_ERROR(status) || !(supported & EFI_PCI_IO_ATTRIBUTE_DUAL_ADDRESS_CYCLE))
+        return status;
     return pci_io->Attributes(pci_io, EfiPciIoAttributeOperationDisable,
                               EFI_PCI_IO_ATTRIBUTE_DUAL_ADDRESS_CYCLE, NULL);
 }

@@ -11,6 +11,8 @@
 
 #define CONFIG_READ_TRIES 16u
 #define CONFIG_SPACE_BYTES 256u
+#define CAPABILITY_HEADER_BYTES 4u /* up to cfg_type */
+#define FIELD_BYTES_MAX 8u
 
 #define COMMON(field) offsetof(struct virtio_pci_common_cfg, field)
 
@@ -62,6 +64,10 @@ static EFI_STATUS write_features(const struct virtio_transport *transport, uint6
 static EFI_STATUS read_config(const struct virtio_transport *transport, uint32_t offset,
                               uint32_t width_bytes, uint32_t length_bytes, void *ret_field)
 {
+    uint8_t reading[FIELD_BYTES_MAX];
+
+    if (length_bytes > FIELD_BYTES_MAX)
+        return EFI_UNSUPPORTED;
     for (unsigned i = 0; i < CONFIG_READ_TRIES; i++) {
         uint8_t before;
         uint8_t after;
@@ -70,14 +76,16 @@ static EFI_STATUS read_config(const struct virtio_transport *transport, uint32_t
         status = pci_region_read8(&transport->common, COMMON(config_generation), &before);
         if (EFI_ERROR(status))
             return status;
-        status = pci_region_read(&transport->config, offset, width_bytes, length_bytes, ret_field);
+        status = pci_region_read(&transport->config, offset, width_bytes, length_bytes, reading);
         if (EFI_ERROR(status))
             return status;
         status = pci_region_read8(&transport->common, COMMON(config_generation), &after);
         if (EFI_ERROR(status))
             return status;
-        if (before == after)
+        if (before == after) {
+            __builtin_memcpy(ret_field, reading, length_bytes);
             return EFI_SUCCESS;
+        }
     }
     return EFI_TIMEOUT;
 }
@@ -156,28 +164,14 @@ static const struct virtio_transport_ops modern_ops = {
     .enable_queue = enable_queue,
 };
 
-/* Read the capability at `position`; its last field only where it is long enough. */
-static EFI_STATUS read_capability(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t position,
+/* Read the `bytes` long capability at `position`. */
+static EFI_STATUS read_capability(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t position, UINTN bytes,
                                   struct virtio_pci_notify_cap *ret_cap)
 {
-    UINTN bytes = sizeof(struct virtio_pci_cap);
-    EFI_STATUS status;
-
     *ret_cap = (struct virtio_pci_notify_cap){0};
     if (position + bytes > CONFIG_SPACE_BYTES)
         return EFI_UNSUPPORTED;
-    status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint8, position, bytes, ret_cap);
-    if (EFI_ERROR(status))
-        return status;
-    if (ret_cap->cap.cap_len < bytes)
-        return EFI_UNSUPPORTED;
-
-    if (ret_cap->cap.cfg_type != VIRTIO_PCI_CAP_NOTIFY_CFG)
-        return EFI_SUCCESS;
-    if (ret_cap->cap.cap_len < sizeof(*ret_cap) || position + sizeof(*ret_cap) > CONFIG_SPACE_BYTES)
-        return EFI_UNSUPPORTED;
-    return pci_io->Pci.Read(pci_io, EfiPciIoWidthUint32, position + (uint32_t)bytes, 1,
-                            &ret_cap->notify_off_multiplier);
+    return pci_io->Pci.Read(pci_io, EfiPciIoWidthUint8, position, bytes, ret_cap);
 }
 
 /* Where the region of a capability type is kept; NULL for one we do not use. */
@@ -195,18 +189,29 @@ static struct pci_region *region_of_type(struct virtio_transport *transport, uin
     }
 }
 
-/* Use the capability at `position` if it is the first usable one of its type. */
+/* Use the capability at `position` if it is the first usable one of its type. What
+ * we do not use may have any length: vendor data has 8 bytes (4.1.4.8). */
 static EFI_STATUS take_capability(struct virtio_transport *transport, uint8_t position)
 {
     struct virtio_pci_notify_cap cap;
     struct pci_region *region;
+    UINTN bytes;
     EFI_STATUS status;
 
-    status = read_capability(transport->pci_io, position, &cap);
+    status = read_capability(transport->pci_io, position, CAPABILITY_HEADER_BYTES, &cap);
     if (EFI_ERROR(status))
         return status;
     region = region_of_type(transport, cap.cap.cfg_type);
-    if (!region || region->pci_io || cap.cap.bar > VIRTIO_PCI_BAR_MAX)
+    if (!region || region->pci_io)
+        return EFI_SUCCESS;
+
+    bytes = region == &transport->notify ? sizeof(cap) : sizeof(cap.cap);
+    if (cap.cap.cap_len < bytes)
+        return EFI_UNSUPPORTED;
+    status = read_capability(transport->pci_io, position, bytes, &cap);
+    if (EFI_ERROR(status))
+        return status;
+    if (cap.cap.bar > VIRTIO_PCI_BAR_MAX)
         return EFI_SUCCESS;
 
     status =

@@ -89,7 +89,8 @@ void virtqueue_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length
  * found by the next. */
 bool virtqueue_publish(struct virtqueue *queue);
 
-/* True while the device has not used everything that was published. */
+/* True while the device has not used everything that was published. A device that
+ * overwrites the index gains a doorbell by it, or loses one. */
 static inline bool virtqueue_is_busy(const struct virtqueue *queue)
 {
     return queue->used->idx != queue->avail->idx;

@@ -116,6 +116,7 @@ static EFI_STATUS EFIAPI rival_stop(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDL
 {
     struct fake_rival *rival = (struct fake_rival *)this;
 
+    rival->stop_calls++;
     if (rival->in_stop)
         rival->in_stop(rival->context);
     if (rival->refuses_to_stop)

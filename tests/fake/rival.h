@@ -17,6 +17,7 @@ struct fake_rival {
     void (*in_stop)(void *context); /* called in each Stop before it does anything; NULL: none */
     void *context;
     unsigned starts;
+    unsigned stop_calls;
     unsigned stops; /* of controllers */
 };
 

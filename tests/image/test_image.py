@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = Path(os.environ.get("IMAGE", ROOT / "build/x86_64/virtio-net.efi"))
 READ, WRITE, EXECUTE = 0x40000000, 0x80000000, 0x20000000
+NX_COMPAT = 0x0100
 EFI_BOOT_SERVICE_DRIVER = 11
 MAX_BYTES = 64 * 1024
 
@@ -85,6 +86,57 @@ def test_data_is_read_write(sections):
     assert rights(sections[".data"]) == READ | WRITE
 
 
+def test_nx_compat_is_set(pe):
+    assert pe.OPTIONAL_HEADER.DllCharacteristics & NX_COMPAT
+
+
+def test_checksum_is_correct(pe):
+    assert pe.OPTIONAL_HEADER.CheckSum != 0
+    assert pe.verify_checksum()
+
+
+def test_sbat_is_read_only_and_well_formed(sections):
+    section = sections[".sbat"]
+    assert rights(section) == READ
+    text = section.get_data()[: section.Misc_VirtualSize].decode("ascii")
+    assert text.endswith("\n"), "no NUL and nothing else behind the last line"
+    rows = [line.split(",") for line in text.splitlines()]
+    assert [row[:2] for row in rows] == [["sbat", "1"], ["virtio-net.efi", "1"]]
+    for row in rows:
+        assert len(row) == 6 and all(row), row
+
+
+def test_sbat_names_the_version_that_the_driver_tells_the_user(sections):
+    version = sections[".sbat"].get_data().splitlines()[1].split(b",")[4].decode()
+    name = f"(virtio-net.efi {version})\0".encode("utf-16-le")
+    assert name in IMAGE.read_bytes()
+
+
+def test_header_fields_agree_with_the_sections(pe):
+    header = pe.OPTIONAL_HEADER
+    code = [s for s in pe.sections if rights(s) & EXECUTE]
+    data = [s for s in pe.sections if not rights(s) & EXECUTE]
+    assert header.ImageBase == 0
+    assert header.BaseOfCode == code[0].VirtualAddress
+    assert header.SizeOfCode == sum(s.SizeOfRawData for s in code)
+    assert header.SizeOfInitializedData == sum(s.SizeOfRawData for s in data)
+    assert header.SizeOfImage % header.SectionAlignment == 0
+    assert header.SizeOfHeaders % header.FileAlignment == 0
+    assert header.NumberOfRvaAndSizes == len(header.DATA_DIRECTORY) == 16
+    assert header.DATA_DIRECTORY[4].Size == 0, "an unsigned image has no certificates"
+
+
+def test_sections_fill_the_file_without_gap_or_tail(pe):
+    # Authenticode hashes the sections; firmware disagrees on what to do with bytes outside.
+    end = pe.OPTIONAL_HEADER.SizeOfHeaders
+    for section in pe.sections:
+        assert section.PointerToRawData == end
+        assert section.SizeOfRawData % pe.OPTIONAL_HEADER.FileAlignment == 0
+        assert section.SizeOfRawData >= section.Misc_VirtualSize
+        end += section.SizeOfRawData
+    assert end == IMAGE.stat().st_size
+
+
 def test_image_is_smaller_than_64_kib():
     assert IMAGE.stat().st_size < MAX_BYTES
 
@@ -141,7 +193,7 @@ def test_rebuild_in_another_folder_is_identical(tmp_path):
     tree.mkdir()
     for name in ("Makefile", "elf_x86_64_efi.lds"):
         shutil.copy(ROOT / name, tree)
-    for name in ("src", "include"):
+    for name in ("src", "include", "scripts"):
         shutil.copytree(ROOT / name, tree / name)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
     env.pop("SOURCE_DATE_EPOCH", None)

@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,7 +90,7 @@ def require(tools: Sequence[str] = (), files: Sequence[Path] = ()) -> None:
 
 def require_everything() -> None:
     """require() what every guest needs."""
-    require([QEMU, "mformat", "mcopy", "setpriv"], [FIRMWARE, VARIABLES])
+    require([QEMU, "mformat", "mcopy", "mmd", "setpriv"], [FIRMWARE, VARIABLES])
     if DRIVER is not None:
         require(files=[DRIVER])
 
@@ -101,8 +101,9 @@ class Guest:
     case         names the folder of the logs, build/qemu/<case>/
     nics         the NICs, in the order of their PCI slots
     machine      QEMU's -machine
-    files        name on the FAT disk -> host file or bytes; the driver is always there as
-                 virtio-net.efi when it exists
+    files        path on the FAT disk ("EFI/BOOT/BOOTX64.EFI") -> host file or bytes; the driver
+                 is always there as virtio-net.efi when it exists
+    disk         a FAT image to boot a copy of, instead of one made from `files`
     timeout      hard limit in seconds for the guest's whole life
     extra        further QEMU arguments
     paused       start with -S; call resume() (before it, qmp() works and the console is silent)
@@ -126,6 +127,7 @@ class Guest:
         variables: Path = VARIABLES,
         memory_mib: int = 512,
         disk_mib: int = 33,
+        disk: Path | None = None,
     ) -> None:
         self.case = case
         self.nics = list(nics)
@@ -143,6 +145,7 @@ class Guest:
         self._reboots = reboots
         self._memory_mib = memory_mib
         self._disk_mib = disk_mib
+        self._given_disk = disk
         self._disk = self.folder / "disk.img"
         self._process: subprocess.Popen[bytes] | None = None
         self._qmp: Qmp | None = None
@@ -338,6 +341,9 @@ class Guest:
         return arguments + (["-S"] if self._paused else []) + self._extra
 
     def _make_disk(self) -> None:
+        if self._given_disk:
+            shutil.copyfile(self._given_disk, self._disk)
+            return
         with self._disk.open("wb") as disk:
             disk.truncate(self._disk_mib << 20)
         files = dict(self._files)
@@ -345,6 +351,9 @@ class Guest:
         if self.driver is not None:
             files.setdefault("virtio-net.efi", self.driver)
         subprocess.run(["mformat", "-i", self._disk, "-F", "::"], check=True)
+        folders = {str(folder) for name in files for folder in PurePosixPath(name).parents}
+        for folder in sorted(folders - {"."}):
+            subprocess.run(["mmd", "-i", self._disk, f"::/{folder}"], check=True)
         for name, source in files.items():
             given = isinstance(source, bytes)
             subprocess.run(

@@ -114,8 +114,13 @@ static EFI_STATUS run_start(struct driver_fixture *fixture)
 
 static void check_start(struct driver_fixture *fixture)
 {
+    const uint8_t *mac = network(fixture)->Mode->PermanentAddress.Addr;
+
     bring_up(network(fixture));
     assert_bound_and_working(fixture);
+    /* A MAC that could not be read is no reason to make one up. */
+    if (fake_device_accepted_features(fixture->device) & VIRTIO_NET_F_MAC)
+        assert_memory_equal(fake_device_mac(fixture->device), mac, 6);
 }
 
 static EFI_STATUS run_initialize(struct driver_fixture *fixture)

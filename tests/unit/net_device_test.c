@@ -41,6 +41,7 @@ static void find(struct net_fixture *fixture, const struct fake_device_options *
     fake_fixture_init(&fixture->fake, 1, options);
     fixture->device = fixture->fake.device;
     fixture->net = malloc(sizeof(*fixture->net));
+    memset(fixture->net, 0xa5, sizeof(*fixture->net)); /* it must not count on zeros */
     assert_success(net_device_init(fixture->net, pci_io_of(fixture->device)));
     fixture->net->filter.promiscuous = true;
 }
@@ -383,6 +384,26 @@ static void mtu_that_is_of_no_use_is_not_accepted(void **state)
     }
 }
 
+static void device_is_negotiated_with_twice_only_for_an_mtu_that_is_of_no_use(void **state)
+{
+    const struct {
+        uint16_t mtu;
+        uint64_t removed_features;
+        unsigned resets; /* one for each negotiation, and one for the halt */
+    } cases[] = {{1500, 0, 2}, {1500, VIRTIO_NET_F_MTU, 2}, {67, VIRTIO_NET_F_MTU, 2}, {67, 0, 3}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct fake_device_options options = {.mtu = cases[i].mtu,
+                                              .removed_features = cases[i].removed_features};
+        struct net_fixture fixture;
+
+        find(&fixture, &options);
+        assert_int_equal(cases[i].resets, fake_device_reset_count(fixture.device));
+        end(&fixture);
+    }
+}
+
 static void mtu_is_read_again_at_each_start(void **state)
 {
     struct net_fixture fixture;
@@ -688,6 +709,71 @@ static void failed_start_says_why_and_frees_everything(void **state)
     }
 }
 
+/* Watches for the status bit by which a driver gives up on a device (VIRTIO 1.2, 2.1). */
+static EFI_PCI_IO_PROTOCOL_IO_MEM real_write;
+static bool was_marked_failed;
+
+static EFI_STATUS EFIAPI watch_write(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL_WIDTH width,
+                                     UINT8 bar, UINT64 offset, UINTN count, VOID *buffer)
+{
+    if (offset == offsetof(struct virtio_pci_common_cfg, device_status) &&
+        (*(const uint8_t *)buffer & VIRTIO_STATUS_FAILED))
+        was_marked_failed = true;
+    return real_write(this, width, bar, offset, count, buffer);
+}
+
+static void watch_status(struct fake_device *device)
+{
+    real_write = pci_io_of(device)->Mem.Write;
+    pci_io_of(device)->Mem.Write = watch_write;
+    was_marked_failed = false;
+}
+
+static void device_that_cannot_be_started_is_marked_failed(void **state)
+{
+    struct net_fixture fixture;
+
+    (void)state;
+    find(&fixture, NULL);
+    watch_status(fixture.device);
+    fake_device_misbehave(fixture.device, FAKE_QUEUE_SIZE_ZERO);
+    assert_status(EFI_UNSUPPORTED, net_device_start(fixture.net));
+    assert_true(was_marked_failed);
+    fake_device_misbehave(fixture.device, FAKE_BEHAVES);
+    end(&fixture);
+}
+
+static void device_that_cannot_be_identified_is_marked_failed(void **state)
+{
+    struct fake_device_options options = {.removed_features = VIRTIO_NET_F_MAC};
+    struct fake_fixture fake;
+    struct net_device net;
+
+    (void)state;
+    fake_fixture_init(&fake, 1, &options);
+    watch_status(fake.device);
+    fake_firmware_count_only(fake.firmware, FAKE_CALL_RUNTIME);
+    fake_firmware_fail_from(fake.firmware, 1);
+    assert_true(EFI_ERROR(net_device_init(&net, pci_io_of(fake.device))));
+    assert_true(was_marked_failed);
+    fake_fixture_fini(&fake);
+}
+
+static void device_that_works_is_not_marked_failed(void **state)
+{
+    struct fake_fixture fake;
+    struct net_device net;
+
+    (void)state;
+    fake_fixture_init(&fake, 1, NULL);
+    watch_status(fake.device);
+    assert_success(net_device_init(&net, pci_io_of(fake.device)));
+    assert_success(net_device_start(&net));
+    net_device_fini(&net);
+    assert_false(was_marked_failed);
+    fake_fixture_fini(&fake);
+}
+
 static void modern_queue_whose_size_is_no_power_of_two_is_shrunk(void **state)
 {
     struct fake_device_options options = {.transport = FAKE_MODERN};
@@ -706,25 +792,31 @@ static void failed_init_says_why_and_restores_the_function(void **state)
 {
     const struct {
         enum fake_device_misbehaviour which;
+        enum fake_transport transport;
         EFI_STATUS status;
         const CHAR16 *cause;
     } cases[] = {
-        {FAKE_RESET_NEVER_SETTLES, EFI_TIMEOUT, L"the device does not confirm its reset"},
-        {FAKE_FEATURES_OK_DROPPED, EFI_UNSUPPORTED, L"the device refuses the features it offered"},
-        {FAKE_GENERATION_NEVER_SETTLES, EFI_TIMEOUT,
+        {FAKE_RESET_NEVER_SETTLES, FAKE_MODERN, EFI_TIMEOUT,
+         L"the device does not confirm its reset"},
+        {FAKE_FEATURES_OK_DROPPED, FAKE_MODERN, EFI_UNSUPPORTED,
+         L"the device refuses the features it offered"},
+        {FAKE_GENERATION_NEVER_SETTLES, FAKE_MODERN, EFI_TIMEOUT,
          L"device configuration is missing or never settles"},
-        {FAKE_CAPABILITY_OUTSIDE_BAR, EFI_UNSUPPORTED,
+        {FAKE_GENERATION_NEVER_SETTLES, FAKE_LEGACY, EFI_TIMEOUT,
+         L"device configuration is missing or never settles"},
+        {FAKE_CAPABILITY_OUTSIDE_BAR, FAKE_MODERN, EFI_UNSUPPORTED,
          L"no usable virtio registers: capabilities or BARs malformed"},
-        {FAKE_CAPABILITY_LIST_LOOPS, EFI_UNSUPPORTED,
+        {FAKE_CAPABILITY_LIST_LOOPS, FAKE_MODERN, EFI_UNSUPPORTED,
          L"no usable virtio registers: capabilities or BARs malformed"},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct fake_device_options options = {.transport = cases[i].transport};
         struct fake_fixture fake;
         struct net_device net;
 
-        fake_fixture_init(&fake, 1, NULL);
+        fake_fixture_init(&fake, 1, &options);
         fake_device_misbehave(fake.device, cases[i].which);
         assert_status(cases[i].status, net_device_init(&net, pci_io_of(fake.device)));
         assert_cause(cases[i].cause, net_device_cause(&net));
@@ -803,6 +895,7 @@ static const struct CMUnitTest other_tests[] = {
     cmocka_unit_test(init_leaves_the_device_halted_and_nothing_mapped),
     cmocka_unit_test(mtu_bounds_frames_both_ways),
     cmocka_unit_test(mtu_that_is_of_no_use_is_not_accepted),
+    cmocka_unit_test(device_is_negotiated_with_twice_only_for_an_mtu_that_is_of_no_use),
     cmocka_unit_test(mtu_is_read_again_at_each_start),
     cmocka_unit_test(jumbo_buffers_cost_a_direction_4_mib_at_most),
     cmocka_unit_test(receive_buffers_start_in_cache_lines_of_their_own),
@@ -818,6 +911,9 @@ static const struct CMUnitTest other_tests[] = {
     cmocka_unit_test(quiesce_stops_the_device_and_frees_nothing),
     cmocka_unit_test(fini_accepts_a_zeroed_device),
     cmocka_unit_test(failed_start_says_why_and_frees_everything),
+    cmocka_unit_test(device_that_cannot_be_started_is_marked_failed),
+    cmocka_unit_test(device_that_cannot_be_identified_is_marked_failed),
+    cmocka_unit_test(device_that_works_is_not_marked_failed),
     cmocka_unit_test(modern_queue_whose_size_is_no_power_of_two_is_shrunk),
     cmocka_unit_test(failed_init_says_why_and_restores_the_function),
     cmocka_unit_test(init_without_any_random_number_says_why),

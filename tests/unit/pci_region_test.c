@@ -528,7 +528,19 @@ static void a_descriptor_of_another_kind_is_refused_and_freed(void **state)
         told_descriptor = &descriptors[i];
         assert_int_equal(pci_region_init_whole(&region, board->pci_io, 1), EFI_UNSUPPORTED);
     }
-    told_descriptor = NULL;
+}
+
+static void no_descriptor_at_all_is_refused(void **state)
+{
+    struct acpi_qword_address_space descriptor = {
+        .tag = ACPI_QWORD_ADDRESS_SPACE_TAG, .range_min = 0x80000000, .range_length = 0x1000};
+    struct board *board = *state;
+    struct pci_region region;
+
+    board->pci_io->GetBarAttributes = tell_descriptor;
+    told_descriptor = &descriptor;
+    assert_int_equal(pci_region_init_whole(&region, board->pci_io, 1), EFI_SUCCESS);
+    told_descriptor = NULL; /* and what was told before does not count any more */
     assert_int_equal(pci_region_init_whole(&region, board->pci_io, 1), EFI_UNSUPPORTED);
 }
 
@@ -607,6 +619,7 @@ int main(void)
         WITH_BOARD(a_region_has_to_lie_within_its_bar),
         WITH_BOARD(the_address_is_translated_to_the_bus),
         WITH_BOARD(a_descriptor_of_another_kind_is_refused_and_freed),
+        WITH_BOARD(no_descriptor_at_all_is_refused),
         WITH_BOARD(the_last_bar_register_has_no_upper_half),
         WITH_BOARD(a_failed_look_at_configuration_space_is_passed_on),
         WITH_BOARD(a_tail_starts_behind_what_is_left_away_and_ends_where_the_region_does),

@@ -12,6 +12,9 @@ static void multicast_addresses_map_to_macs(void **state)
         uint8_t ip[16];
         uint8_t mac[6];
     } cases[] = {
+        {TRUE,
+         {0xff, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0xff, 0xfe, 0xfd, 0xfc},
+         {0x33, 0x33, 0xff, 0xfe, 0xfd, 0xfc}},
         {FALSE, {224, 0, 0, 1}, {0x01, 0x00, 0x5e, 0x00, 0x00, 0x01}},
         {FALSE, {239, 255, 255, 255}, {0x01, 0x00, 0x5e, 0x7f, 0xff, 0xff}},
         {FALSE, {224, 128, 1, 2}, {0x01, 0x00, 0x5e, 0x00, 0x01, 0x02}}, /* 23 bits */
@@ -112,6 +115,7 @@ static void statistics_are_unsupported_once_their_arguments_are_valid(void **sta
     struct snp_fixture *fixture = *state;
     EFI_NETWORK_STATISTICS table;
     UINTN none = 0;
+    UINTN one = 1;
     UINTN whole = sizeof(table);
     const struct {
         BOOLEAN reset;
@@ -121,8 +125,9 @@ static void statistics_are_unsupported_once_their_arguments_are_valid(void **sta
     } cases[] = {
         {FALSE, NULL, NULL, EFI_INVALID_PARAMETER},   {FALSE, NULL, &table, EFI_INVALID_PARAMETER},
         {FALSE, &whole, NULL, EFI_INVALID_PARAMETER}, {TRUE, &whole, NULL, EFI_INVALID_PARAMETER},
-        {FALSE, &none, NULL, EFI_UNSUPPORTED},        {FALSE, &whole, &table, EFI_UNSUPPORTED},
-        {TRUE, NULL, NULL, EFI_UNSUPPORTED},          {TRUE, &whole, &table, EFI_UNSUPPORTED},
+        {FALSE, &one, NULL, EFI_INVALID_PARAMETER},   {FALSE, &none, NULL, EFI_UNSUPPORTED},
+        {FALSE, &whole, &table, EFI_UNSUPPORTED},     {TRUE, NULL, NULL, EFI_UNSUPPORTED},
+        {TRUE, &whole, &table, EFI_UNSUPPORTED},
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {

@@ -391,6 +391,22 @@ static void no_doorbell_is_made_up_that_was_not_lost(void **state)
                                 fake_device_notification_count(fixture->device, TX));
 }
 
+static void no_doorbell_is_made_up_for_a_ring_of_before_a_reset(void **state)
+{
+    struct snp_fixture *fixture = *state;
+    unsigned rings;
+
+    while (deliver(fixture, 100, 0))
+        ;
+    for (unsigned i = 0; i < RING_BUFFERS; i++)
+        assert_success(receive_any(fixture));
+    assert_success(snp_reset(fixture));
+    rings = fake_device_notification_count(fixture->device, RX);
+    pass_link_interval(fixture);
+    (void)collect(fixture);
+    assert_int_equal(rings, fake_device_notification_count(fixture->device, RX));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +424,7 @@ int main(void)
         cmocka_unit_test(lost_doorbells_that_filled_the_ring_are_made_up_for_by_transmit_itself),
         cmocka_unit_test(lost_doorbell_for_receive_buffers_is_made_up_for),
         SNP_TEST(no_doorbell_is_made_up_that_was_not_lost),
+        SNP_TEST(no_doorbell_is_made_up_for_a_ring_of_before_a_reset),
     };
 
     return cmocka_run_group_tests_name("snp_faults", tests, NULL, NULL);

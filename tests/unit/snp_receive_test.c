@@ -327,6 +327,33 @@ static void legacy_device_without_frames_costs_nothing_either(void **state)
     snp_fixture_free(fixture);
 }
 
+/* A client's notification that runs in front of the first RaiseTPL. */
+static EFI_RAISE_TPL real_raise_tpl;
+static struct snp_fixture *interrupted_fixture;
+
+static EFI_TPL EFIAPI shut_down_and_raise_tpl(EFI_TPL tpl)
+{
+    BS->RaiseTPL = real_raise_tpl;
+    assert_success(snp_shutdown(interrupted_fixture));
+    assert_success(interrupted_fixture->protocol->Stop(interrupted_fixture->protocol));
+    return real_raise_tpl(tpl);
+}
+
+static void receive_notices_a_shutdown_that_comes_in_between(void **state)
+{
+    struct snp_fixture *fixture = *state;
+    uint8_t buffer[FRAME_MAX_BYTES] = {0};
+    UINTN bytes = sizeof(buffer);
+
+    deliver_sized(fixture, 100);
+    interrupted_fixture = fixture;
+    real_raise_tpl = BS->RaiseTPL;
+    BS->RaiseTPL = shut_down_and_raise_tpl;
+    assert_status(EFI_NOT_STARTED, receive(fixture, buffer, &bytes));
+    assert_int_equal(sizeof(buffer), bytes);
+    assert_true(is_zero(buffer, sizeof(buffer)));
+}
+
 static void wait_for_packet_signals_when_a_frame_waits(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -420,6 +447,7 @@ int main(void)
         SNP_TEST(frames_cost_no_firmware_call_while_the_device_is_awake),
         SNP_TEST(receive_raises_the_tpl_once_for_a_frame),
         cmocka_unit_test(legacy_device_without_frames_costs_nothing_either),
+        SNP_TEST(receive_notices_a_shutdown_that_comes_in_between),
         SNP_TEST(wait_for_packet_signals_when_a_frame_waits),
         SNP_TEST(wait_for_packet_signals_again_until_the_frame_is_received),
         SNP_TEST(wait_for_packet_keeps_the_order_of_frames),

@@ -659,6 +659,23 @@ static void reset_drops_the_frame_that_was_looked_at(void **state)
     assert_status(EFI_NOT_READY, receive_any(fixture));
 }
 
+static void reset_gives_the_device_every_receive_buffer_once(void **state)
+{
+    struct snp_fixture *fixture = *state;
+    const uint32_t ring = 256;
+
+    for (uint32_t i = 0; i < 10; i++) { /* too few to be given back by themselves */
+        assert_true(deliver(fixture, 100, i));
+        assert_receives(fixture, 100, i);
+    }
+    assert_success(snp_reset(fixture));
+    assert_int_equal(ring, fake_device_pending_count(fixture->device, RX));
+    for (uint32_t i = 0; i < 3 * ring; i++) {
+        assert_true(deliver(fixture, 100, i));
+        assert_receives(fixture, 100, i);
+    }
+}
+
 static void reset_makes_every_buffer_the_callers(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -676,6 +693,33 @@ static void reset_clears_interrupts(void **state)
     assert_true(deliver(fixture, 100, 1));
     assert_success(snp_reset(fixture));
     assert_int_equal(0, interrupts(fixture));
+}
+
+static void interrupts_of_before_a_reset_or_shutdown_do_not_come_back(void **state)
+{
+    struct snp_fixture *fixture = *state;
+
+    assert_true(deliver(fixture, 100, 1));
+    assert_int_equal(EFI_SIMPLE_NETWORK_RECEIVE_INTERRUPT, interrupts(fixture));
+    assert_success(snp_reset(fixture));
+    assert_int_equal(0, interrupts(fixture));
+
+    assert_true(deliver(fixture, 100, 1));
+    assert_int_equal(EFI_SIMPLE_NETWORK_RECEIVE_INTERRUPT, interrupts(fixture));
+    assert_success(snp_shutdown(fixture));
+    assert_success(snp_initialize(fixture));
+    assert_int_equal(0, interrupts(fixture));
+}
+
+static void reset_asks_for_the_link_so_that_get_status_need_not(void **state)
+{
+    struct snp_fixture *fixture = *state;
+
+    pass_link_interval(fixture);
+    assert_success(snp_reset(fixture));
+    fake_device_clear_access_counts(fixture->device);
+    (void)collect(fixture);
+    assert_int_equal(0, fake_device_access_count(fixture->device));
 }
 
 static void reset_keeps_filters_address_and_state(void **state)
@@ -831,8 +875,11 @@ int main(void)
         SNP_TEST(refused_stop_leaves_the_interface_working),
         SNP_TEST(reset_empties_the_rings),
         SNP_TEST(reset_drops_the_frame_that_was_looked_at),
+        SNP_TEST(reset_gives_the_device_every_receive_buffer_once),
         SNP_TEST(reset_makes_every_buffer_the_callers),
         SNP_TEST(reset_clears_interrupts),
+        SNP_TEST(interrupts_of_before_a_reset_or_shutdown_do_not_come_back),
+        SNP_TEST(reset_asks_for_the_link_so_that_get_status_need_not),
         SNP_TEST(reset_keeps_filters_address_and_state),
         SNP_TEST(reset_refreshes_media_present),
         SNP_TEST(reset_may_be_repeated),

@@ -609,6 +609,7 @@ static void a_queue_has_the_largest_size_that_both_sides_allow(void **state)
         {FAKE_LEGACY, 256, 256, 2, 256, 128},
         {FAKE_LEGACY, 1024, 256, 1, 1024, 256}, /* the device's own size wins */
         {FAKE_LEGACY, 64, 256, 2, 64, 32},
+        {FAKE_LEGACY, 1, 256, 1, 1, 1},
         {FAKE_LEGACY, 32768, 256, 1, 32768, 256},
         {FAKE_LEGACY, 100, 256, 1, 0, 0},
         {FAKE_LEGACY, 255, 256, 1, 0, 0},

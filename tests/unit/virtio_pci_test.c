@@ -245,11 +245,12 @@ static void a_network_device_is_known_by_its_pci_identity_alone(void **state)
 static void an_identity_that_cannot_be_read_is_no_answer(void **state)
 {
     struct board *board = *state;
-    bool is_net;
+    bool is_net = true;
 
     for (unsigned nth = 1; nth <= 2; nth++) {
         fake_firmware_fail_nth(board->firmware, nth);
         assert_int_equal(virtio_pci_is_net(board->pci_io, &is_net), EFI_DEVICE_ERROR);
+        assert_true(is_net);
     }
 }
 
@@ -407,6 +408,9 @@ static void the_first_usable_capability_of_each_kind_counts(void **state)
          {COMMON, 64},
          {0x3ffe, 2},
          {CONFIG, 24}},
+        {"vendor data of 8 bytes (VIRTIO 1.2, 4.1.4.8)",
+         {COMMON_CAP, {9, 8, 9, 0xf4, 0, 0, 0}, NOTIFY_CAP, {9, 4, 0x77, 0, 0, 0, 0}, CONFIG_CAP},
+         USUAL_PLACES},
         {"other ids",
          {{0x11, 12, 1, 4, 0x800, 64, 0},
           {1, 16, 2, 4, 0x800, 64, 8},
@@ -485,17 +489,43 @@ static void a_capability_beyond_configuration_space_is_refused(void **state)
 
 static void a_capability_may_end_where_configuration_space_does(void **state)
 {
-    struct capability capabilities[CAPABILITIES_MAX] = {COMMON_CAP, CONFIG_CAP};
-    const uint8_t notify[20] = {9, 0, 20, 2, 4, [9] = 0x30, [12] = 0, 0x10, [16] = 4};
+    static const uint8_t config[16] = {9, 0, 16, 4, 4, [9] = 0x20, [12] = 24};
+    static const uint8_t notify[20] = {9, 0, 20, 2, 4, [9] = 0x30, [12] = 0, 0x10, [16] = 4};
+    static const struct {
+        struct capability capabilities[CAPABILITIES_MAX];
+        const uint8_t *last;
+        size_t length;
+    } cases[] = {
+        {{COMMON_CAP, NOTIFY_CAP}, config, sizeof(config)},
+        {{COMMON_CAP, CONFIG_CAP}, notify, sizeof(notify)},
+    };
+    struct board *board = *state;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        unsigned place = FAKE_PCI_CONFIG_SIZE - (unsigned)cases[i].length;
+        struct virtio_transport transport;
+
+        put_capabilities(board, cases[i].capabilities);
+        put(board, CAPABILITY_START + CAPABILITY_STRIDE + 1, (uint8_t[]){(uint8_t)place}, 1);
+        put(board, place, cases[i].last, cases[i].length);
+        assert_int_equal(virtio_pci_init(&transport, board->pci_io), EFI_SUCCESS);
+        assert_int_equal(transport.notify.offset, NOTIFY);
+        assert_int_equal(transport.notify_multiplier, 4);
+        assert_int_equal(transport.config.offset, CONFIG);
+        virtio_pci_fini(&transport);
+    }
+}
+
+static void vendor_data_may_end_where_configuration_space_does(void **state)
+{
+    static const struct capability capabilities[CAPABILITIES_MAX] = {COMMON_CAP, NOTIFY_CAP};
     struct board *board = *state;
     struct virtio_transport transport;
 
     put_capabilities(board, capabilities);
-    put(board, CAPABILITY_START + CAPABILITY_STRIDE + 1, (uint8_t[]){0xec}, 1);
-    put(board, 0xec, notify, sizeof(notify));
+    put(board, CAPABILITY_START + CAPABILITY_STRIDE + 1, (uint8_t[]){0xf8}, 1);
+    put(board, 0xf8, (uint8_t[]){9, 0, 8, 9, 0xf4, 0x1a, 0, 0}, 8);
     assert_int_equal(virtio_pci_init(&transport, board->pci_io), EFI_SUCCESS);
-    assert_int_equal(transport.notify.offset, NOTIFY);
-    assert_int_equal(transport.notify_multiplier, 4);
     virtio_pci_fini(&transport);
 }
 
@@ -525,6 +555,7 @@ static void each_kind_of_device_is_driven_by_its_best_transport(void **state)
         {{.transport = FAKE_TRANSITIONAL, .modern_bar_is_32bit = true}, false},
         {{.transport = FAKE_MODERN, .modern_bar_is_io = true}, false},
         {{.transport = FAKE_MODERN, .modern_bar = 2}, false},
+        {{.transport = FAKE_MODERN, .modern_bar = 5, .modern_bar_is_32bit = true}, false},
         {{.transport = FAKE_TRANSITIONAL, .notify_in_own_bar = true}, false},
         {{.transport = FAKE_TRANSITIONAL, .odd_capabilities = true}, false},
         {{.transport = FAKE_TRANSITIONAL, .no_device_cfg = true}, false},
@@ -620,6 +651,7 @@ static void attributes_are_what_is_needed_then_as_they_were(void **state)
         {FAKE_MODERN, {.initial_attributes = DECODE | DAC}, DECODE | DAC},
         {FAKE_LEGACY, {0}, DECODE},
         {FAKE_LEGACY, {.initial_attributes = DECODE | DAC}, DECODE},
+        {FAKE_LEGACY, {.no_dual_address_cycle = true}, DECODE},
     };
 
     (void)state;
@@ -667,6 +699,8 @@ static void a_failure_at_any_step_leaves_the_attributes_as_they_were(void **stat
                 break;
             }
             assert_true(EFI_ERROR(status));
+            if (strcmp(fake_firmware_failed_call(fixture.firmware), "PciIo.GetBarAttributes") != 0)
+                assert_int_equal(status, EFI_DEVICE_ERROR);
             assert_null(transport.pci_io);
             fake_firmware_assert_nothing_leaked(fixture.firmware);
         }
@@ -881,15 +915,16 @@ static void modern_configuration_that_changes_is_read_again(void **state)
     assert_memory_equal(field, "\3\3\3\3\3\3", 6);
 }
 
-static void modern_configuration_that_never_settles_is_given_up(void **state)
+static void modern_configuration_that_never_settles_is_given_up_untouched(void **state)
 {
     struct board *board = *state;
     struct virtio_transport modern = modern_of(board);
-    uint16_t field;
+    uint16_t field = 0x1234;
 
     board->changes_left = UINT32_MAX;
     assert_int_equal(modern.ops->read_config(&modern, 0, 2, 2, &field), EFI_TIMEOUT);
     assert_in_range(board->count, 3 * 4, 3 * 64);
+    assert_int_equal(field, 0x1234);
 }
 
 static void modern_configuration_that_is_not_there_is_unsupported(void **state)
@@ -1095,6 +1130,16 @@ static void legacy_configuration_moves_while_msix_is_enabled(void **state)
     }
 }
 
+static void legacy_configuration_stays_without_an_msix_capability(void **state)
+{
+    struct board *board = *state;
+    struct virtio_transport legacy;
+
+    put16(board, 0x02, 0xffff); /* not to be taken for a capability */
+    legacy = legacy_of(board);
+    assert_int_equal(legacy.config.offset, 20);
+}
+
 static void legacy_operations_pass_failed_accesses_on(void **state)
 {
     const struct virtio_queue_addresses low = {.desc = 0x1000};
@@ -1144,6 +1189,7 @@ int main(void)
         ON_BOARD(malformed_capabilities_are_refused_and_leave_no_trace),
         ON_BOARD(a_capability_beyond_configuration_space_is_refused),
         ON_BOARD(a_capability_may_end_where_configuration_space_does),
+        ON_BOARD(vendor_data_may_end_where_configuration_space_does),
         ON_BOARD(a_loop_of_virtio_capabilities_is_refused),
         cmocka_unit_test(each_kind_of_device_is_driven_by_its_best_transport),
         WITH_DEVICE(every_malformed_configuration_space_is_refused),
@@ -1163,7 +1209,7 @@ int main(void)
         ON_BOARD(modern_configuration_is_read_under_one_generation),
         ON_BOARD(modern_configuration_fields_are_read_with_their_own_width),
         ON_BOARD(modern_configuration_that_changes_is_read_again),
-        ON_BOARD(modern_configuration_that_never_settles_is_given_up),
+        ON_BOARD(modern_configuration_that_never_settles_is_given_up_untouched),
         ON_BOARD(modern_configuration_that_is_not_there_is_unsupported),
         ON_BOARD(modern_operations_pass_failed_accesses_on),
         ON_BOARD(legacy_status_is_one_byte),
@@ -1175,6 +1221,7 @@ int main(void)
         ON_BOARD(legacy_configuration_that_never_settles_is_given_up_untouched),
         ON_BOARD(legacy_configuration_has_bounds),
         ON_BOARD(legacy_configuration_moves_while_msix_is_enabled),
+        ON_BOARD(legacy_configuration_stays_without_an_msix_capability),
         ON_BOARD(legacy_operations_pass_failed_accesses_on),
     };
 

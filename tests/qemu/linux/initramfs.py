@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""Builds the initramfs of the Linux case from what fetch-kernel.sh fetched.
+"""Builds the initramfs of a Linux guest from what fetch-kernel.sh fetched.
 
 A newc cpio archive, written here: Debian's cpio is not installed everywhere.
 """
@@ -9,35 +9,57 @@ from __future__ import annotations
 import gzip
 import stat
 from pathlib import Path
+from typing import Mapping, Sequence
 
 HERE = Path(__file__).resolve().parent
 
 # In the order in which they have to be loaded.
-MODULES = (
+VIRTIO_MODULES = (
     "kernel/drivers/virtio/virtio_ring.ko",
     "kernel/drivers/virtio/virtio.ko",
     "kernel/drivers/virtio/virtio_pci_modern_dev.ko",
     "kernel/drivers/virtio/virtio_pci_legacy_dev.ko",
     "kernel/drivers/virtio/virtio_pci.ko",
+)
+NET_MODULES = VIRTIO_MODULES + (
     "kernel/net/core/failover.ko",
     "kernel/drivers/net/net_failover.ko",
     "kernel/drivers/net/virtio_net.ko",
 )
+ESP_MODULES = VIRTIO_MODULES + (
+    "kernel/drivers/block/virtio_blk.ko",
+    "kernel/fs/nls/nls_ascii.ko",
+    "kernel/fs/nls/nls_cp437.ko",
+    "kernel/fs/fat/fat.ko",
+    "kernel/fs/fat/vfat.ko",
+    "kernel/fs/efivarfs/efivarfs.ko",
+)
 
 
-def initramfs(fetched: Path) -> bytes:
-    """The archive, compressed. Modules that are built into the kernel are left out."""
+def initramfs(
+    fetched: Path,
+    init: str = "init.sh",
+    modules: Sequence[str] = NET_MODULES,
+    files: Mapping[str, bytes] | None = None,
+) -> bytes:
+    """The archive, compressed. Modules that are built into the kernel are left out.
+
+    init is the script of this folder to run; files are further executables, by name; their
+    folder is bin, lib or lib64, or none.
+    """
     (release,) = (fetched / "modules").iterdir()
-    loaded = [release / module for module in MODULES if (release / module).exists()]
+    loaded = [release / module for module in modules if (release / module).exists()]
     archive = _Cpio()
-    for folder in ("bin", "modules"):
+    for folder in ("bin", "lib", "lib64", "modules"):
         archive.add(folder, stat.S_IFDIR | 0o755)
     archive.add("dev", stat.S_IFDIR | 0o755)
     archive.add("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
     archive.add("dev/null", stat.S_IFCHR | 0o666, device=(1, 3))
     archive.add("bin/busybox", stat.S_IFREG | 0o755, (fetched / "busybox").read_bytes())
     for name in ("init", "lease.sh"):
-        archive.add(name, stat.S_IFREG | 0o755, (HERE / "init.sh").read_bytes())
+        archive.add(name, stat.S_IFREG | 0o755, (HERE / init).read_bytes())
+    for name, data in (files or {}).items():
+        archive.add(name, stat.S_IFREG | 0o755, data)
     order = "".join(f"{module.name}\n" for module in loaded).encode()
     archive.add("modules/order", stat.S_IFREG | 0o644, order)
     for module in loaded:

@@ -1,0 +1,81 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""usage: scripts/finish-pe.py IMAGE.efi
+
+Finishes, in place, a PE32+ image that objcopy wrote: sets NX_COMPAT and then the checksum.
+The flag is a promise, so an image with a section that is writable and executable, or
+with sections that share a page, is refused. The same input gives the same output.
+"""
+import struct
+import sys
+from pathlib import Path
+
+NX_COMPAT = 0x0100
+EXECUTE, WRITE = 0x20000000, 0x80000000
+PAGE_BYTES = 4096
+
+
+class BadImage(Exception):
+    """Says what is wrong with the image."""
+
+
+def headers(image):
+    """Offsets of the COFF header, the optional header and the section table, and their count."""
+    if image[:2] != b"MZ" or len(image) < 0x40:
+        raise BadImage("not a PE image: no MZ")
+    coff = struct.unpack_from("<I", image, 0x3C)[0] + 4
+    if image[coff - 4 : coff] != b"PE\0\0" or len(image) < coff + 20 + 112:
+        raise BadImage("not a PE image: no PE signature")
+    section_count, optional_bytes = struct.unpack_from("<2xH12xH", image, coff)
+    optional = coff + 20
+    if struct.unpack_from("<H", image, optional)[0] != 0x20B:
+        raise BadImage("not PE32+")
+    sections = optional + optional_bytes
+    if len(image) < sections + section_count * 40:
+        raise BadImage("the section table is cut short")
+    return optional, sections, section_count
+
+
+def check_sections(image, sections, count):
+    end = 0
+    for i in range(count):
+        name, size, address, rights = struct.unpack_from("<8sII20xI", image, sections + i * 40)
+        text = name.rstrip(b"\0").decode("ascii", "replace")
+        if rights & WRITE and rights & EXECUTE:
+            raise BadImage(f"section {text} is writable and executable")
+        if address % PAGE_BYTES or address < end:
+            raise BadImage(f"section {text} is not on pages of its own")
+        end = address + size
+
+
+def checksum(image, field):
+    """The PE checksum: 16-bit words added with end-around carry, plus the length."""
+    data = bytes(image[:field]) + bytes(4) + bytes(image[field + 4 :]) + bytes(len(image) % 2)
+    total = sum(struct.unpack(f"<{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total + len(image)
+
+
+def finish(image):
+    optional, sections, count = headers(image)
+    check_sections(image, sections, count)
+    flags = struct.unpack_from("<H", image, optional + 70)[0]
+    struct.pack_into("<H", image, optional + 70, flags | NX_COMPAT)
+    struct.pack_into("<I", image, optional + 64, checksum(image, optional + 64))
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__.splitlines()[0])
+    path = Path(sys.argv[1])
+    try:
+        image = bytearray(path.read_bytes())
+        finish(image)
+        path.write_bytes(image)
+    except (BadImage, OSError) as error:
+        sys.exit(f"finish-pe: {path}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+# usage: install.sh [--esp DIR] [--driver FILE]    install or update
+#        install.sh [--esp DIR] --remove           undo it
+# Run as root on a Linux machine that booted by UEFI. Copies the driver to the mounted EFI
+# system partition (DIR, or the first of /boot/efi, /efi and /boot) as
+# EFI/virtio-net/virtio-net.efi and has the firmware load it at each boot (Driver####).
+# What is as it should be stays untouched; what fails leaves nothing half-done.
+set -eu
+
+root=${INSTALL_ROOT:-} # the tests' stand-in for /
+here=$(cd "$(dirname "$0")" && pwd)
+esp='' driver='' remove='' device='' fresh='' changed=''
+
+say() { echo "install: $*" && changed=yes; }
+fail() { echo "install: $*" >&2 && exit 1; }
+
+mounted_fat() { # FOLDER: its device; the /. wakes an automounter
+    ls "$1/." >/dev/null 2>&1 || return 0
+    awk -v at="$1" '$2 == at && $3 == "vfat" { d = $1 } END { print d }' "$root/proc/self/mounts"
+}
+
+our_variables() { # numbers of those that load our file from this partition, 0003+ if active
+    printf '%s\n' "$variables" | tr 'a-z*' 'A-Z+' | awk -v partition="HD($number,$id," '
+        /^DRIVER[0-9A-F]+[+ ]/ && index($0, toupper(partition)) &&
+        index($0, "\\EFI\\VIRTIO-NET\\VIRTIO-NET.EFI") { print substr($0, 7, 5) }'
+}
+set_variable() { efibootmgr --quiet --driver "$@" >&2 || fail "efibootmgr failed on $1"; }
+
+undo() { # what a failure left
+    rm -f "$target.new" ${fresh:+"$target"}
+    rmdir "$folder" "${folder%/*}" 2>/dev/null || true # when empty
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --esp) esp=${2:?--esp needs a folder} && shift ;;
+    --driver) driver=${2:?--driver needs a file} && shift ;;
+    --remove) remove=yes ;;
+    -h | --help) sed -n '/^# usage/,/^set/ s/^# //p' "$0" && exit ;;
+    *) fail "$1: unknown; see --help" ;;
+    esac
+    shift
+done
+[ "$(id -u)" -eq 0 ] || fail "only root may write to the ESP and to the firmware's variables"
+[ -d "$root/sys/firmware/efi" ] || fail "this Linux was not booted by UEFI: no /sys/firmware/efi"
+command -v efibootmgr >/dev/null || fail "efibootmgr is missing: install it, or see to PATH"
+beside=$here/virtio-net.efi # where a release has it; next, where make puts it
+[ -n "$driver" ] || { [ -e "$beside" ] && driver=$beside; } || driver=${here%/*}/build/x86_64/virtio-net.efi
+[ -n "$remove" ] || [ -s "$driver" ] || fail "$driver: no such driver, or an empty file"
+
+for place in "$root/boot/efi" "$root/efi" "$root/boot"; do
+    place=$(readlink -f "${esp:-$place}") || continue
+    device=$(mounted_fat "$place")
+    [ -z "$device" ] || break
+done
+[ -n "$device" ] || fail "no FAT is mounted at ${esp:-/boot/efi, /efi or /boot; see --esp}"
+folder=$place/EFI/virtio-net
+target=$folder/virtio-net.efi
+
+# UEFI names a partition by its number and identity: 1,GPT,UUID or 1,MBR,0xSIGNATURE.
+block=$(readlink -f "$root/sys/class/block/$(basename "$(readlink -f "$device")")") || block=''
+number=$(cat "$block/partition" 2>/dev/null) || fail "$device at $place is not a disk's partition"
+id=$(blkid -s PARTUUID -o value "$device") || fail "blkid finds no partition UUID on $device"
+if [ "${#id}" -eq 36 ]; then id=GPT,$id; else id=$(printf 'MBR,0x%x' "0x${id%-*}"); fi
+variables=$(efibootmgr --driver --verbose) || fail "no access to efivars; is efivarfs mounted?"
+# shellcheck disable=SC2046
+set -- $(our_variables)
+if [ -n "$remove" ]; then
+    for each; do
+        set_variable --bootnum "${each%+}" --delete-bootnum && say "removed Driver${each%+}"
+    done
+    [ ! -e "$target" ] || { rm "$target" && say "removed $target" && undo && sync; }
+    [ -n "$changed" ] || say "nothing to do: it is not installed on $place"
+    exit
+fi
+
+trap undo EXIT && trap 'exit 1' INT TERM HUP
+if ! cmp -s "$driver" "$target"; then
+    [ -e "$target" ] || fresh=yes
+    { mkdir -p "$folder" && cp "$driver" "$target.new" && sync && cmp "$driver" "$target.new"; } ||
+        fail "cannot write to $folder; is the ESP full or read-only?"
+    mv -f "$target.new" "$target" && sync && say "copied $driver to $target"
+fi
+first=${1:-} && first=${first%+}
+if [ -z "$first" ]; then # efibootmgr also puts it in front of DriverOrder
+    set_variable --create --disk "/dev/$(basename "$(dirname "$block")")" --part "$number" \
+        --label virtio-net --loader '\EFI\virtio-net\virtio-net.efi'
+    say "the firmware loads it at each boot from now on"
+else
+    [ "$1" != "$first" ] || { set_variable --bootnum "$first" --active && say "activated $first"; }
+    order=$(printf '%s\n' "$variables" | sed -n 's/^DriverOrder: //p')
+    case $order in
+    *"$first"*) ;;
+    *) set_variable --bootorder "$first${order:+,$order}" && say "put $first into DriverOrder" ;;
+    esac
+fi
+fresh=''
+[ -n "$changed" ] || say "nothing to do: $target is up to date and loaded at each boot"

@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""Claims about scripts/install.sh, on a stand-in for the machine: INSTALL_ROOT is a folder with
+/sys, /proc and an ESP, and efibootmgr, blkid and id are stubs. No privilege is needed. The same
+script with the real tools, firmware and FAT is tests/qemu/test_install_linux.py's.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts" / "install.sh"
+STUB = Path(__file__).with_name("efibootmgr")
+DRIVER = b"MZ" + bytes(range(256)) * 128
+UUID = "1da888f4-44fa-7d45-af18-1cdc501b4278"
+LOADER = r"\EFI\virtio-net\virtio-net.efi"
+TOOLS = "awk basename cat cmp cp dirname ls mkdir mv readlink rm rmdir sed sh sync tr"
+
+
+class Machine:
+    """What install.sh sees; `variables` is the stub's store, NUMBER mark label path a line."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "root"
+        self.esp = self.root / "boot/efi"
+        self.driver = folder / "virtio-net.efi"
+        self.driver.write_bytes(DRIVER)
+        self.variables = folder / "variables"
+        self.variables.write_text("")
+        self.order = folder / "order"
+        self.fails_on = ""
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        self.esp.mkdir(parents=True)
+        (self.root / "sys/firmware/efi").mkdir(parents=True)
+        self.mount(self.esp)
+        for name, content in (("start", "2048"), ("partition", "1")):
+            path = self.root / "sys/devices/vda/vda1" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content + "\n")
+        (self.root / "sys/class/block").mkdir(parents=True)
+        (self.root / "sys/class/block/vda1").symlink_to("../../devices/vda/vda1")
+        for tool in TOOLS.split():
+            (self.bin / tool).symlink_to(shutil.which(tool) or tool)
+        self.stub("id", "echo 0")
+        self.stub("blkid", f"echo {UUID}")
+        shutil.copy(STUB, self.bin)
+
+    def stub(self, name: str, body: str) -> None:
+        (self.bin / name).unlink(missing_ok=True)
+        (self.bin / name).write_text(f"#!/bin/sh\n{body}\n")
+        (self.bin / name).chmod(0o755)
+
+    def mount(self, where: Path, kind: str = "vfat") -> None:
+        mounts = self.root / "proc/self/mounts"
+        mounts.parent.mkdir(parents=True, exist_ok=True)
+        mounts.write_text(f"sysfs /sys sysfs rw 0 0\n/dev/vda1 {where} {kind} rw 0 0\n")
+
+    def run(self, *arguments: str, file_limit: int | None = None) -> subprocess.CompletedProcess:
+        def limit() -> None:
+            if file_limit is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+
+        if "--remove" not in arguments and "--driver" not in arguments:
+            arguments += ("--driver", str(self.driver))
+        return subprocess.run(
+            [str(SCRIPT), *arguments],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            preexec_fn=limit,
+            timeout=60,
+        )
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": str(self.bin),
+            "INSTALL_ROOT": str(self.root),
+            "VARIABLES": str(self.variables),
+            "ORDER": str(self.order),
+            "FAILS_ON": self.fails_on,
+        }
+
+    def state(self) -> dict[str, object]:
+        """All files of the ESP, with their modification times, and all variables."""
+        files = {
+            str(path.relative_to(self.esp)): (
+                path.stat().st_mtime_ns,
+                path.read_bytes() if path.is_file() else None,
+            )
+            for path in sorted(self.esp.rglob("*"))
+        }
+        order = self.order.read_text() if self.order.exists() else None
+        return {"files": files, "variables": self.variables.read_text(), "order": order}
+
+    def installed(self) -> bytes | None:
+        target = self.esp / "EFI/virtio-net/virtio-net.efi"
+        return target.read_bytes() if target.exists() else None
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def variable(number: str = "0000", mark: str = "*", uuid: str = UUID, path: str = LOADER) -> str:
+    return f"{number}|{mark}|virtio-net|HD(1,GPT,{uuid},0x800,0x12000)/File({path})\n"
+
+
+def refuses(machine: Machine, words: str, *arguments: str, **options: int) -> None:
+    """It fails with one line of ours that holds these words, and changes nothing."""
+    before = machine.state()
+    done = machine.run(*arguments, **options)
+    assert done.returncode != 0
+    assert words in done.stderr.splitlines()[-1]
+    assert done.stderr.splitlines()[-1].startswith("install: ")
+    assert machine.state() == before
+
+
+def changes_nothing(machine: Machine, *arguments: str) -> None:
+    before = machine.state()
+    done = machine.run(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("install: nothing to do")
+    assert machine.state() == before
+
+
+def succeeds(machine: Machine, *arguments: str) -> str:
+    done = machine.run(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_copies_the_driver_and_adds_one_active_variable(machine):
+    succeeds(machine)
+    assert machine.installed() == DRIVER
+    assert machine.variables.read_text() == variable()
+    assert machine.order.read_text() == "0000"
+
+
+def test_second_run_changes_nothing(machine):
+    succeeds(machine)
+    changes_nothing(machine)
+
+
+def test_remove_leaves_neither_file_nor_folder_nor_variable(machine):
+    before = machine.state()
+    succeeds(machine)
+    succeeds(machine, "--remove")
+    assert machine.state() == before
+
+
+def test_second_remove_changes_nothing(machine):
+    succeeds(machine)
+    succeeds(machine, "--remove")
+    changes_nothing(machine, "--remove")
+
+
+def test_remove_works_without_a_driver_at_hand(machine):
+    succeeds(machine)
+    machine.driver.unlink()
+    succeeds(machine, "--remove")
+    assert machine.installed() is None
+
+
+def test_update_replaces_the_file_alone(machine):
+    succeeds(machine)
+    machine.driver.write_bytes(DRIVER + b"new")
+    succeeds(machine)
+    assert machine.installed() == DRIVER + b"new"
+    assert machine.variables.read_text() == variable()
+
+
+def test_other_variables_and_files_survive_both_ways(machine):
+    others = variable("0000", path=r"\EFI\other\ext4.efi") + variable("0001", uuid=UUID[::-1])
+    machine.variables.write_text(others)
+    machine.order.write_text("0001,0000")
+    (machine.esp / "EFI/debian").mkdir(parents=True)
+    (machine.esp / "EFI/debian/grubx64.efi").write_bytes(b"MZ")
+    before = machine.state()
+    succeeds(machine)
+    assert machine.variables.read_text() == others + variable("0002")
+    assert machine.order.read_text() == "0002,0001,0000"
+    succeeds(machine, "--remove")
+    assert {**machine.state(), "files": 0} == {**before, "files": 0}
+    assert machine.state()["files"].keys() == before["files"].keys()
+
+
+def test_variable_with_options_of_the_user_is_kept(machine):
+    succeeds(machine)
+    machine.variables.write_text(variable()[:-1] + "v.e.r.b.o.s.e.\n")
+    changes_nothing(machine)
+
+
+def test_variable_is_found_in_efibootmgr_18_form_and_in_any_case(machine):
+    succeeds(machine)
+    text = variable(uuid=UUID.upper()).replace("File(", "").replace(".efi)", ".EFI")
+    machine.variables.write_text(text)
+    changes_nothing(machine)
+
+
+def test_inactive_variable_is_activated(machine):
+    succeeds(machine)
+    machine.variables.write_text(variable(mark=" "))
+    assert "activated" in succeeds(machine)
+    assert machine.variables.read_text() == variable()
+
+
+def test_variable_outside_driver_order_is_put_into_it(machine):
+    succeeds(machine)
+    machine.order.write_text("0007")
+    assert "DriverOrder" in succeeds(machine)
+    assert machine.order.read_text() == "0000,0007"
+
+
+def test_variable_is_added_when_only_the_file_is_there(machine):
+    succeeds(machine)
+    machine.variables.write_text("")
+    machine.order.unlink()
+    succeeds(machine)
+    assert machine.variables.read_text() == variable()
+
+
+@pytest.mark.parametrize("where", ["boot/efi", "efi", "boot"])
+def test_esp_is_found_at(machine, where):
+    machine.esp = machine.root / where
+    machine.esp.mkdir(parents=True, exist_ok=True)
+    machine.mount(machine.esp)
+    succeeds(machine)
+    assert machine.installed() == DRIVER
+
+
+def test_esp_elsewhere_is_named_with_an_option(machine):
+    machine.esp = machine.root / "mnt/stick"
+    machine.esp.mkdir(parents=True)
+    machine.mount(machine.esp)
+    refuses(machine, "no FAT is mounted at /boot/efi, /efi or /boot")
+    succeeds(machine, "--esp", str(machine.esp) + "/")
+    assert machine.installed() == DRIVER
+
+
+def test_mbr_partition_is_told_by_its_signature(machine):
+    succeeds(machine)
+    machine.stub("blkid", "echo 0badcafe-01")
+    machine.variables.write_text(variable().replace(f"GPT,{UUID}", "MBR,0xbadcafe"))
+    changes_nothing(machine)
+
+
+def test_release_folder_brings_its_own_driver(machine, tmp_path):
+    shutil.copy(SCRIPT, tmp_path)
+    subprocess.run([tmp_path / "install.sh"], env=machine.environment(), check=True, timeout=60)
+    assert machine.installed() == DRIVER
+
+
+def test_refuses_without_root(machine):
+    machine.stub("id", "echo 1000")
+    refuses(machine, "only root")
+
+
+def test_refuses_without_uefi(machine):
+    shutil.rmtree(machine.root / "sys/firmware/efi")
+    refuses(machine, "not booted by UEFI")
+
+
+def test_refuses_without_efibootmgr(machine):
+    (machine.bin / "efibootmgr").unlink()
+    refuses(machine, "efibootmgr is missing")
+
+
+def test_refuses_without_efivarfs(machine):
+    machine.stub("efibootmgr", "echo EFI variables are not supported on this system. >&2; exit 2")
+    refuses(machine, "efivarfs")
+
+
+def test_refuses_without_an_esp(machine):
+    machine.mount(machine.root / "elsewhere")
+    refuses(machine, "no FAT is mounted at /boot/efi, /efi or /boot; see --esp")
+
+
+def test_refuses_an_esp_that_is_not_fat(machine):
+    machine.mount(machine.esp, "ext4")
+    refuses(machine, "no FAT is mounted")
+    refuses(machine, "no FAT is mounted", "--esp", str(machine.esp))
+
+
+def test_refuses_an_esp_that_is_no_folder(machine):
+    refuses(machine, "no FAT is mounted", "--esp", "/does/not/exist")
+
+
+def test_refuses_a_disk_without_partitions(machine):
+    (machine.root / "sys/devices/vda/vda1/partition").unlink()
+    refuses(machine, "not a disk's partition")
+
+
+def test_refuses_a_missing_or_empty_driver(machine):
+    refuses(machine, "no such driver", "--driver", "/does/not/exist.efi")
+    machine.driver.write_bytes(b"")
+    refuses(machine, "no such driver")
+
+
+def test_refuses_an_unknown_option(machine):
+    refuses(machine, "--force: unknown", "--force")
+
+
+def test_full_esp_is_left_as_it_was(machine):
+    # A limit on the size of files cuts cp off in the middle, as a full file system does.
+    refuses(machine, "is the ESP full", file_limit=4096)
+
+
+def test_full_esp_keeps_the_old_driver(machine):
+    succeeds(machine)
+    machine.driver.write_bytes(DRIVER + b"new")
+    target = machine.esp / "EFI/virtio-net/virtio-net.efi"
+    before = machine.state()["variables"], target.stat()
+    done = machine.run(file_limit=4096)
+    assert done.returncode != 0 and "is the ESP full" in done.stderr
+    assert (machine.state()["variables"], target.stat()) == before
+    assert os.listdir(target.parent) == [target.name]
+    assert machine.installed() == DRIVER
+
+
+def test_copy_that_differs_is_not_installed(machine):
+    machine.stub("cp", 'echo garbage >"$2"')
+    refuses(machine, "cannot write")
+
+
+def test_full_variable_store_takes_the_new_file_back(machine):
+    machine.fails_on = "--create"
+    refuses(machine, "efibootmgr failed on --create")

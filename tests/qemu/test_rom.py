@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""The option ROM: `romfile=virtio-net.rom` is all there is to do.
+
+No guest here has the driver on a disk, and nothing loads it but the firmware's PCI bus driver.
+"""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import evidence
+import network
+import pytest
+from guest import BUILD, DRIVER, ROOT, Guest, Nic
+
+TIMEOUT_S = 90
+ROM = str(DRIVER.with_suffix(".rom")) if DRIVER else ""
+IDS = "1af4:1000,1041"
+AARCH64 = 0xAA64
+BOOT_FILE = "nicdriver.efi"
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    machine: str
+    options: str
+    transport: str  # the one that the driver must choose
+
+
+CASES = [
+    Case("modern", "q35", "disable-legacy=on,disable-modern=off", "modern"),
+    Case("transitional", "pc", "disable-legacy=off,disable-modern=off", "modern"),
+    Case("legacy", "q35", "disable-legacy=off,disable-modern=on", "legacy"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_rom_has_the_nic(case: Case, server: network.Server) -> None:
+    nic = Nic(case.options, netdev=server.netdev(), romfile=ROM)
+    with Guest(
+        f"rom-{case.name}", machine=case.machine, nics=[nic], driver=None, timeout=TIMEOUT_S
+    ) as guest:
+        assert_loaded_from_rom(guest)
+        guest.run("connect -r", timeout=60)  # OVMF connects only what it was told to boot
+        evidence.assert_ours(guest, case.transport)
+        network.get_lease(guest)
+        network.ping(guest, "10.0.2.2")
+        network.download_tftp(guest)
+        guest.power_off()
+        network.compare_download(guest, server, network.TFTP_FILE)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_firmware_boots_through_the_rom(case: Case, tmp_path: Path) -> None:
+    """PXE, with no shell, no key and no disk that boots: the program names the NIC's driver."""
+    (tmp_path / BOOT_FILE).write_bytes((BUILD / "x86_64" / "apps" / BOOT_FILE).read_bytes())
+    netdev = f"user,tftp={tmp_path},bootfile={BOOT_FILE}"
+    nic = Nic(f"{case.options},bootindex=1", netdev=netdev, romfile=ROM)
+    with Guest(
+        f"rom-pxe-{case.name}",
+        machine=case.machine,
+        nics=[nic],
+        driver=None,
+        paused=True,
+        timeout=TIMEOUT_S,
+    ) as guest:
+        guest.qmp("cont")
+        guest.expect("NICDRIVER begins", TIMEOUT_S, what=f"{BOOT_FILE} booted by PXE")
+        output = guest.expect("NICDRIVER ends", 10)
+        names = [line.partition(": ")[2] for line in output.splitlines() if line[:4] == "NIC "]
+        if len(names) != 1 or not evidence.OUR_NAME.fullmatch(names[0]):
+            raise guest.error("our driver on the NIC", str(names))
+        guest.wait()
+
+
+def test_firmware_picks_its_architecture_from_the_rom(tmp_path: Path) -> None:
+    """The first image is for another machine; the second is the one to load."""
+    rom = make_rom(tmp_path, make_foreign(tmp_path), DRIVER) if DRIVER else ""
+    with Guest(
+        "rom-two-architectures", nics=[Nic(romfile=rom)], driver=None, timeout=TIMEOUT_S
+    ) as guest:
+        assert_loaded_from_rom(guest)
+        guest.run("connect -r", timeout=60)
+        evidence.assert_ours(guest, "modern")
+        guest.power_off()
+
+
+def assert_loaded_from_rom(guest: Guest) -> None:
+    """The image's path is a range of the NIC's ROM, so no file was loaded."""
+    ours = evidence.our_drivers(guest)
+    if len(ours) != 1:
+        raise guest.error("our driver, loaded from the ROM", f"{len(ours)} of them")
+    details = guest.run(f"dh -d {ours[0].handle}")
+    if "Offset(0x" not in details:
+        raise guest.error("an image loaded from a ROM (`Offset(…)`)", details.strip()[-200:])
+
+
+def make_foreign(folder: Path) -> Path:
+    """Our driver, said to be for AArch64."""
+    driver = bytearray(DRIVER.read_bytes())
+    header = struct.unpack_from("<I", driver, 0x3C)[0]
+    struct.pack_into("<H", driver, header + 4, AARCH64)
+    path = folder / "foreign.efi"
+    path.write_bytes(driver)
+    return path
+
+
+def make_rom(folder: Path, *drivers: Path) -> str:
+    rom = folder / "made.rom"
+    subprocess.run([ROOT / "scripts/make-rom.py", rom, IDS, *drivers], check=True)
+    return str(rom)
