@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Reads the two sources of options and speaks for the parser.
+ */
+#include "settings.h"
+
+#include <efilib.h>
+
+#include "guids.h"
+#include "log.h"
+
+#define VARIABLE_BYTES_MAX 2048u
+#define VARIABLE_CHARS_MAX (VARIABLE_BYTES_MAX / sizeof(CHAR16))
+
+static CHAR16 variable_name[] = SETTINGS_VARIABLE;
+
+static void complain(void *context, const CHAR16 *item, size_t length, const CHAR16 *why)
+{
+    log_option(context, item, length, why);
+}
+
+/* UCS-2 text of western option names has a zero in every second byte. */
+static bool is_ucs2(const uint8_t *bytes, size_t length_bytes)
+{
+    return length_bytes >= 2 && length_bytes % 2 == 0 && bytes[1] == 0;
+}
+
+static void parse_bytes(struct options *options, const uint8_t *bytes, size_t length_bytes,
+                        CHAR16 *source)
+{
+    CHAR16 text[VARIABLE_BYTES_MAX];
+    size_t length = length_bytes;
+
+    if (is_ucs2(bytes, length_bytes)) {
+        length /= sizeof(CHAR16);
+        __builtin_memcpy(text, bytes, length_bytes);
+    } else {
+        for (size_t i = 0; i < length; i++)
+            text[i] = bytes[i];
+    }
+    options_parse(options, text, length, complain, source);
+}
+
+static void load_variable(struct options *options)
+{
+    uint8_t bytes[VARIABLE_BYTES_MAX];
+    UINTN length_bytes = sizeof(bytes);
+    EFI_STATUS status;
+
+    status = RT->GetVariable(variable_name, &variable_guid, NULL, &length_bytes, bytes);
+    if (status == EFI_NOT_FOUND)
+        return;
+    if (EFI_ERROR(status)) {
+        log_option(variable_name, L"", 0,
+                   status == EFI_BUFFER_TOO_SMALL ? L"the variable is too long"
+                                                  : L"the variable cannot be read");
+        return;
+    }
+    parse_bytes(options, bytes, length_bytes, variable_name);
+}
+
+/* Started by name in the shell, an image has its command line as load options,
+ * and its own name stands first. */
+static size_t skip_command_name(const CHAR16 *text, size_t length)
+{
+    static const CHAR16 suffix[] = L".efi";
+    size_t name = 0;
+    size_t matched = 0;
+
+    while (name < length && text[name] && text[name] != L' ' && text[name] != L'=')
+        name++;
+    if (name < 4)
+        return 0;
+    for (size_t i = 0; i < 4; i++)
+        matched += (text[name - 4 + i] | 0x20) == (suffix[i] | 0x20);
+    return matched == 4 ? name : 0;
+}
+
+static void load_load_option(EFI_HANDLE image, struct options *options)
+{
+    static CHAR16 source[] = L"load option";
+    EFI_LOADED_IMAGE *loaded;
+    const CHAR16 *text;
+    size_t length;
+    size_t name;
+
+    if (EFI_ERROR(BS->OpenProtocol(image, &loaded_image_guid, (void **)&loaded, image, NULL,
+                                   EFI_OPEN_PROTOCOL_GET_PROTOCOL)) ||
+        !loaded->LoadOptions || loaded->LoadOptionsSize < sizeof(CHAR16))
+        return;
+    text = loaded->LoadOptions;
+    length = loaded->LoadOptionsSize / sizeof(CHAR16);
+    name = skip_command_name(text, length);
+    options_parse(options, text + name, length - name, complain, source);
+}
+
+void settings_load(EFI_HANDLE image, struct options *ret_options)
+{
+    options_init(ret_options);
+    load_variable(ret_options);
+    load_load_option(image, ret_options);
+}
