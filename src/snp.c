@@ -132,6 +132,17 @@ static void tend(struct snp *snp)
     snp->mode.MediaPresent = snp->net.is_link_up;
 }
 
+bool snp_has_media(struct snp *snp)
+{
+    EFI_TPL tpl = BS->RaiseTPL(TPL_CALLBACK);
+
+    snp->is_tend_due = true;
+    if (!EFI_ERROR(check_initialized(snp)))
+        tend(snp);
+    BS->RestoreTPL(tpl);
+    return snp->mode.MediaPresent;
+}
+
 static EFI_STATUS EFIAPI snp_start(EFI_SIMPLE_NETWORK_PROTOCOL *this)
 {
     struct snp *snp = snp_of(this);
