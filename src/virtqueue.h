@@ -3,9 +3,9 @@
  * A split virtqueue as pure memory: no firmware, no registers.
  *
  * Life cycle: virtqueue_init, virtqueue_set_slot for each slot, then any
- * number of push, publish and pop. A slot is a fixed chain of one or two
- * descriptors over memory that never moves, so giving a buffer to the device
- * is one store to the available ring. Everything that the device writes is
+ * number of push, publish and pop. A slot is a chain of one or two descriptors
+ * over memory that need not move, so giving a buffer to the device is one store
+ * to the available ring. Everything that the device writes is
  * copied once and checked against private shadows; descriptors are never read
  * back. Source: VIRTIO 1.2, section 2.7.
  */
@@ -75,8 +75,8 @@ struct virtqueue_layout virtqueue_layout(uint16_t size);
 void virtqueue_init(struct virtqueue *queue, void *memory, uint16_t size, uint16_t slot_count,
                     uint16_t segments_per_slot, bool has_event_idx);
 
-/* Describe `slot` for ever: `segments_per_slot` segments, device-readable ones
- * first. Only before the slot's first push. */
+/* Describe `slot`, which is not in flight, from now on: `segments_per_slot`
+ * segments, device-readable ones first. */
 void virtqueue_set_slot(struct virtqueue *queue, uint16_t slot,
                         const struct virtqueue_segment *segments);
 
