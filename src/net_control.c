@@ -10,6 +10,7 @@
 #include "virtio_spec/net.h"
 
 #define QUEUE_SIZE_MAX 16u
+#define COMMAND_BYTES 2u /* class and command */
 #define BUFFER_BYTES 512u
 #define ANSWER_OFFSET (BUFFER_BYTES - 1u)
 #define ANSWER_PENDING 0xffu /* neither OK nor ERR: what stands there until the device writes */
@@ -18,7 +19,7 @@
 #define COMMAND_TIMEOUT_US 200000u
 #define COMMAND_POLL_US 10u
 
-_Static_assert(2 + DATA_BYTES_MAX <= ANSWER_OFFSET, "the longest command fits");
+_Static_assert(COMMAND_BYTES + DATA_BYTES_MAX <= ANSWER_OFFSET, "the longest command fits");
 
 EFI_STATUS net_control_init(struct net_control *control, struct virtio_device *device)
 {
@@ -26,7 +27,8 @@ EFI_STATUS net_control_init(struct net_control *control, struct virtio_device *d
 
     if (!virtio_device_has(device, VIRTIO_NET_F_CTRL_VQ))
         return EFI_SUCCESS;
-    status = virtio_queue_init(&control->queue, device, VIRTIO_NET_QUEUE_CTRL, QUEUE_SIZE_MAX, 2);
+    status = virtio_queue_init(&control->queue, device, VIRTIO_NET_QUEUE_CTRL, QUEUE_SIZE_MAX,
+                               VIRTQUEUE_SEGMENTS_MAX);
     if (EFI_ERROR(status))
         return status;
     status = dma_init(&control->buffer, device->transport.pci_io, BUFFER_BYTES);
@@ -61,25 +63,35 @@ static uint8_t wait_for_answer(struct net_control *control)
     return ANSWER_PENDING;
 }
 
+/* Command, data and answer in a descriptor each: what a legacy device without
+ * ANY_LAYOUT insists on, and right for all (5.1.6.5, 2.7.4.1). */
+static void describe(struct net_control *control, uint32_t data_bytes)
+{
+    uint64_t start = control->buffer.device_address;
+    struct virtqueue_segment segments[VIRTQUEUE_SEGMENTS_MAX] = {
+        {.device_address = start, .length_bytes = COMMAND_BYTES},
+        {.device_address = start + COMMAND_BYTES, .length_bytes = data_bytes},
+    };
+    uint16_t count = data_bytes > 0 ? 2 : 1;
+
+    segments[count++] = (struct virtqueue_segment){
+        .device_address = start + ANSWER_OFFSET, .length_bytes = 1, .device_writable = true};
+    virtqueue_set_slot(&control->queue.ring, 0, segments, count);
+}
+
 static EFI_STATUS command(struct net_control *control, uint8_t class, uint8_t code,
                           const void *data, uint32_t data_bytes)
 {
-    struct virtqueue_segment segments[] = {
-        {.device_address = control->buffer.device_address, .length_bytes = 2 + data_bytes},
-        {.device_address = control->buffer.device_address + ANSWER_OFFSET,
-         .length_bytes = 1,
-         .device_writable = true},
-    };
     uint8_t answer;
 
     if (!control->is_usable)
         return EFI_DEVICE_ERROR;
     control->buffer.address[0] = class;
     control->buffer.address[1] = code;
-    __builtin_memcpy(control->buffer.address + 2, data, data_bytes);
+    __builtin_memcpy(control->buffer.address + COMMAND_BYTES, data, data_bytes);
     control->buffer.address[ANSWER_OFFSET] = ANSWER_PENDING;
 
-    virtqueue_set_slot(&control->queue.ring, 0, segments);
+    describe(control, data_bytes);
     virtqueue_push(&control->queue.ring, 0, 1);
     virtio_queue_publish(&control->queue);
     control->commands++;

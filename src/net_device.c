@@ -179,14 +179,14 @@ static void describe_buffers(struct net_device *net, struct net_queue *queue, bo
             .length_bytes = net->header_bytes + queue->frame_bytes,
             .device_writable = device_writable,
         };
-        struct virtqueue_segment parts[VIRTQUEUE_SEGMENTS_MAX] = {whole, whole};
+        struct virtqueue_segment parts[] = {whole, whole};
 
         if (queue->queue.ring.segments_per_slot == 2) {
             parts[0].length_bytes = net->header_bytes;
             parts[1].length_bytes = queue->frame_bytes;
             parts[1].device_address = start + net->header_bytes;
         }
-        virtqueue_set_slot(&queue->queue.ring, slot, parts);
+        virtqueue_set_slot(&queue->queue.ring, slot, parts, queue->queue.ring.segments_per_slot);
     }
 }
 

@@ -649,7 +649,7 @@ static void unload_and_load_may_be_repeated(void **state)
         bring_up(network_of(fixture, child_at(fixture, 0)));
         assert_success(unload_driver(fixture));
         fake_firmware_assert_nothing_leaked(fixture->firmware);
-        assert_success(driver_binding_install(fixture->image));
+        assert_success(driver_binding_install(fixture->image, &default_options));
     }
 }
 

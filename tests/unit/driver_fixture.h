@@ -19,6 +19,9 @@
 #include "fixture.h"
 #include "guids.h"
 
+/* Options as they are when the user has chosen none. */
+static const struct options default_options = {.takeover = true, .verbosity = VERBOSITY_TAKEOVERS};
+
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define DRIVER_TEST(test) cmocka_unit_test_setup_teardown(test, driver_setup, driver_teardown)
 #define FRAME_BYTES 100u
@@ -46,7 +49,7 @@ static inline struct driver_fixture *driver_fixture_new(unsigned device_count,
     fixture->device = fixture->fake.device;
     fixture->controller = device_count > 0 ? fake_device_handle(fixture->device) : NULL;
     fixture->image = fake_firmware_load_image(fixture->firmware, NULL);
-    assert_success(driver_binding_install(fixture->image));
+    assert_success(driver_binding_install(fixture->image, &default_options));
     fixture->binding =
         fake_firmware_interface(fixture->firmware, fixture->image, &driver_binding_guid);
     assert_non_null(fixture->binding);

@@ -78,7 +78,7 @@ static void ring_init_slots(struct ring *ring, uint16_t size, const struct virtq
 {
     ring_init(ring, size, size, 1, false);
     for (uint16_t slot = 0; slot < size; slot++)
-        virtqueue_set_slot(&ring->queue, slot, kind);
+        virtqueue_set_slot(&ring->queue, slot, kind, 1);
 }
 
 static void push(struct ring *ring, uint16_t first_slot, uint16_t count)
@@ -189,8 +189,8 @@ static void set_slot_describes_one_segment_in_one_descriptor(void **state)
 
     (void)state;
     ring_init(&ring, 8, 8, 1, false);
-    virtqueue_set_slot(&ring.queue, 3, &high);
-    virtqueue_set_slot(&ring.queue, 5, &readable);
+    virtqueue_set_slot(&ring.queue, 3, &high, 1);
+    virtqueue_set_slot(&ring.queue, 5, &readable, 1);
     assert_desc(&ring.desc[3], 0x123456789abcdef0, 77, VIRTQ_DESC_F_WRITE, 0);
     assert_desc(&ring.desc[5], 0x1000, 1514, 0, 0);
     assert_desc(&ring.desc[4], 0, 0, 0, 0);
@@ -207,7 +207,7 @@ static void set_slot_chains_two_segments_the_writable_one_last(void **state)
 
     (void)state;
     ring_init(&ring, 8, 4, 2, false);
-    virtqueue_set_slot(&ring.queue, 3, segments);
+    virtqueue_set_slot(&ring.queue, 3, segments, 2);
     assert_desc(&ring.desc[6], 0xa000, 10, VIRTQ_DESC_F_NEXT, 7);
     assert_desc(&ring.desc[7], 0xb000, 1514, VIRTQ_DESC_F_WRITE, 0);
     ring_fini(&ring);
@@ -223,7 +223,7 @@ static void set_slot_chains_two_writable_segments(void **state)
 
     (void)state;
     ring_init(&ring, 8, 4, 2, false);
-    virtqueue_set_slot(&ring.queue, 0, segments);
+    virtqueue_set_slot(&ring.queue, 0, segments, 2);
     assert_desc(&ring.desc[0], 0xa000, 10, VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE, 1);
     assert_desc(&ring.desc[1], 0xb000, 1514, VIRTQ_DESC_F_WRITE, 0);
     ring_fini(&ring);
@@ -254,7 +254,7 @@ static void push_names_the_first_descriptor_and_sizes_the_last(void **state)
 
     (void)state;
     ring_init(&ring, 8, 4, 2, false);
-    virtqueue_set_slot(&ring.queue, 2, segments);
+    virtqueue_set_slot(&ring.queue, 2, segments, 2);
     virtqueue_push(&ring.queue, 2, 60);
     assert_int_equal(ring.avail->ring[0], 4);
     assert_desc(&ring.desc[4], 0x1000, 1514, VIRTQ_DESC_F_NEXT, 5);
@@ -434,7 +434,7 @@ static void pop_names_the_slot_of_a_chain(void **state)
     (void)state;
     ring_init(&ring, 8, 4, 2, false);
     for (uint16_t slot = 0; slot < 4; slot++)
-        virtqueue_set_slot(&ring.queue, slot, segments);
+        virtqueue_set_slot(&ring.queue, slot, segments, 2);
     push(&ring, 0, 4);
     complete(&ring, 6, 1526);
     complete(&ring, 0, 0);
@@ -466,7 +466,7 @@ static void pop_rejects_an_id_that_names_no_slot(void **state)
     for (size_t i = 0; i < COUNT(ids); i++) {
         ring_init(&ring, 8, 4, 1, false);
         for (uint16_t slot = 0; slot < 4; slot++)
-            virtqueue_set_slot(&ring.queue, slot, &writable);
+            virtqueue_set_slot(&ring.queue, slot, &writable, 1);
         push(&ring, 0, 4);
         complete(&ring, ids[i], 0);
         assert_pop_breaks(&ring);
@@ -484,7 +484,7 @@ static void pop_rejects_an_id_in_the_middle_of_a_chain_or_behind_the_last(void *
     for (size_t i = 0; i < COUNT(ids); i++) {
         ring_init(&ring, 8, 3, 2, false);
         for (uint16_t slot = 0; slot < 3; slot++)
-            virtqueue_set_slot(&ring.queue, slot, segments);
+            virtqueue_set_slot(&ring.queue, slot, segments, 2);
         push(&ring, 0, 3);
         complete(&ring, ids[i], 0);
         assert_pop_breaks(&ring);
