@@ -14,14 +14,15 @@ ROWS = [  # top to bottom
     "entry",
     "takeover",
     "driver_binding",
-    "component_name diagnostics adapter_info",
+    "component_name diagnostics",
     "adapter",
+    "adapter_info",
     "snp",
     "net_device net_control net_filter random_mac",
     "virtio_device",
     "virtio_pci virtio_pci_modern virtio_pci_legacy virtio_transport",
     "virtqueue dma pci_region",
-    "settings options barrier copy device_path freestanding guids log mac pci_address pci_opener sbat text",
+    "settings options barrier copy device_path feature_names freestanding guids log mac pci_address pci_opener sbat text",
 ]
 NO_EFI = ["virtqueue"]
 

@@ -62,6 +62,7 @@ static void free_adapter(struct adapter *adapter)
 static EFI_STATUS install(struct adapter *adapter)
 {
     return BS->InstallMultipleProtocolInterfaces(&adapter->child, &snp_guid, &adapter->snp.protocol,
+                                                 &adapter_information_guid, &adapter->info.protocol,
                                                  &device_path_guid, adapter->device_path, NULL);
 }
 
@@ -84,6 +85,7 @@ EFI_STATUS adapter_create(EFI_PCI_IO_PROTOCOL *pci_io, const EFI_DEVICE_PATH *pa
     status = create_path(parent_path, &adapter->snp.mode, &adapter->device_path);
     if (EFI_ERROR(status))
         goto fail;
+    adapter_info_init(&adapter->info, &adapter->snp);
     write_name(adapter);
     *ret_cause = L"the firmware refuses a handle for the NIC";
     status = install(adapter);
@@ -102,9 +104,9 @@ EFI_STATUS adapter_destroy(struct adapter *adapter)
 {
     EFI_STATUS status;
 
-    status =
-        BS->UninstallMultipleProtocolInterfaces(adapter->child, &snp_guid, &adapter->snp.protocol,
-                                                &device_path_guid, adapter->device_path, NULL);
+    status = BS->UninstallMultipleProtocolInterfaces(
+        adapter->child, &snp_guid, &adapter->snp.protocol, &adapter_information_guid,
+        &adapter->info.protocol, &device_path_guid, adapter->device_path, NULL);
     if (EFI_ERROR(status))
         return status;
     free_adapter(adapter);

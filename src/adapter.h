@@ -9,12 +9,14 @@
 #include <efi.h>
 #include <efipciio.h>
 
+#include "adapter_info.h"
 #include "snp.h"
 
 #define ADAPTER_NAME_MAX 96u /* characters, the terminator included */
 
 struct adapter {
     struct snp snp;
+    struct adapter_info info;
     EFI_PCI_IO_PROTOCOL *pci_io;
     EFI_HANDLE child;
     EFI_DEVICE_PATH *device_path; /* of the child: the parent's and a MAC node; pool memory */
@@ -22,7 +24,7 @@ struct adapter {
 };
 
 /* Bring up the NIC behind `pci_io`, whose device path is `parent_path`, and
- * install SNP and device path on a new child handle.
+ * install SNP, adapter information and device path on a new child handle.
  * Errors: as snp_init, EFI_OUT_OF_RESOURCES, what InstallMultipleProtocolInterfaces
  * answers; nothing is left behind, and *ret_cause says why, for people. */
 EFI_STATUS adapter_create(EFI_PCI_IO_PROTOCOL *pci_io, const EFI_DEVICE_PATH *parent_path,

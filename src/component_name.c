@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "adapter.h"
+#include "text.h"
 
 #define DRIVER_NAME L"Virtio Network Driver (virtio-net.efi " VIRTIO_NET_VERSION_STRING L")"
 
@@ -16,21 +17,11 @@ static CHAR16 driver_name[] = DRIVER_NAME;
 static CHAR8 english_rfc4646[] = "en";
 static CHAR8 english_iso639[] = "eng";
 
-/* "en" also answers for "en-US"; ISO 639-2 codes have no parts. */
-static bool is_english(const CHAR8 *english, const CHAR8 *language)
-{
-    while (*english && *english == *language) {
-        english++;
-        language++;
-    }
-    return !*english && (!*language || *language == '-');
-}
-
 static EFI_STATUS name_of_driver(const CHAR8 *english, const CHAR8 *language, CHAR16 **ret_name)
 {
     if (!language || !ret_name)
         return EFI_INVALID_PARAMETER;
-    if (!is_english(english, language))
+    if (!text_is_language(english, language))
         return EFI_UNSUPPORTED;
     *ret_name = driver_name;
     return EFI_SUCCESS;
@@ -67,7 +58,7 @@ static EFI_STATUS EFIAPI get_controller_name2(EFI_COMPONENT_NAME2_PROTOCOL *this
 {
     if (!controller || !language || !ret_name)
         return EFI_INVALID_PARAMETER;
-    if (!is_english(this->SupportedLanguages, language))
+    if (!text_is_language(this->SupportedLanguages, language))
         return EFI_UNSUPPORTED;
     return name_of_controller(
         (const void *)((const uint8_t *)this - offsetof(struct component_name, rfc4646)),
@@ -80,7 +71,7 @@ static EFI_STATUS EFIAPI get_controller_name(EFI_COMPONENT_NAME_PROTOCOL *this,
 {
     if (!controller || !language || !ret_name)
         return EFI_INVALID_PARAMETER;
-    if (!is_english(this->SupportedLanguages, language))
+    if (!text_is_language(this->SupportedLanguages, language))
         return EFI_UNSUPPORTED;
     return name_of_controller(
         (const void *)((const uint8_t *)this - offsetof(struct component_name, iso639)), controller,

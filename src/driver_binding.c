@@ -10,11 +10,15 @@
 
 #include "adapter.h"
 #include "component_name.h"
+#include "diagnostics.h"
 #include "guids.h"
 #include "log.h"
 #include "pci_address.h"
 #include "pci_opener.h"
+#include "uefi_ext/driver_supported_efi_version.h"
 #include "virtio_pci.h"
+
+#define UEFI_2_10 0x00020064u
 
 /* Opening EXCLUSIVE can make the firmware connect the controller once more before
  * it answers; the nested call must not start it a second time. */
@@ -26,7 +30,9 @@ struct start_under_way {
 struct driver {
     EFI_DRIVER_BINDING_PROTOCOL binding;
     EFI_DRIVER_FAMILY_OVERRIDE_PROTOCOL family_override;
+    EFI_DRIVER_SUPPORTED_EFI_VERSION_PROTOCOL supported_version;
     struct component_name names;
+    struct diagnostics diagnostics;
     struct options options;
     bool is_paused;
     const struct start_under_way *innermost_start;
@@ -50,6 +56,7 @@ static struct driver driver = {
             .Version = DRIVER_BINDING_VERSION,
         },
     .family_override = {.GetVersion = family_version},
+    .supported_version = {sizeof(EFI_DRIVER_SUPPORTED_EFI_VERSION_PROTOCOL), UEFI_2_10},
 };
 
 /* UEFI 2.10, 11.6: asked ahead of a driver from the NIC's own option ROM. */
@@ -264,10 +271,13 @@ EFI_STATUS driver_binding_install(EFI_HANDLE image, const struct options *option
     driver.binding.DriverBindingHandle = image;
     driver.options = *options;
     component_name_init(&driver.names, image);
+    diagnostics_init(&driver.diagnostics, image);
     status = BS->InstallMultipleProtocolInterfaces(
         &driver.binding.DriverBindingHandle, &driver_binding_guid, &driver.binding,
-        &driver_family_override_guid, &driver.family_override, &component_name2_guid,
-        &driver.names.rfc4646, &component_name_guid, &driver.names.iso639, NULL);
+        &driver_family_override_guid, &driver.family_override, &driver_supported_efi_version_guid,
+        &driver.supported_version, &driver_diagnostics2_guid, &driver.diagnostics.protocol,
+        &component_name2_guid, &driver.names.rfc4646, &component_name_guid, &driver.names.iso639,
+        NULL);
     if (EFI_ERROR(status))
         return status;
     loaded->Unload = unload;
@@ -298,8 +308,10 @@ static EFI_STATUS uninstall_protocols(void)
 {
     return BS->UninstallMultipleProtocolInterfaces(
         driver.binding.DriverBindingHandle, &driver_binding_guid, &driver.binding,
-        &driver_family_override_guid, &driver.family_override, &component_name2_guid,
-        &driver.names.rfc4646, &component_name_guid, &driver.names.iso639, NULL);
+        &driver_family_override_guid, &driver.family_override, &driver_supported_efi_version_guid,
+        &driver.supported_version, &driver_diagnostics2_guid, &driver.diagnostics.protocol,
+        &component_name2_guid, &driver.names.rfc4646, &component_name_guid, &driver.names.iso639,
+        NULL);
 }
 
 EFI_STATUS driver_binding_uninstall(void)

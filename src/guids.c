@@ -8,11 +8,18 @@
 #include <efinet.h>
 #include <efipciio.h>
 
+#include "uefi_ext/adapter_information.h"
+#include "uefi_ext/driver_diagnostics2.h"
+#include "uefi_ext/driver_supported_efi_version.h"
+
+EFI_GUID adapter_information_guid = EFI_ADAPTER_INFORMATION_PROTOCOL_GUID;
 EFI_GUID component_name_guid = EFI_COMPONENT_NAME_PROTOCOL_GUID;
 EFI_GUID component_name2_guid = EFI_COMPONENT_NAME2_PROTOCOL_GUID;
 EFI_GUID device_path_guid = EFI_DEVICE_PATH_PROTOCOL_GUID;
 EFI_GUID driver_binding_guid = EFI_DRIVER_BINDING_PROTOCOL_GUID;
+EFI_GUID driver_diagnostics2_guid = EFI_DRIVER_DIAGNOSTICS2_PROTOCOL_GUID;
 EFI_GUID driver_family_override_guid = EFI_DRIVER_FAMILY_OVERRIDE_PROTOCOL_GUID;
+EFI_GUID driver_supported_efi_version_guid = EFI_DRIVER_SUPPORTED_EFI_VERSION_PROTOCOL_GUID;
 EFI_GUID loaded_image_guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;
 EFI_GUID pci_io_guid = EFI_PCI_IO_PROTOCOL_GUID;
 EFI_GUID rng_guid = EFI_RNG_PROTOCOL_GUID;

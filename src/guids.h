@@ -8,11 +8,14 @@
 
 #include <efi.h>
 
+extern EFI_GUID adapter_information_guid;
 extern EFI_GUID component_name_guid;
 extern EFI_GUID component_name2_guid;
 extern EFI_GUID device_path_guid;
 extern EFI_GUID driver_binding_guid;
+extern EFI_GUID driver_diagnostics2_guid;
 extern EFI_GUID driver_family_override_guid;
+extern EFI_GUID driver_supported_efi_version_guid;
 extern EFI_GUID loaded_image_guid;
 extern EFI_GUID pci_io_guid;
 extern EFI_GUID rng_guid;

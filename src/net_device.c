@@ -11,7 +11,9 @@
 #include "virtio_spec/net.h"
 
 #define SUPPORTED_FEATURES                                                                         \
-    (VIRTIO_NET_F_MAC | VIRTIO_NET_F_MTU | VIRTIO_NET_F_STATUS | VIRTIO_F_ANY_LAYOUT |             \
+    (VIRTIO_NET_F_MAC | VIRTIO_NET_F_MTU | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_SPEED_DUPLEX |       \
+     VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_CTRL_RX_EXTRA |                    \
+     VIRTIO_NET_F_CTRL_MAC_ADDR | VIRTIO_NET_F_GUEST_ANNOUNCE | VIRTIO_F_ANY_LAYOUT |              \
      VIRTIO_F_EVENT_IDX | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM)
 
 #define QUEUE_SIZE_MAX 256u
@@ -19,7 +21,23 @@
 #define POOL_BYTES_MAX (4u * 1024u * 1024u) /* what jumbo frames may cost a direction */
 #define POOL_BUFFERS_MIN 16u
 
+#define SPEED_UNKNOWN UINT32_MAX
+
 #define CONFIG(field) offsetof(struct virtio_net_config, field)
+
+/* VIRTIO 1.2, 5.1.3.1. */
+static const struct virtio_feature_need feature_needs[] = {
+    {VIRTIO_NET_F_CTRL_RX, VIRTIO_NET_F_CTRL_VQ},
+    {VIRTIO_NET_F_CTRL_RX_EXTRA, VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX},
+    {VIRTIO_NET_F_CTRL_MAC_ADDR, VIRTIO_NET_F_CTRL_VQ},
+    {VIRTIO_NET_F_GUEST_ANNOUNCE, VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_STATUS},
+};
+
+static EFI_STATUS negotiate_features(struct net_device *net, uint64_t wanted)
+{
+    return virtio_device_negotiate(&net->virtio, wanted, feature_needs,
+                                   sizeof(feature_needs) / sizeof(feature_needs[0]));
+}
 
 static EFI_STATUS read_mac(struct net_device *net)
 {
@@ -52,7 +70,8 @@ static EFI_STATUS read_mtu(struct net_device *net, uint16_t *ret_mtu)
                                      ret_mtu);
 }
 
-static EFI_STATUS read_link(struct net_device *net)
+/* The status field; without one the link is up for good. */
+static EFI_STATUS read_link(struct net_device *net, bool *ret_wants_announcement)
 {
     uint16_t link = VIRTIO_NET_S_LINK_UP;
 
@@ -64,23 +83,40 @@ static EFI_STATUS read_link(struct net_device *net)
             return status;
     }
     net->is_link_up = link & VIRTIO_NET_S_LINK_UP;
+    *ret_wants_announcement = (link & VIRTIO_NET_S_ANNOUNCE) &&
+                              virtio_device_has(&net->virtio, VIRTIO_NET_F_GUEST_ANNOUNCE);
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS read_speed(struct net_device *net)
+{
+    uint32_t speed = SPEED_UNKNOWN;
+
+    if (virtio_device_has(&net->virtio, VIRTIO_NET_F_SPEED_DUPLEX)) {
+        EFI_STATUS status = virtio_device_read_config(&net->virtio, CONFIG(speed), sizeof(speed),
+                                                      sizeof(speed), &speed);
+        if (EFI_ERROR(status))
+            return status;
+    }
+    net->speed_mbps = speed > INT32_MAX ? 0 : speed; /* 5.1.4: what is above is unknown */
     return EFI_SUCCESS;
 }
 
 /* Negotiate, and without MTU where the device's is one that nobody could use. */
 static EFI_STATUS negotiate(struct net_device *net)
 {
+    bool unused;
     uint16_t mtu;
     EFI_STATUS status;
 
-    status = virtio_device_negotiate(&net->virtio, SUPPORTED_FEATURES);
+    status = negotiate_features(net, SUPPORTED_FEATURES);
     if (EFI_ERROR(status))
         return status;
     status = read_mtu(net, &mtu);
     if (EFI_ERROR(status))
         return status;
     if (mtu < VIRTIO_NET_MTU_MIN) {
-        status = virtio_device_negotiate(&net->virtio, SUPPORTED_FEATURES & ~VIRTIO_NET_F_MTU);
+        status = negotiate_features(net, SUPPORTED_FEATURES & ~VIRTIO_NET_F_MTU);
         if (EFI_ERROR(status))
             return status;
         mtu = ETHERNET_MTU;
@@ -88,7 +124,11 @@ static EFI_STATUS negotiate(struct net_device *net)
     net->mtu = mtu;
     net->header_bytes = virtio_device_is_legacy(&net->virtio) ? VIRTIO_NET_HDR_LENGTH_LEGACY
                                                               : VIRTIO_NET_HDR_LENGTH;
-    return read_link(net);
+    net->is_mac_changeable =
+        virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR | VIRTIO_NET_F_CTRL_RX) ||
+        virtio_device_is_legacy(&net->virtio);
+    status = read_speed(net);
+    return EFI_ERROR(status) ? status : read_link(net, &unused);
 }
 
 EFI_STATUS net_device_init(struct net_device *net, EFI_PCI_IO_PROTOCOL *pci_io)
@@ -139,14 +179,14 @@ static void describe_buffers(struct net_device *net, struct net_queue *queue, bo
             .length_bytes = net->header_bytes + queue->frame_bytes,
             .device_writable = device_writable,
         };
-        struct virtqueue_segment parts[VIRTQUEUE_SEGMENTS_MAX] = {whole, whole};
+        struct virtqueue_segment parts[] = {whole, whole};
 
         if (queue->queue.ring.segments_per_slot == 2) {
             parts[0].length_bytes = net->header_bytes;
             parts[1].length_bytes = queue->frame_bytes;
             parts[1].device_address = start + net->header_bytes;
         }
-        virtqueue_set_slot(&queue->queue.ring, slot, parts);
+        virtqueue_set_slot(&queue->queue.ring, slot, parts, queue->queue.ring.segments_per_slot);
     }
 }
 
@@ -228,6 +268,10 @@ static EFI_STATUS set_up_queues(struct net_device *net)
     if (EFI_ERROR(status))
         return status;
 
+    status = net_control_init(&net->control, &net->virtio);
+    if (EFI_ERROR(status))
+        return status;
+
     for (uint16_t slot = 0; slot < net->rx.count; slot++)
         rx_push(net, slot);
     for (uint16_t slot = 0; slot < net->tx.count; slot++)
@@ -238,6 +282,39 @@ static EFI_STATUS set_up_queues(struct net_device *net)
     return virtio_device_ready(&net->virtio);
 }
 
+/* Tell the device its address, where it can be told. One that cannot is made
+ * promiscuous instead: that is the filter's part. */
+static EFI_STATUS program_mac(struct net_device *net, const uint8_t *mac)
+{
+    if (virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR))
+        return net_control_set_mac(&net->control, mac);
+    if (virtio_device_is_legacy(&net->virtio))
+        return virtio_device_write_config(&net->virtio, CONFIG(mac), 1, MAC_BYTES, mac);
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS program_filter(struct net_device *net)
+{
+    bool knows_address = virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR) ||
+                         virtio_device_is_legacy(&net->virtio) ||
+                         mac_is_equal(net->station_mac, net->permanent_mac);
+
+    return net_control_set_filter(&net->control, &net->virtio, &net->filter, knows_address);
+}
+
+/* What a reset made the device forget. Its filter was opened by the reset, so one
+ * that cannot be programmed costs nothing but work. */
+static EFI_STATUS restore(struct net_device *net)
+{
+    EFI_STATUS status = EFI_SUCCESS;
+
+    if (!mac_is_equal(net->station_mac, net->permanent_mac))
+        status = program_mac(net, net->station_mac);
+    if (!EFI_ERROR(status))
+        status = program_filter(net);
+    return status;
+}
+
 EFI_STATUS net_device_start(struct net_device *net)
 {
     EFI_STATUS status;
@@ -246,6 +323,8 @@ EFI_STATUS net_device_start(struct net_device *net)
     status = negotiate(net);
     if (!EFI_ERROR(status))
         status = set_up_queues(net);
+    if (!EFI_ERROR(status))
+        status = restore(net);
     if (EFI_ERROR(status)) {
         virtio_device_fail(&net->virtio);
         net_device_stop(net);
@@ -256,6 +335,14 @@ EFI_STATUS net_device_start(struct net_device *net)
     return EFI_SUCCESS;
 }
 
+/* A legacy device may keep an address that was written, also for the next driver. */
+static void forget_mac(struct net_device *net)
+{
+    if (!net->virtio.is_halted && virtio_device_is_legacy(&net->virtio) &&
+        !mac_is_equal(net->station_mac, net->permanent_mac))
+        (void)program_mac(net, net->permanent_mac); /* the device is given up either way */
+}
+
 void net_device_stop(struct net_device *net)
 {
     const CHAR16 *cause = net->virtio.cause;
@@ -263,7 +350,9 @@ void net_device_stop(struct net_device *net)
     if (!net->is_running)
         return;
     net->is_down = true;
+    forget_mac(net);
     virtio_device_halt(&net->virtio);
+    net_control_fini(&net->control);
     net_queue_fini(&net->tx);
     net_queue_fini(&net->rx);
     net->is_running = false;
@@ -289,17 +378,68 @@ static void wake(struct net_device *net)
     net->rx_was_dry = false;
 }
 
+EFI_STATUS net_device_set_filter(struct net_device *net, const struct net_filter *filter)
+{
+    net->filter = *filter;
+    return net->is_down ? EFI_SUCCESS : program_filter(net);
+}
+
+EFI_STATUS net_device_set_mac(struct net_device *net, const uint8_t *mac)
+{
+    uint8_t before[MAC_BYTES];
+    EFI_STATUS status;
+
+    if (!net->is_mac_changeable && !mac_is_equal(mac, net->station_mac))
+        return EFI_UNSUPPORTED;
+    if (net->is_down || EFI_ERROR(program_mac(net, mac)))
+        return EFI_DEVICE_ERROR;
+    __builtin_memcpy(before, net->station_mac, MAC_BYTES);
+    __builtin_memcpy(net->station_mac, mac, MAC_BYTES);
+    status = program_filter(net);
+    if (EFI_ERROR(status))
+        __builtin_memcpy(net->station_mac, before, MAC_BYTES);
+    return status;
+}
+
+/* What is announced is the clients' to know; that it was seen is ours to say. */
+static void acknowledge_announcement(struct net_device *net)
+{
+    net->counters.announcements++;
+    (void)net_control_acknowledge_announce(&net->control); /* a refusal is counted there */
+}
+
 void net_device_tend(struct net_device *net)
 {
     bool needs_reset = false;
+    bool wants_announcement = false;
 
     if (net->is_down)
         return;
     if (EFI_ERROR(virtio_device_needs_reset(&net->virtio, &needs_reset)) || needs_reset ||
-        EFI_ERROR(read_link(net)))
+        EFI_ERROR(read_link(net, &wants_announcement))) {
         net->is_down = true;
+        return;
+    }
+    if (wants_announcement)
+        acknowledge_announcement(net);
+    wake(net);
+}
+
+static void count_good(struct net_traffic *traffic, const uint8_t *frame, size_t length_bytes)
+{
+    traffic->good_bytes += length_bytes;
+    if (!mac_is_group(frame))
+        traffic->unicast++;
+    else if (mac_is_broadcast(frame))
+        traffic->broadcast++;
     else
-        wake(net);
+        traffic->multicast++;
+}
+
+static void count_bad(struct net_traffic *traffic, uint64_t *cause, size_t length_bytes)
+{
+    traffic->bad_bytes += length_bytes;
+    (*cause)++;
 }
 
 /* The device broke a ring: believe nothing more of what it says. */
@@ -346,28 +486,35 @@ EFI_STATUS net_device_transmit(struct net_device *net, const void *frame, size_t
     virtqueue_push(&net->tx.queue.ring, slot,
                    last_segment_bytes(net, (uint32_t)length_bytes, &net->tx));
     virtio_queue_publish(&net->tx.queue);
+    count_good(&net->counters.tx, frame, length_bytes);
     return EFI_SUCCESS;
 }
 
-/* A frame as a station may receive it, from a device that was offered no
- * offload; else it is dropped. */
-static bool is_well_formed(const struct net_device *net, const uint8_t *buffer,
-                           uint32_t frame_bytes)
+/* Why a frame is none that a station may receive from a device that was offered no
+ * offload: the counter to raise. NULL: it is one. */
+static uint64_t *find_fault(struct net_device *net, const uint8_t *buffer, uint32_t frame_bytes)
 {
     const volatile struct virtio_net_hdr *header = (const volatile void *)buffer;
+    struct net_traffic *rx = &net->counters.rx;
 
-    return frame_bytes >= ETHERNET_HEADER_BYTES &&
-           frame_bytes <= ETHERNET_HEADER_BYTES + ETHERNET_VLAN_BYTES + net->mtu &&
-           header->gso_type == VIRTIO_NET_HDR_GSO_NONE &&
-           !(header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM);
+    if (frame_bytes < ETHERNET_HEADER_BYTES)
+        return &rx->undersize;
+    if (frame_bytes > ETHERNET_HEADER_BYTES + ETHERNET_VLAN_BYTES + net->mtu)
+        return &rx->oversize;
+    if (header->gso_type != VIRTIO_NET_HDR_GSO_NONE ||
+        (header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
+        return &rx->dropped;
+    return NULL;
 }
 
 static bool admits(struct net_device *net, const struct virtqueue_completion *completion)
 {
     const uint8_t *buffer = buffer_of(&net->rx, completion->slot);
+    uint32_t frame_bytes = completion->length_bytes - net->header_bytes;
+    uint64_t *fault = find_fault(net, buffer, frame_bytes);
 
-    if (!is_well_formed(net, buffer, completion->length_bytes - net->header_bytes)) {
-        net->counters.rx_malformed++;
+    if (fault) {
+        count_bad(&net->counters.rx, fault, frame_bytes);
         return false;
     }
     if (!net_filter_admits(&net->filter, net->station_mac, buffer + net->header_bytes)) {
@@ -421,5 +568,7 @@ EFI_STATUS net_device_peek(struct net_device *net, const uint8_t **ret_frame,
 void net_device_take(struct net_device *net)
 {
     net->has_waiting = false;
+    count_good(&net->counters.rx, buffer_of(&net->rx, net->waiting.slot) + net->header_bytes,
+               net->waiting.length_bytes - net->header_bytes);
     rx_return(net, net->waiting.slot);
 }

@@ -14,6 +14,7 @@
 #ifndef NET_DEVICE_H
 #define NET_DEVICE_H
 
+#include "net_control.h"
 #include "net_filter.h"
 #include "virtio_device.h"
 
@@ -31,24 +32,42 @@ struct net_queue {
     uint16_t count;        /* of buffers */
 };
 
+/* Frames of one direction. Good ones are counted by destination; the others were
+ * not sent, or not shown to the caller. */
+struct net_traffic {
+    uint64_t good_bytes;
+    uint64_t bad_bytes;
+    uint64_t unicast;
+    uint64_t multicast;
+    uint64_t broadcast;
+    uint64_t undersize; /* shorter than an Ethernet header */
+    uint64_t oversize;  /* longer than the MTU allows */
+    uint64_t dropped;   /* RX: an offload that was not negotiated; TX: refused by the device */
+};
+
 struct net_counters {
-    uint64_t rx_filtered;  /* frames that the filter kept back */
-    uint64_t rx_malformed; /* frames dropped: too short, too long, offload not negotiated */
-    uint64_t ring_errors;  /* times the device broke a ring */
+    struct net_traffic rx;
+    struct net_traffic tx;
+    uint64_t rx_filtered; /* frames for others, no errors */
+    uint64_t ring_errors; /* times the device broke a ring */
+    uint64_t announcements;
 };
 
 struct net_device {
     struct virtio_device virtio;
     struct net_queue rx;
     struct net_queue tx;
+    struct net_control control;
 
     uint8_t permanent_mac[MAC_BYTES];
     uint8_t station_mac[MAC_BYTES];
     uint32_t mtu; /* bytes behind the Ethernet header, both directions */
     bool has_link_status;
     bool is_link_up;
-    bool is_running; /* queues and buffers are there */
-    bool is_down;    /* no frame flows: stopped, ring broken, or the device asks for a reset */
+    bool is_mac_changeable;
+    uint32_t speed_mbps; /* 0: not known */
+    bool is_running;     /* queues and buffers are there */
+    bool is_down;        /* no frame flows: stopped, ring broken, or the device asks for a reset */
 
     uint8_t header_bytes;   /* virtio header in front of each frame */
     bool rx_was_dry;        /* the device had no buffer left when it last got some */
@@ -59,8 +78,8 @@ struct net_device {
     uint16_t rx_kept[VIRTQUEUE_SLOTS_MAX];
     uint16_t tx_free[VIRTQUEUE_SLOTS_MAX];
 
-    struct net_filter filter; /* the caller's to change at any time */
-    struct net_counters counters;
+    struct net_filter filter;     /* kept over stop and start */
+    struct net_counters counters; /* likewise; the caller may clear them */
 };
 
 /* Find and identify the device behind `pci_io`. Errors: EFI_UNSUPPORTED, not a
@@ -85,9 +104,20 @@ void net_device_stop(struct net_device *net);
  * ExitBootServices; where that fails after all, net_device_stop frees as ever. */
 void net_device_quiesce(struct net_device *net);
 
+/* Receive what `filter` admits from now on; a device that is not running learns of
+ * it at its start. Errors: EFI_DEVICE_ERROR, the device may hold frames back. */
+EFI_STATUS net_device_set_filter(struct net_device *net, const struct net_filter *filter)
+    __attribute__((warn_unused_result));
+
+/* Be known as `mac`, an address that a station can have, until the next call; the
+ * device is running. Errors: EFI_UNSUPPORTED, not is_mac_changeable;
+ * EFI_DEVICE_ERROR, it did not obey, and the address is as before. */
+EFI_STATUS net_device_set_mac(struct net_device *net, const uint8_t *mac)
+    __attribute__((warn_unused_result));
+
 /* Look after a running device now and then: read the link state and whether it is
- * still well, and wake it where it may have missed a doorbell. Up to six device
- * accesses, so not for every frame. */
+ * still well, acknowledge an announcement, and wake it where it may have missed a
+ * doorbell. Several device accesses, so not for every frame. */
 void net_device_tend(struct net_device *net);
 
 /* Send a frame: it is copied, so the caller's buffer is free at once. At least

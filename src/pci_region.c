@@ -234,17 +234,38 @@ EFI_STATUS pci_region_write64(const struct pci_region *region, uint64_t offset, 
     return pci_region_write32(region, offset + 4, (uint32_t)(value >> 32));
 }
 
+static EFI_PCI_IO_PROTOCOL_WIDTH width_of(uint32_t width_bytes)
+{
+    if (width_bytes == 4)
+        return EfiPciIoWidthUint32;
+    return width_bytes == 2 ? EfiPciIoWidthUint16 : EfiPciIoWidthUint8;
+}
+
 EFI_STATUS pci_region_read(const struct pci_region *region, uint64_t offset, uint32_t width_bytes,
                            uint32_t length_bytes, void *ret_bytes)
 {
     uint8_t *bytes = ret_bytes;
 
     for (uint32_t done = 0; done < length_bytes; done += width_bytes) {
-        EFI_PCI_IO_PROTOCOL_WIDTH width = width_bytes == 4   ? EfiPciIoWidthUint32
-                                          : width_bytes == 2 ? EfiPciIoWidthUint16
-                                                             : EfiPciIoWidthUint8;
-        EFI_STATUS status = region_read(region, width, offset + done, bytes + done);
+        EFI_STATUS status = region_read(region, width_of(width_bytes), offset + done, bytes + done);
 
+        if (EFI_ERROR(status))
+            return status;
+    }
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS pci_region_write(const struct pci_region *region, uint64_t offset, uint32_t width_bytes,
+                            uint32_t length_bytes, const void *bytes)
+{
+    const uint8_t *from = bytes;
+
+    for (uint32_t done = 0; done < length_bytes; done += width_bytes) {
+        uint32_t value = 0; /* PciIo's Write takes no const pointer */
+        EFI_STATUS status;
+
+        __builtin_memcpy(&value, from + done, width_bytes);
+        status = region_write(region, width_of(width_bytes), offset + done, &value);
         if (EFI_ERROR(status))
             return status;
     }

@@ -73,6 +73,11 @@ EFI_STATUS pci_region_read(const struct pci_region *region, uint64_t offset, uin
                            uint32_t length_bytes, void *ret_bytes)
     __attribute__((warn_unused_result));
 
+/* The other way round; same errors. */
+EFI_STATUS pci_region_write(const struct pci_region *region, uint64_t offset, uint32_t width_bytes,
+                            uint32_t length_bytes, const void *bytes)
+    __attribute__((warn_unused_result));
+
 /* Resolve the 16-bit register at `offset`, to be written with `value`.
  * Errors: EFI_UNSUPPORTED, outside the region or misaligned. */
 EFI_STATUS pci_region_register16(const struct pci_region *region, uint64_t offset, uint16_t value,

@@ -67,35 +67,39 @@ static void set_mac(EFI_MAC_ADDRESS *address, const uint8_t *mac)
     __builtin_memcpy(address->Addr, mac, MAC_BYTES);
 }
 
-/* Program what Mode says into the filter. */
-static void apply_filters(struct snp *snp)
+/* What Mode says, as the device wants it. */
+static struct net_filter filter_of_mode(const EFI_SIMPLE_NETWORK_MODE *mode)
 {
-    struct net_filter *filter = &snp->net.filter;
-    uint32_t setting = snp->mode.ReceiveFilterSetting;
+    uint32_t setting = mode->ReceiveFilterSetting;
+    struct net_filter filter = {
+        .unicast = setting & EFI_SIMPLE_NETWORK_RECEIVE_UNICAST,
+        .broadcast = setting & EFI_SIMPLE_NETWORK_RECEIVE_BROADCAST,
+        .multicast = setting & EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST,
+        .all_multicast = setting & EFI_SIMPLE_NETWORK_RECEIVE_PROMISCUOUS_MULTICAST,
+        .promiscuous = setting & EFI_SIMPLE_NETWORK_RECEIVE_PROMISCUOUS,
+        .multicast_count = (uint8_t)mode->MCastFilterCount,
+    };
 
-    filter->unicast = setting & EFI_SIMPLE_NETWORK_RECEIVE_UNICAST;
-    filter->broadcast = setting & EFI_SIMPLE_NETWORK_RECEIVE_BROADCAST;
-    filter->multicast = setting & EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST;
-    filter->all_multicast = setting & EFI_SIMPLE_NETWORK_RECEIVE_PROMISCUOUS_MULTICAST;
-    filter->promiscuous = setting & EFI_SIMPLE_NETWORK_RECEIVE_PROMISCUOUS;
-    filter->multicast_count = (uint8_t)snp->mode.MCastFilterCount;
-    for (unsigned i = 0; i < filter->multicast_count; i++)
-        __builtin_memcpy(filter->multicast_list[i], snp->mode.MCastFilter[i].Addr, MAC_BYTES);
+    for (unsigned i = 0; i < filter.multicast_count; i++)
+        __builtin_memcpy(filter.multicast_list[i], mode->MCastFilter[i].Addr, MAC_BYTES);
+    return filter;
 }
 
-static void clear_filters(struct snp *snp)
+static void clear_filters(EFI_SIMPLE_NETWORK_MODE *mode)
 {
-    snp->mode.ReceiveFilterSetting = 0;
-    snp->mode.MCastFilterCount = 0;
-    __builtin_memset(snp->mode.MCastFilter, 0, sizeof(snp->mode.MCastFilter));
-    apply_filters(snp);
+    mode->ReceiveFilterSetting = 0;
+    mode->MCastFilterCount = 0;
+    __builtin_memset(mode->MCastFilter, 0, sizeof(mode->MCastFilter));
 }
 
 /* Start the device and everything that counts from its start. */
 static EFI_STATUS start_device(struct snp *snp)
 {
-    EFI_STATUS status = net_device_start(&snp->net);
+    struct net_filter filter = filter_of_mode(&snp->mode);
+    EFI_STATUS status;
 
+    (void)net_device_set_filter(&snp->net, &filter); /* not running: is only remembered */
+    status = net_device_start(&snp->net);
     if (EFI_ERROR(status))
         return status;
     returns_clear(&snp->returns);
@@ -105,6 +109,7 @@ static EFI_STATUS start_device(struct snp *snp)
     snp->mode.MaxPacketSize = snp->net.mtu;
     snp->mode.MediaPresentSupported = snp->net.has_link_status;
     snp->mode.MediaPresent = snp->net.is_link_up;
+    snp->mode.MacAddressChangeable = snp->net.is_mac_changeable;
     return EFI_SUCCESS;
 }
 
@@ -114,7 +119,7 @@ static void stop_device(struct snp *snp)
     (void)BS->SetTimer(snp->tend_timer, TimerCancel, 0);
     net_device_stop(&snp->net);
     returns_clear(&snp->returns);
-    clear_filters(snp);
+    clear_filters(&snp->mode);
 }
 
 /* What only time calls for: link, health, lost doorbells. */
@@ -125,6 +130,17 @@ static void tend(struct snp *snp)
     snp->is_tend_due = false;
     net_device_tend(&snp->net);
     snp->mode.MediaPresent = snp->net.is_link_up;
+}
+
+bool snp_has_media(struct snp *snp)
+{
+    EFI_TPL tpl = BS->RaiseTPL(TPL_CALLBACK);
+
+    snp->is_tend_due = true;
+    if (!EFI_ERROR(check_initialized(snp)))
+        tend(snp);
+    BS->RestoreTPL(tpl);
+    return snp->mode.MediaPresent;
 }
 
 static EFI_STATUS EFIAPI snp_start(EFI_SIMPLE_NETWORK_PROTOCOL *this)
@@ -174,16 +190,14 @@ static EFI_STATUS initialize(struct snp *snp)
     if (snp->mode.State != EfiSimpleNetworkStarted || snp->has_exited)
         return EFI_DEVICE_ERROR;
 
+    snp->mode.ReceiveFilterSetting = DEFAULT_FILTERS;
     status = start_device(snp);
-    if (EFI_ERROR(status))
-        return status;
-    status = BS->SetTimer(snp->tend_timer, TimerPeriodic, TEND_INTERVAL_100NS);
+    if (!EFI_ERROR(status))
+        status = BS->SetTimer(snp->tend_timer, TimerPeriodic, TEND_INTERVAL_100NS);
     if (EFI_ERROR(status)) {
         stop_device(snp);
         return status;
     }
-    snp->mode.ReceiveFilterSetting = DEFAULT_FILTERS;
-    apply_filters(snp);
     snp->mode.State = EfiSimpleNetworkInitialized;
     return EFI_SUCCESS;
 }
@@ -206,8 +220,8 @@ static EFI_STATUS EFIAPI snp_initialize(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN
     return status;
 }
 
-/* Filters live in software and so survive; a device that does not come back
- * leaves the interface Initialized and answering DEVICE_ERROR. */
+/* Filters, address and counters survive; a device that does not come back leaves
+ * the interface Initialized and answering DEVICE_ERROR. */
 static EFI_STATUS EFIAPI snp_reset(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN extended_verification)
 {
     struct snp *snp = snp_of(this);
@@ -279,6 +293,7 @@ static EFI_STATUS receive_filters(struct snp *snp, UINT32 enable, UINT32 disable
     bool wants_list = enable & ~disable & EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST;
     EFI_SIMPLE_NETWORK_MODE *mode = &snp->mode;
     EFI_STATUS status = check_initialized(snp);
+    struct net_filter filter;
 
     if (EFI_ERROR(status))
         return status;
@@ -292,8 +307,8 @@ static EFI_STATUS receive_filters(struct snp *snp, UINT32 enable, UINT32 disable
         set_multicast_list(mode, 0, NULL);
     else if (wants_list)
         set_multicast_list(mode, count, list);
-    apply_filters(snp);
-    return EFI_SUCCESS;
+    filter = filter_of_mode(mode);
+    return net_device_set_filter(&snp->net, &filter);
 }
 
 static EFI_STATUS EFIAPI snp_receive_filters(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINT32 enable,
@@ -312,36 +327,109 @@ static EFI_STATUS EFIAPI snp_receive_filters(EFI_SIMPLE_NETWORK_PROTOCOL *this, 
     return status;
 }
 
+static EFI_STATUS station_address(struct snp *snp, BOOLEAN reset, const EFI_MAC_ADDRESS *address)
+{
+    EFI_STATUS status = check_initialized(snp);
+
+    if (EFI_ERROR(status))
+        return status;
+    if (reset)
+        address = &snp->mode.PermanentAddress;
+    if (!address || !mac_is_station(address->Addr))
+        return EFI_INVALID_PARAMETER;
+    status = net_device_set_mac(&snp->net, address->Addr);
+    if (!EFI_ERROR(status))
+        snp->mode.CurrentAddress = *address;
+    return status;
+}
+
 static EFI_STATUS EFIAPI snp_station_address(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN reset,
-                                             EFI_MAC_ADDRESS *new_address)
+                                             EFI_MAC_ADDRESS *address)
 {
     EFI_STATUS status;
+    EFI_TPL tpl;
 
     if (!this)
         return EFI_INVALID_PARAMETER;
-    status = check_initialized(snp_of(this));
+
+    tpl = BS->RaiseTPL(TPL_CALLBACK);
+    status = station_address(snp_of(this), reset, address);
+    BS->RestoreTPL(tpl);
+    return status;
+}
+
+/* No device tells of collisions or checksum errors of the wire: those stay 0. */
+static EFI_NETWORK_STATISTICS statistics_of(const struct net_counters *counters)
+{
+    const struct net_traffic *rx = &counters->rx;
+    const struct net_traffic *tx = &counters->tx;
+    EFI_NETWORK_STATISTICS table = {
+        .RxGoodFrames = rx->unicast + rx->multicast + rx->broadcast,
+        .RxUndersizeFrames = rx->undersize,
+        .RxOversizeFrames = rx->oversize,
+        .RxDroppedFrames = rx->dropped,
+        .RxUnicastFrames = rx->unicast,
+        .RxBroadcastFrames = rx->broadcast,
+        .RxMulticastFrames = rx->multicast,
+        .RxTotalBytes = rx->good_bytes + rx->bad_bytes,
+        .TxGoodFrames = tx->unicast + tx->multicast + tx->broadcast,
+        .TxUndersizeFrames = tx->undersize,
+        .TxOversizeFrames = tx->oversize,
+        .TxDroppedFrames = tx->dropped,
+        .TxUnicastFrames = tx->unicast,
+        .TxBroadcastFrames = tx->broadcast,
+        .TxMulticastFrames = tx->multicast,
+        .TxTotalBytes = tx->good_bytes + tx->bad_bytes,
+    };
+
+    table.RxTotalFrames = table.RxGoodFrames + rx->undersize + rx->oversize + rx->dropped;
+    table.TxTotalFrames = table.TxGoodFrames + tx->undersize + tx->oversize + tx->dropped;
+    return table;
+}
+
+/* Reset first, then report. Without a table and without a reset there is nothing
+ * to do, and it is done. */
+static EFI_STATUS statistics(struct snp *snp, BOOLEAN reset, UINTN *table_bytes,
+                             EFI_NETWORK_STATISTICS *ret_table)
+{
+    EFI_STATUS status = check_initialized(snp);
+    EFI_NETWORK_STATISTICS table;
+    UINTN room;
+
     if (EFI_ERROR(status))
         return status;
-    if (!reset && (!new_address || !mac_is_station(new_address->Addr)))
+    if (table_bytes && *table_bytes > 0 && !ret_table)
         return EFI_INVALID_PARAMETER;
-    return EFI_UNSUPPORTED;
+    if (!table_bytes && ret_table)
+        return EFI_INVALID_PARAMETER;
+    if (reset)
+        __builtin_memset(&snp->net.counters, 0, sizeof(snp->net.counters));
+    if (!table_bytes)
+        return EFI_SUCCESS;
+
+    table = statistics_of(&snp->net.counters);
+    room = *table_bytes;
+    *table_bytes = sizeof(table);
+    if (room > sizeof(table))
+        room = sizeof(table);
+    if (room > 0)
+        __builtin_memcpy(ret_table, &table, room);
+    return room < sizeof(table) ? EFI_BUFFER_TOO_SMALL : EFI_SUCCESS;
 }
 
 static EFI_STATUS EFIAPI snp_statistics(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN reset,
-                                        UINTN *table_bytes, EFI_NETWORK_STATISTICS *table)
+                                        UINTN *table_bytes, EFI_NETWORK_STATISTICS *ret_table)
 {
     EFI_STATUS status;
+    EFI_TPL tpl;
 
     if (!this)
         return EFI_INVALID_PARAMETER;
-    status = check_initialized(snp_of(this));
-    if (EFI_ERROR(status))
-        return status;
-    if (!reset && !table_bytes)
-        return EFI_INVALID_PARAMETER;
-    if (table_bytes && *table_bytes > 0 && !table)
-        return EFI_INVALID_PARAMETER;
-    return EFI_UNSUPPORTED;
+
+    tpl = BS->RaiseTPL(TPL_CALLBACK);
+    status = statistics(snp_of(this), reset, table_bytes, ret_table);
+    BS->RestoreTPL(tpl);
+    return status;
 }
 
 /* RFC 1112, 6.4. */
@@ -488,10 +576,14 @@ static EFI_STATUS transmit(struct snp *snp, UINTN header_bytes, UINTN buffer_byt
         return EFI_INVALID_PARAMETER;
     if (header_bytes != 0 && (!destination || !protocol))
         return EFI_INVALID_PARAMETER;
-    if (buffer_bytes < ETHERNET_HEADER_BYTES)
+    if (buffer_bytes < ETHERNET_HEADER_BYTES) {
+        snp->net.counters.tx.undersize++;
         return EFI_BUFFER_TOO_SMALL;
-    if (buffer_bytes > ETHERNET_HEADER_BYTES + snp->net.mtu)
+    }
+    if (buffer_bytes > ETHERNET_HEADER_BYTES + snp->net.mtu) {
+        snp->net.counters.tx.oversize++;
         return EFI_INVALID_PARAMETER;
+    }
     if (!make_room(&snp->returns))
         return EFI_NOT_READY;
 
@@ -500,6 +592,8 @@ static EFI_STATUS transmit(struct snp *snp, UINTN header_bytes, UINTN buffer_byt
     status = net_device_transmit(&snp->net, buffer, buffer_bytes);
     if (status == EFI_NOT_READY)
         tend(snp);
+    else if (EFI_ERROR(status))
+        snp->net.counters.tx.dropped++;
     if (EFI_ERROR(status))
         return status;
     returns_push(&snp->returns, buffer);
@@ -665,6 +759,7 @@ static void fill_protocol(struct snp *snp)
     set_mac(&mode->BroadcastAddress, broadcast);
     set_mac(&mode->PermanentAddress, snp->net.permanent_mac);
     mode->IfType = IFTYPE_ETHERNET;
+    mode->MacAddressChangeable = snp->net.is_mac_changeable;
     mode->MultipleTxSupported = TRUE;
     mode->MediaPresentSupported = snp->net.has_link_status;
     mode->MediaPresent = snp->net.is_link_up;

@@ -45,6 +45,10 @@ struct snp {
 EFI_STATUS snp_init(struct snp *snp, EFI_PCI_IO_PROTOCOL *pci_io, const CHAR16 **ret_cause)
     __attribute__((warn_unused_result));
 
+/* Whether there is a link: read from the device now when SNP is Initialized, else as
+ * of the last time that it was looked at. At any TPL up to CALLBACK. */
+bool snp_has_media(struct snp *snp);
+
 /* Undo snp_init in whatever state the protocol is; it is not installed any more.
  * A zeroed object is accepted. */
 void snp_fini(struct snp *snp);

@@ -35,16 +35,6 @@ static void *get_protocol(EFI_HANDLE handle, EFI_GUID *guid)
     return protocol;
 }
 
-/* Whoever drives the controller; NULL: nobody. */
-static EFI_HANDLE find_holder(EFI_HANDLE controller)
-{
-    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY opener;
-
-    if (EFI_ERROR(pci_opener_find(controller, NULL, EFI_OPEN_PROTOCOL_BY_DRIVER, &opener)))
-        return NULL;
-    return opener.AgentHandle;
-}
-
 static const CHAR16 *name_of(EFI_HANDLE agent)
 {
     static CHAR8 english[] = "en";
@@ -60,19 +50,22 @@ static bool is_nic(EFI_HANDLE handle, struct nic *ret_nic)
 {
     EFI_PCI_IO_PROTOCOL *pci_io = get_protocol(handle, &pci_io_guid);
     EFI_DEVICE_PATH *path = get_protocol(handle, &device_path_guid);
+    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY opener;
     bool is_net;
 
     if (!pci_io || !path || EFI_ERROR(virtio_pci_is_net(pci_io, &is_net)) || !is_net)
         return false;
     *ret_nic = (struct nic){.handle = handle, .pci_io = pci_io, .path = path};
-    ret_nic->holder = find_holder(handle);
-    if (ret_nic->holder)
+    if (!EFI_ERROR(pci_opener_find(handle, NULL, EFI_OPEN_PROTOCOL_BY_DRIVER, &opener))) {
+        ret_nic->holder = opener.AgentHandle;
         ret_nic->holder_name = name_of(ret_nic->holder);
+    }
     return true;
 }
 
 /* A driver that came by PXE or HTTP boot must not cut the branch it sits on: the
- * image's device then lies below the NIC. */
+ * image's device then lies below the NIC. One from the NIC's own ROM has the NIC
+ * itself for a device, and nothing to lose. */
 static bool is_loaded_through(EFI_HANDLE image, const struct nic *nic)
 {
     EFI_LOADED_IMAGE *loaded = get_protocol(image, &loaded_image_guid);
@@ -80,7 +73,7 @@ static bool is_loaded_through(EFI_HANDLE image, const struct nic *nic)
 
     if (loaded && loaded->DeviceHandle)
         path = get_protocol(loaded->DeviceHandle, &device_path_guid);
-    return path && device_path_is_below(path, nic->path);
+    return path && device_path_is_below(path, nic->path) && !device_path_is_below(nic->path, path);
 }
 
 /* An application that has SNP to itself, as boot loaders do, is no driver that could

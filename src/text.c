@@ -33,6 +33,30 @@ void text_append_part(struct text *text, const CHAR16 *string, size_t length)
         append_char(text, string[i] < L' ' ? L'?' : string[i]);
 }
 
+void text_append_padded(struct text *text, const CHAR16 *string, size_t width)
+{
+    size_t length = 0;
+
+    while (string[length])
+        length++;
+    text_append(text, string);
+    while (length++ < width)
+        append_char(text, L' ');
+}
+
+void text_append_decimal(struct text *text, uint64_t value)
+{
+    CHAR16 digits[20];
+    unsigned count = 0;
+
+    do {
+        digits[count++] = (CHAR16)(L'0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    while (count > 0)
+        append_char(text, digits[--count]);
+}
+
 void text_append_hex(struct text *text, uint64_t value, unsigned digits)
 {
     while (digits > 0)
@@ -90,4 +114,13 @@ void text_append_status(struct text *text, EFI_STATUS status)
     }
     text_append(text, L"status ");
     text_append_hex(text, status, sizeof(status) * 2);
+}
+
+bool text_is_language(const CHAR8 *ours, const CHAR8 *language)
+{
+    while (*ours && *ours == *language) {
+        ours++;
+        language++;
+    }
+    return !*ours && (!*language || *language == '-');
 }

@@ -8,6 +8,7 @@
 
 #include <efi.h>
 #include <efipciio.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,11 @@ void text_append(struct text *text, const CHAR16 *string);
  * '?'. */
 void text_append_part(struct text *text, const CHAR16 *string, size_t length);
 
+/* `string`, and spaces up to `width` characters. */
+void text_append_padded(struct text *text, const CHAR16 *string, size_t width);
+
+void text_append_decimal(struct text *text, uint64_t value);
+
 /* `value` in `digits` hexadecimal digits, 1 to 16. */
 void text_append_hex(struct text *text, uint64_t value, unsigned digits);
 
@@ -35,5 +41,9 @@ void text_append_pci_location(struct text *text, EFI_PCI_IO_PROTOCOL *pci_io);
 
 /* The name of a status, or its number. */
 void text_append_status(struct text *text, EFI_STATUS status);
+
+/* True when the language code `language` names `ours`, also as "en-US" for "en"
+ * (RFC 4646; ISO 639-2 codes have no parts). */
+bool text_is_language(const CHAR8 *ours, const CHAR8 *language);
 
 #endif

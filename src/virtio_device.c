@@ -84,8 +84,19 @@ bool virtio_device_is_legacy(const struct virtio_device *device)
     return device->transport.ops->is_legacy;
 }
 
+static uint64_t drop_unsupported(uint64_t features, const struct virtio_feature_need *needs,
+                                 size_t need_count)
+{
+    for (size_t i = 0; i < need_count; i++) {
+        if ((features & needs[i].needed) != needs[i].needed)
+            features &= ~needs[i].feature;
+    }
+    return features;
+}
+
 /* 2.2 and 6.1: the bits that both sides know, VERSION_1 wherever it is offered. */
-static EFI_STATUS settle_features(struct virtio_device *device, uint64_t wanted)
+static EFI_STATUS settle_features(struct virtio_device *device, uint64_t wanted,
+                                  const struct virtio_feature_need *needs, size_t need_count)
 {
     const struct virtio_transport *transport = &device->transport;
     uint64_t chosen;
@@ -97,7 +108,7 @@ static EFI_STATUS settle_features(struct virtio_device *device, uint64_t wanted)
     if (!transport->ops->is_legacy && !(device->offered & VIRTIO_F_VERSION_1))
         return fault(device, EFI_UNSUPPORTED, L"a modern device does not offer VERSION_1");
 
-    chosen = device->offered & wanted;
+    chosen = drop_unsupported(device->offered & wanted, needs, need_count);
     if (transport->ops->is_legacy)
         chosen &= UINT32_MAX;
     else
@@ -128,7 +139,8 @@ static EFI_STATUS confirm_features(struct virtio_device *device)
     return EFI_SUCCESS;
 }
 
-static EFI_STATUS negotiate(struct virtio_device *device, uint64_t wanted)
+static EFI_STATUS negotiate(struct virtio_device *device, uint64_t wanted,
+                            const struct virtio_feature_need *needs, size_t need_count)
 {
     EFI_STATUS status;
 
@@ -144,19 +156,20 @@ static EFI_STATUS negotiate(struct virtio_device *device, uint64_t wanted)
     status = add_status(device, VIRTIO_STATUS_DRIVER);
     if (EFI_ERROR(status))
         return status;
-    status = settle_features(device, wanted);
+    status = settle_features(device, wanted, needs, need_count);
     if (EFI_ERROR(status))
         return status;
     return confirm_features(device);
 }
 
-EFI_STATUS virtio_device_negotiate(struct virtio_device *device, uint64_t wanted)
+EFI_STATUS virtio_device_negotiate(struct virtio_device *device, uint64_t wanted,
+                                   const struct virtio_feature_need *needs, size_t need_count)
 {
     EFI_STATUS status;
 
     device->cause = NULL;
     device->is_halted = false;
-    status = negotiate(device, wanted);
+    status = negotiate(device, wanted, needs, need_count);
     if (EFI_ERROR(status))
         virtio_device_fail(device);
     return status;
@@ -172,6 +185,19 @@ EFI_STATUS virtio_device_read_config(struct virtio_device *device, uint32_t offs
     if (EFI_ERROR(status))
         return fault(device, status, L"device configuration is missing or never settles");
     return EFI_SUCCESS;
+}
+
+EFI_STATUS virtio_device_write_config(struct virtio_device *device, uint32_t offset,
+                                      uint32_t width_bytes, uint32_t length_bytes,
+                                      const void *field)
+{
+    const struct virtio_transport *transport = &device->transport;
+    EFI_STATUS status;
+
+    if (!transport->ops->write_config)
+        return EFI_UNSUPPORTED;
+    status = transport->ops->write_config(transport, offset, width_bytes, length_bytes, field);
+    return EFI_ERROR(status) ? access_fault(device, status) : EFI_SUCCESS;
 }
 
 EFI_STATUS virtio_device_ready(struct virtio_device *device)

@@ -20,6 +20,13 @@
 #include "virtio_transport.h"
 #include "virtqueue.h"
 
+/* A device class's features: what the driver can use, and which bits make no sense
+ * without another. */
+struct virtio_feature_need {
+    uint64_t feature;
+    uint64_t needed;
+};
+
 struct virtio_device {
     struct virtio_transport transport;
     uint64_t offered;    /* as read at the last negotiation */
@@ -46,10 +53,12 @@ EFI_STATUS virtio_device_init(struct virtio_device *device, EFI_PCI_IO_PROTOCOL 
 void virtio_device_fini(struct virtio_device *device);
 
 /* Reset the device and settle on what it offers of `wanted`, VERSION_1 included
- * where it is offered, and nothing that lacks the bit it depends on.
+ * where it is offered, without what lacks the bit it needs by the `need_count`
+ * entries of `needs`.
  * Errors: EFI_TIMEOUT, the reset was not confirmed; EFI_UNSUPPORTED, the device
  * refused the features; what PciIo answers. The device is then marked FAILED. */
-EFI_STATUS virtio_device_negotiate(struct virtio_device *device, uint64_t wanted)
+EFI_STATUS virtio_device_negotiate(struct virtio_device *device, uint64_t wanted,
+                                   const struct virtio_feature_need *needs, size_t need_count)
     __attribute__((warn_unused_result));
 
 static inline bool virtio_device_has(const struct virtio_device *device, uint64_t feature)
@@ -64,6 +73,11 @@ bool virtio_device_is_legacy(const struct virtio_device *device);
 EFI_STATUS virtio_device_read_config(struct virtio_device *device, uint32_t offset,
                                      uint32_t width_bytes, uint32_t length_bytes, void *ret_field)
     __attribute__((warn_unused_result));
+
+/* Write such a field. EFI_UNSUPPORTED: the transport has none to be written. */
+EFI_STATUS virtio_device_write_config(struct virtio_device *device, uint32_t offset,
+                                      uint32_t width_bytes, uint32_t length_bytes,
+                                      const void *field) __attribute__((warn_unused_result));
 
 /* Say DRIVER_OK. */
 EFI_STATUS virtio_device_ready(struct virtio_device *device) __attribute__((warn_unused_result));

@@ -70,6 +70,12 @@ static EFI_STATUS read_config(const struct virtio_transport *transport, uint32_t
     return EFI_TIMEOUT;
 }
 
+static EFI_STATUS write_config(const struct virtio_transport *transport, uint32_t offset,
+                               uint32_t width_bytes, uint32_t length_bytes, const void *field)
+{
+    return pci_region_write(&transport->config, offset, width_bytes, length_bytes, field);
+}
+
 static EFI_STATUS select_queue(const struct virtio_transport *transport, uint16_t index,
                                uint16_t *ret_size_max)
 {
@@ -114,6 +120,7 @@ static const struct virtio_transport_ops legacy_ops = {
     .read_features = read_features,
     .write_features = write_features,
     .read_config = read_config,
+    .write_config = write_config,
     .select_queue = select_queue,
     .enable_queue = enable_queue,
 };

@@ -41,6 +41,12 @@ struct virtio_transport_ops {
     (const struct virtio_transport *transport, uint32_t offset, uint32_t width_bytes,
      uint32_t length_bytes, void *ret_field);
 
+    /* Write `length_bytes` of device configuration, likewise. NULL where the driver
+     * may not write there at all. */
+    EFI_STATUS(*write_config)
+    (const struct virtio_transport *transport, uint32_t offset, uint32_t width_bytes,
+     uint32_t length_bytes, const void *field);
+
     /* Select queue `index` and tell its largest size in entries; 0: no such queue. */
     EFI_STATUS(*select_queue)
     (const struct virtio_transport *transport, uint16_t index, uint16_t *ret_size_max);

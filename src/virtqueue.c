@@ -45,14 +45,14 @@ void virtqueue_init(struct virtqueue *queue, void *memory, uint16_t size, uint16
 }
 
 void virtqueue_set_slot(struct virtqueue *queue, uint16_t slot,
-                        const struct virtqueue_segment *segments)
+                        const struct virtqueue_segment *segments, uint16_t count)
 {
     uint16_t first = (uint16_t)(slot * queue->segments_per_slot);
     uint32_t writable_bytes = 0;
 
-    for (uint16_t i = 0; i < queue->segments_per_slot; i++) {
+    for (uint16_t i = 0; i < count; i++) {
         volatile struct virtq_desc *desc = &queue->desc[first + i];
-        bool is_last = i + 1 == queue->segments_per_slot;
+        bool is_last = i + 1 == count;
 
         desc->addr = segments[i].device_address;
         desc->len = segments[i].length_bytes;
@@ -109,7 +109,7 @@ bool virtqueue_publish(struct virtqueue *queue)
 /* A used id names the first descriptor of a chain, hence a slot. */
 static bool slot_of_id(const struct virtqueue *queue, uint32_t id, uint16_t *ret_slot)
 {
-    uint32_t slot = queue->segments_per_slot == 1 ? id : id / 2;
+    uint32_t slot = queue->segments_per_slot == 1 ? id : id / queue->segments_per_slot;
 
     if (slot >= queue->slot_count || slot * queue->segments_per_slot != id)
         return false;

@@ -3,9 +3,9 @@
  * A split virtqueue as pure memory: no firmware, no registers.
  *
  * Life cycle: virtqueue_init, virtqueue_set_slot for each slot, then any
- * number of push, publish and pop. A slot is a fixed chain of one or two
- * descriptors over memory that never moves, so giving a buffer to the device
- * is one store to the available ring. Everything that the device writes is
+ * number of push, publish and pop. A slot is a chain of one to three descriptors
+ * over memory that need not move, so giving a buffer to the device is one store
+ * to the available ring. Everything that the device writes is
  * copied once and checked against private shadows; descriptors are never read
  * back. Source: VIRTIO 1.2, section 2.7.
  */
@@ -19,7 +19,7 @@
 #include "virtio_spec/ring.h"
 
 #define VIRTQUEUE_SLOTS_MAX 256u
-#define VIRTQUEUE_SEGMENTS_MAX 2u
+#define VIRTQUEUE_SEGMENTS_MAX 3u
 
 /* Offsets and size in bytes of one queue's memory. It satisfies the legacy
  * layout (used ring on its own page), which is also a valid modern one. */
@@ -75,13 +75,13 @@ struct virtqueue_layout virtqueue_layout(uint16_t size);
 void virtqueue_init(struct virtqueue *queue, void *memory, uint16_t size, uint16_t slot_count,
                     uint16_t segments_per_slot, bool has_event_idx);
 
-/* Describe `slot` for ever: `segments_per_slot` segments, device-readable ones
- * first. Only before the slot's first push. */
+/* Describe `slot`, which is not in flight, from now on: `count` segments, at most
+ * `segments_per_slot`, device-readable ones first. */
 void virtqueue_set_slot(struct virtqueue *queue, uint16_t slot,
-                        const struct virtqueue_segment *segments);
+                        const struct virtqueue_segment *segments, uint16_t count);
 
-/* Queue a slot that is not in flight; its last segment is `last_length_bytes`
- * long this time. The device sees it at the next publish. */
+/* Queue a slot that is not in flight; the last of its `segments_per_slot` segments
+ * is `last_length_bytes` long this time. The device sees it at the next publish. */
 void virtqueue_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes);
 
 /* Show the device what was pushed. True when it wants a doorbell for that, or

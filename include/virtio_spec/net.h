@@ -64,6 +64,23 @@ struct virtio_net_config {
 #define VIRTIO_NET_S_LINK_UP 0x0001u
 #define VIRTIO_NET_S_ANNOUNCE 0x0002u
 
+/* Control queue commands (5.1.6.5): class, command, data, then one byte of answer. */
+#define VIRTIO_NET_CTRL_RX 0u
+#define VIRTIO_NET_CTRL_RX_PROMISC 0u
+#define VIRTIO_NET_CTRL_RX_ALLMULTI 1u
+#define VIRTIO_NET_CTRL_RX_ALLUNI 2u /* this and the rest: CTRL_RX_EXTRA */
+#define VIRTIO_NET_CTRL_RX_NOMULTI 3u
+#define VIRTIO_NET_CTRL_RX_NOUNI 4u
+#define VIRTIO_NET_CTRL_RX_NOBCAST 5u
+#define VIRTIO_NET_CTRL_MAC 1u
+#define VIRTIO_NET_CTRL_MAC_TABLE_SET 0u
+#define VIRTIO_NET_CTRL_MAC_ADDR_SET 1u
+#define VIRTIO_NET_CTRL_ANNOUNCE 3u
+#define VIRTIO_NET_CTRL_ANNOUNCE_ACK 0u
+
+#define VIRTIO_NET_OK 0u
+#define VIRTIO_NET_ERR 1u
+
 /* The MTU a device may offer, bytes behind the Ethernet header (5.1.4.1). */
 #define VIRTIO_NET_MTU_MIN 68u
 

@@ -27,6 +27,7 @@
     assert_int_equal((uint64_t)(expected), (uint64_t)(EFI_STATUS)(actual))
 #define assert_success(actual) assert_status(EFI_SUCCESS, actual)
 
+/* Options as they are when the user has chosen none. */
 static const struct options default_options = {.takeover = true, .verbosity = VERBOSITY_TAKEOVERS};
 
 struct driver_fixture {

@@ -134,7 +134,7 @@ static int teardown(void **state)
 
 static void negotiate(struct bench *bench)
 {
-    assert_int_equal(virtio_device_negotiate(&bench->device, WANTED), EFI_SUCCESS);
+    assert_int_equal(virtio_device_negotiate(&bench->device, WANTED, NULL, 0), EFI_SUCCESS);
 }
 
 static void assert_status_writes(const struct bench *bench, const uint8_t *expected, unsigned count)
@@ -278,7 +278,7 @@ static void a_device_that_never_confirms_is_given_up_and_cut_off(void **state)
     struct bench *bench = *state;
 
     fake_device_misbehave(bench->fixture.device, FAKE_RESET_NEVER_SETTLES);
-    assert_int_equal(virtio_device_negotiate(&bench->device, WANTED), EFI_TIMEOUT);
+    assert_int_equal(virtio_device_negotiate(&bench->device, WANTED, NULL, 0), EFI_TIMEOUT);
     assert_false(has_dma(bench));
     assert_false(bench->had_dma_before_reset);
     assert_true(bench->device.is_halted);
@@ -293,7 +293,7 @@ static void a_device_that_has_gone_is_given_up_and_cut_off(void **state)
     struct bench *bench = *state;
 
     fake_device_unplug(bench->fixture.device);
-    assert_int_equal(virtio_device_negotiate(&bench->device, WANTED), EFI_TIMEOUT);
+    assert_int_equal(virtio_device_negotiate(&bench->device, WANTED, NULL, 0), EFI_TIMEOUT);
     assert_false(has_dma(bench));
     assert_true(bench->device.is_halted);
 }
@@ -306,7 +306,7 @@ static void a_device_that_stops_answering_at_any_step_is_given_up(void **state)
         EFI_STATUS status;
 
         fake_firmware_fail_from(bench->fixture.firmware, nth);
-        status = virtio_device_negotiate(&bench->device, WANTED);
+        status = virtio_device_negotiate(&bench->device, WANTED, NULL, 0);
         if (!fake_firmware_has_failed(bench->fixture.firmware))
             break;
         assert_int_equal(status, EFI_DEVICE_ERROR);
@@ -352,7 +352,8 @@ static void what_is_offered_and_wanted_is_accepted(void **state)
         struct bench *bench;
 
         bench = bench_new(&options);
-        assert_int_equal(virtio_device_negotiate(&bench->device, cases[i].wanted), EFI_SUCCESS);
+        assert_int_equal(virtio_device_negotiate(&bench->device, cases[i].wanted, NULL, 0),
+                         EFI_SUCCESS);
         assert_int_equal(fake_device_accepted_features(bench->fixture.device), cases[i].accepted);
         assert_int_equal(bench->device.negotiated, cases[i].accepted);
         assert_int_equal(virtio_device_has(&bench->device, VIRTIO_NET_F_MAC),
@@ -369,7 +370,7 @@ static void a_modern_device_without_version_1_is_refused(void **state)
 
     (void)state;
     bench = bench_new(&options);
-    assert_int_equal(virtio_device_negotiate(&bench->device, WANTED), EFI_UNSUPPORTED);
+    assert_int_equal(virtio_device_negotiate(&bench->device, WANTED, NULL, 0), EFI_UNSUPPORTED);
     ASSERT_STATUS_WRITES(bench, 0x00, 0x01, 0x03, 0x83, 0x00);
     assert_true(bench->device.is_halted);
     assert_non_null(bench->device.cause);
@@ -381,7 +382,7 @@ static void a_device_that_drops_features_ok_is_failed_and_halted(void **state)
     struct bench *bench = *state;
 
     fake_device_misbehave(bench->fixture.device, FAKE_FEATURES_OK_DROPPED);
-    assert_int_equal(virtio_device_negotiate(&bench->device, WANTED), EFI_UNSUPPORTED);
+    assert_int_equal(virtio_device_negotiate(&bench->device, WANTED, NULL, 0), EFI_UNSUPPORTED);
     ASSERT_STATUS_WRITES(bench, 0x00, 0x01, 0x03, 0x0b, 0x83, 0x00);
     assert_true(bench->device.is_halted);
     assert_int_equal(bench->device.negotiated, 0);
@@ -393,7 +394,7 @@ static void a_device_that_goes_at_features_ok_has_not_accepted_them(void **state
     struct bench *bench = *state;
 
     bench->unplugged_at = 0x0b;
-    assert_int_equal(virtio_device_negotiate(&bench->device, WANTED), EFI_UNSUPPORTED);
+    assert_int_equal(virtio_device_negotiate(&bench->device, WANTED, NULL, 0), EFI_UNSUPPORTED);
     assert_false(has_dma(bench));
     assert_true(bench->device.is_halted);
     assert_int_equal(bench->device.negotiated, 0);
@@ -413,7 +414,7 @@ static void a_failed_access_at_any_step_leaves_a_device_without_dma(void **state
             EFI_STATUS status;
 
             fake_firmware_fail_nth(bench->fixture.firmware, nth);
-            status = virtio_device_negotiate(&bench->device, WANTED);
+            status = virtio_device_negotiate(&bench->device, WANTED, NULL, 0);
             if (!fake_firmware_has_failed(bench->fixture.firmware)) {
                 assert_true(nth > 9); /* as many accesses as a legacy device takes */
                 break;
@@ -433,7 +434,7 @@ static void negotiation_may_be_repeated(void **state)
     struct bench *bench = *state;
 
     fake_device_misbehave(bench->fixture.device, FAKE_FEATURES_OK_DROPPED);
-    assert_int_equal(virtio_device_negotiate(&bench->device, WANTED), EFI_UNSUPPORTED);
+    assert_int_equal(virtio_device_negotiate(&bench->device, WANTED, NULL, 0), EFI_UNSUPPORTED);
     fake_device_misbehave(bench->fixture.device, FAKE_BEHAVES);
     for (unsigned round = 0; round < 3; round++) {
         negotiate(bench);
@@ -664,9 +665,9 @@ static void a_queue_knows_whether_event_idx_was_negotiated(void **state)
     for (int has_event_idx = 0; has_event_idx <= 1; has_event_idx++) {
         struct virtio_queue queue = {0};
 
-        assert_int_equal(
-            virtio_device_negotiate(&bench->device, has_event_idx ? VIRTIO_F_EVENT_IDX : 0),
-            EFI_SUCCESS);
+        assert_int_equal(virtio_device_negotiate(&bench->device,
+                                                 has_event_idx ? VIRTIO_F_EVENT_IDX : 0, NULL, 0),
+                         EFI_SUCCESS);
         assert_int_equal(virtio_queue_init(&queue, &bench->device, 0, 256, 1), EFI_SUCCESS);
         assert_int_equal(queue.ring.has_event_idx, has_event_idx);
         virtio_device_halt(&bench->device);
@@ -732,7 +733,8 @@ static void set_up_receive_queue(struct bench *bench, struct virtio_queue *queue
                                .device_address = buffer->device_address,
                                .length_bytes = VIRTIO_NET_RX_BUFFER_MIN,
                                .device_writable = true,
-                           });
+                           },
+                           1);
     assert_int_equal(virtio_device_ready(&bench->device), EFI_SUCCESS);
 }
 
