@@ -265,6 +265,25 @@ static void nobody_is_stopped_while_an_application_has_snp(void **state)
     }
 }
 
+/* PXE puts an SNP of its own below the NIC's. */
+static void an_application_is_seen_on_any_snp_of_the_nic(void **state)
+{
+    struct takeover_fixture *fixture = *state;
+    EFI_HANDLE child = fake_rival_child(fixture->rival, controller(fixture, 0));
+    EFI_HANDLE grandchild = fake_rival_handle_below(fixture->rival, child);
+    EFI_HANDLE application = fake_firmware_load_image(fixture->firmware, NULL);
+    void *network;
+
+    fake_firmware_install(fixture->firmware, grandchild, &snp_guid, &fixture->options);
+    assert_success(fake_firmware_disconnect(fixture->firmware, child));
+    assert_success(BS->OpenProtocol(child, &snp_guid, &network, application, child,
+                                    EFI_OPEN_PROTOCOL_EXCLUSIVE));
+    run(fixture);
+    assert_true(is_rivals(fixture, 0));
+    assert_true(is_ours(fixture, 1));
+    assert_success(BS->CloseProtocol(child, &snp_guid, application, child));
+}
+
 static void an_application_that_only_looks_at_snp_holds_nothing_up(void **state)
 {
     struct takeover_fixture *fixture = *state;
@@ -509,6 +528,7 @@ int main(void)
         TAKEOVER_TEST(a_rival_that_refuses_keeps_its_nic),
         TAKEOVER_TEST(a_nic_whose_client_refuses_stays_and_the_others_come),
         cmocka_unit_test(nobody_is_stopped_while_an_application_has_snp),
+        TAKEOVER_TEST(an_application_is_seen_on_any_snp_of_the_nic),
         TAKEOVER_TEST(an_application_that_only_looks_at_snp_holds_nothing_up),
         TAKEOVER_TEST(the_nic_that_the_image_was_loaded_through_stays),
         TAKEOVER_TEST(an_image_from_elsewhere_holds_no_nic_up),
