@@ -38,7 +38,11 @@ static void assert_not_bound(const struct driver_fixture *fixture, EFI_HANDLE co
 static void install_puts_the_drivers_protocols_on_the_image(void **state)
 {
     struct driver_fixture *fixture = *state;
+    EFI_DRIVER_FAMILY_OVERRIDE_PROTOCOL *family =
+        fake_firmware_interface(fixture->firmware, fixture->image, &driver_family_override_guid);
 
+    assert_non_null(family);
+    assert_int_equal(0x20000000, family->GetVersion(family));
     assert_int_equal(0x20000000, fixture->binding->Version);
     assert_ptr_equal(fixture->image, fixture->binding->ImageHandle);
     assert_ptr_equal(fixture->image, fixture->binding->DriverBindingHandle);
