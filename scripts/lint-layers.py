@@ -21,7 +21,7 @@ ROWS = [  # top to bottom
     "virtio_device",
     "virtio_pci virtio_pci_modern virtio_pci_legacy virtio_transport",
     "virtqueue dma pci_region",
-    "barrier copy freestanding guids log mac pci_opener sbat text",
+    "settings options barrier copy device_path freestanding guids log mac pci_address pci_opener sbat text",
 ]
 NO_EFI = ["virtqueue"]
 

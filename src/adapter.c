@@ -7,31 +7,12 @@
 #include <efilib.h>
 #include <stddef.h>
 
+#include "device_path.h"
 #include "guids.h"
 #include "pci_opener.h"
 #include "text.h"
 
 _Static_assert(sizeof(MAC_ADDR_DEVICE_PATH) == 37, "UEFI 2.10, 10.3.4.10: 32 address bytes");
-
-static size_t path_node_bytes(const EFI_DEVICE_PATH *node)
-{
-    return (size_t)node->Length[0] | (size_t)node->Length[1] << 8;
-}
-
-static bool is_path_end(const EFI_DEVICE_PATH *node)
-{
-    return node->Type == END_DEVICE_PATH_TYPE && node->SubType == END_ENTIRE_DEVICE_PATH_SUBTYPE;
-}
-
-/* Bytes in front of the end node. */
-static size_t path_bytes(const EFI_DEVICE_PATH *path)
-{
-    const uint8_t *at = (const uint8_t *)path;
-
-    while (!is_path_end((const EFI_DEVICE_PATH *)at))
-        at += path_node_bytes((const EFI_DEVICE_PATH *)at);
-    return (size_t)(at - (const uint8_t *)path);
-}
 
 /* …/MAC(x,1): the firmware's network boot options are told by this path. */
 static EFI_STATUS create_path(const EFI_DEVICE_PATH *parent, const EFI_SIMPLE_NETWORK_MODE *mode,
@@ -43,7 +24,7 @@ static EFI_STATUS create_path(const EFI_DEVICE_PATH *parent, const EFI_SIMPLE_NE
         .IfType = mode->IfType,
     };
     EFI_DEVICE_PATH end = {END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE, {sizeof(end), 0}};
-    size_t parent_bytes = path_bytes(parent);
+    size_t parent_bytes = device_path_bytes(parent);
     uint8_t *path;
     EFI_STATUS status;
 

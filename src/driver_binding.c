@@ -12,6 +12,7 @@
 #include "component_name.h"
 #include "guids.h"
 #include "log.h"
+#include "pci_address.h"
 #include "pci_opener.h"
 #include "virtio_pci.h"
 
@@ -24,7 +25,10 @@ struct start_under_way {
 
 struct driver {
     EFI_DRIVER_BINDING_PROTOCOL binding;
+    EFI_DRIVER_FAMILY_OVERRIDE_PROTOCOL family_override;
     struct component_name names;
+    struct options options;
+    bool is_paused;
     const struct start_under_way *innermost_start;
 };
 
@@ -35,6 +39,8 @@ static EFI_STATUS EFIAPI driver_start(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HAN
 static EFI_STATUS EFIAPI driver_stop(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
                                      UINTN child_count, EFI_HANDLE *children);
 
+static UINT32 EFIAPI family_version(EFI_DRIVER_FAMILY_OVERRIDE_PROTOCOL *this);
+
 static struct driver driver = {
     .binding =
         {
@@ -43,7 +49,15 @@ static struct driver driver = {
             .Stop = driver_stop,
             .Version = DRIVER_BINDING_VERSION,
         },
+    .family_override = {.GetVersion = family_version},
 };
+
+/* UEFI 2.10, 11.6: asked ahead of a driver from the NIC's own option ROM. */
+static UINT32 EFIAPI family_version(EFI_DRIVER_FAMILY_OVERRIDE_PROTOCOL *this)
+{
+    (void)this;
+    return DRIVER_BINDING_VERSION;
+}
 
 static EFI_STATUS open_pci_io(EFI_HANDLE agent, EFI_HANDLE controller, UINT32 attributes,
                               EFI_PCI_IO_PROTOCOL **ret_pci_io)
@@ -56,6 +70,15 @@ static void close_pci_io(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE by)
 {
     /* Fails only for what was not open, and then there is nothing to close. */
     (void)BS->CloseProtocol(controller, &pci_io_guid, agent, by);
+}
+
+/* The user's word on this function; one without a location has no address to be
+ * named by. */
+static bool is_admitted(EFI_PCI_IO_PROTOCOL *pci_io)
+{
+    struct pci_address address;
+
+    return EFI_ERROR(pci_address_get(pci_io, &address)) || options_admit(&driver.options, &address);
 }
 
 static bool is_start_under_way(EFI_HANDLE controller)
@@ -92,7 +115,7 @@ static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI
     EFI_STATUS status;
 
     (void)remaining_path;
-    if (is_start_under_way(controller))
+    if (driver.is_paused || is_start_under_way(controller))
         return EFI_ALREADY_STARTED;
     status = open_pci_io(agent, controller, EFI_OPEN_PROTOCOL_BY_DRIVER, &pci_io);
     /* The firmware says the same of our own open, which is EXCLUSIVE as well. */
@@ -101,6 +124,7 @@ static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI
     if (EFI_ERROR(status))
         return status;
     status = virtio_pci_is_net(pci_io, &is_net);
+    is_net = is_net && is_admitted(pci_io);
     close_pci_io(agent, controller, controller);
     if (EFI_ERROR(status))
         return status;
@@ -158,7 +182,7 @@ static EFI_STATUS EFIAPI driver_start(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HAN
     EFI_STATUS status;
 
     (void)remaining_path;
-    if (is_start_under_way(controller))
+    if (driver.is_paused || is_start_under_way(controller))
         return EFI_ALREADY_STARTED;
     driver.innermost_start = &under_way;
     status = start(this->DriverBindingHandle, controller);
@@ -210,7 +234,24 @@ static EFI_STATUS EFIAPI unload(EFI_HANDLE image)
     return driver_binding_uninstall();
 }
 
-EFI_STATUS driver_binding_install(EFI_HANDLE image)
+void driver_binding_pause(bool is_paused)
+{
+    driver.is_paused = is_paused;
+}
+
+EFI_HANDLE driver_binding_agent(void)
+{
+    return driver.binding.DriverBindingHandle;
+}
+
+bool driver_binding_holds(EFI_HANDLE controller)
+{
+    bool is_held;
+
+    return !EFI_ERROR(is_ours(driver_binding_agent(), controller, &is_held)) && is_held;
+}
+
+EFI_STATUS driver_binding_install(EFI_HANDLE image, const struct options *options)
 {
     EFI_LOADED_IMAGE *loaded;
     EFI_STATUS status;
@@ -221,50 +262,65 @@ EFI_STATUS driver_binding_install(EFI_HANDLE image)
         return status;
     driver.binding.ImageHandle = image;
     driver.binding.DriverBindingHandle = image;
+    driver.options = *options;
     component_name_init(&driver.names, image);
     status = BS->InstallMultipleProtocolInterfaces(
         &driver.binding.DriverBindingHandle, &driver_binding_guid, &driver.binding,
-        &component_name2_guid, &driver.names.rfc4646, &component_name_guid, &driver.names.iso639,
-        NULL);
+        &driver_family_override_guid, &driver.family_override, &component_name2_guid,
+        &driver.names.rfc4646, &component_name_guid, &driver.names.iso639, NULL);
     if (EFI_ERROR(status))
         return status;
     loaded->Unload = unload;
     return EFI_SUCCESS;
 }
 
-/* Disconnect every controller that is ours. */
-static EFI_STATUS disconnect_all(void)
+/* Disconnect what is ours of `handles`, and move it to the front, where *ret_count
+ * tells how many there are. */
+static EFI_STATUS disconnect_ours(EFI_HANDLE *handles, UINTN count, UINTN *ret_count)
 {
-    EFI_HANDLE agent = driver.binding.DriverBindingHandle;
-    EFI_STATUS result = EFI_SUCCESS;
-    EFI_HANDLE *handles;
-    UINTN count;
-    EFI_STATUS status;
+    EFI_HANDLE agent = driver_binding_agent();
 
-    status = BS->LocateHandleBuffer(ByProtocol, &pci_io_guid, NULL, &count, &handles);
-    if (status == EFI_NOT_FOUND)
-        return EFI_SUCCESS;
-    if (EFI_ERROR(status))
-        return status;
-    for (UINTN i = 0; i < count && !EFI_ERROR(result); i++) {
+    for (UINTN i = 0; i < count; i++) {
         bool is_held = false;
+        EFI_STATUS status = is_ours(agent, handles[i], &is_held);
 
-        result = is_ours(agent, handles[i], &is_held);
         if (is_held)
-            result = BS->DisconnectController(handles[i], agent, NULL);
+            status = BS->DisconnectController(handles[i], agent, NULL);
+        if (EFI_ERROR(status))
+            return status;
+        if (is_held)
+            handles[(*ret_count)++] = handles[i];
     }
-    (void)BS->FreePool(handles); /* was allocated for us a moment ago */
-    return result;
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS uninstall_protocols(void)
+{
+    return BS->UninstallMultipleProtocolInterfaces(
+        driver.binding.DriverBindingHandle, &driver_binding_guid, &driver.binding,
+        &driver_family_override_guid, &driver.family_override, &component_name2_guid,
+        &driver.names.rfc4646, &component_name_guid, &driver.names.iso639, NULL);
 }
 
 EFI_STATUS driver_binding_uninstall(void)
 {
-    EFI_STATUS status = disconnect_all();
+    EFI_HANDLE *handles = NULL;
+    UINTN count = 0;
+    UINTN ours = 0;
+    EFI_STATUS status;
 
-    if (EFI_ERROR(status))
+    status = BS->LocateHandleBuffer(ByProtocol, &pci_io_guid, NULL, &count, &handles);
+    if (EFI_ERROR(status) && status != EFI_NOT_FOUND)
         return status;
-    return BS->UninstallMultipleProtocolInterfaces(
-        driver.binding.DriverBindingHandle, &driver_binding_guid, &driver.binding,
-        &component_name2_guid, &driver.names.rfc4646, &component_name_guid, &driver.names.iso639,
-        NULL);
+
+    status = disconnect_ours(handles, count, &ours);
+    if (!EFI_ERROR(status))
+        status = uninstall_protocols();
+    /* Either way each NIC goes to whoever wants it now: another driver, or us. That
+     * there is nobody is no failure. */
+    for (UINTN i = 0; i < ours; i++)
+        (void)BS->ConnectController(handles[i], NULL, NULL, TRUE);
+    if (handles)
+        (void)BS->FreePool(handles); /* was allocated for us a moment ago */
+    return status;
 }

@@ -6,6 +6,8 @@
 #include <efilib.h>
 
 #include "driver_binding.h"
+#include "settings.h"
+#include "takeover.h"
 
 #if defined(__x86_64__) && !defined(GNU_EFI_USE_MS_ABI)
 #error "without GNU_EFI_USE_MS_ABI EFIAPI is empty, and the firmware's calls go astray"
@@ -17,8 +19,17 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table);
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 {
+    struct options options;
+    EFI_STATUS status;
+
     ST = system_table;
     BS = system_table->BootServices;
     RT = system_table->RuntimeServices;
-    return driver_binding_install(image);
+
+    settings_load(image, &options);
+    status = driver_binding_install(image, &options);
+    if (EFI_ERROR(status))
+        return status;
+    takeover_run(image, &options);
+    return EFI_SUCCESS;
 }

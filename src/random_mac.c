@@ -8,10 +8,8 @@
 
 #include "guids.h"
 #include "mac.h"
+#include "pci_address.h"
 
-/* {6e3a2b54-3a3c-4f6c-9d0e-5c1f0f7b8a61}: this driver's variables. */
-static EFI_GUID variable_guid = {
-    0x6e3a2b54, 0x3a3c, 0x4f6c, {0x9d, 0x0e, 0x5c, 0x1f, 0x0f, 0x7b, 0x8a, 0x61}};
 static CHAR16 seed_name[] = L"VirtioNetMacSeed";
 
 /* A finalizer with full avalanche: multiply, fold, repeat. */
@@ -71,21 +69,19 @@ static EFI_STATUS get_seed(uint64_t *ret_seed)
 
 EFI_STATUS random_mac(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t *ret_mac)
 {
-    UINTN segment;
-    UINTN bus;
-    UINTN device;
-    UINTN function;
+    struct pci_address at;
     uint64_t value;
     EFI_STATUS status;
 
-    status = pci_io->GetLocation(pci_io, &segment, &bus, &device, &function);
+    status = pci_address_get(pci_io, &at);
     if (EFI_ERROR(status))
         return status;
     status = get_seed(&value);
     if (EFI_ERROR(status))
         return status;
 
-    value = mix(value ^ mix(segment << 24 | bus << 16 | device << 8 | function));
+    value = mix(value ^ mix((uint64_t)at.segment << 24 | (uint64_t)at.bus << 16 |
+                            (uint64_t)at.device << 8 | at.function));
     for (unsigned i = 0; i < MAC_BYTES; i++)
         ret_mac[i] = (uint8_t)(value >> (8 * i));
     ret_mac[0] = (uint8_t)((ret_mac[0] & ~MAC_GROUP_BIT) | MAC_LOCAL_BIT);

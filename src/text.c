@@ -5,6 +5,7 @@
 #include "text.h"
 
 #include "mac.h"
+#include "pci_address.h"
 
 void text_init(struct text *text, CHAR16 *buffer, size_t capacity)
 {
@@ -26,6 +27,12 @@ void text_append(struct text *text, const CHAR16 *string)
         append_char(text, *string++);
 }
 
+void text_append_part(struct text *text, const CHAR16 *string, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        append_char(text, string[i] < L' ' ? L'?' : string[i]);
+}
+
 void text_append_hex(struct text *text, uint64_t value, unsigned digits)
 {
     while (digits > 0)
@@ -43,22 +50,19 @@ void text_append_mac(struct text *text, const uint8_t *mac)
 
 void text_append_pci_location(struct text *text, EFI_PCI_IO_PROTOCOL *pci_io)
 {
-    UINTN segment;
-    UINTN bus;
-    UINTN device;
-    UINTN function;
+    struct pci_address address;
 
-    if (EFI_ERROR(pci_io->GetLocation(pci_io, &segment, &bus, &device, &function))) {
+    if (EFI_ERROR(pci_address_get(pci_io, &address))) {
         append_char(text, L'?');
         return;
     }
-    text_append_hex(text, segment, 4);
+    text_append_hex(text, address.segment, 4);
     append_char(text, L':');
-    text_append_hex(text, bus, 2);
+    text_append_hex(text, address.bus, 2);
     append_char(text, L':');
-    text_append_hex(text, device, 2);
+    text_append_hex(text, address.device, 2);
     append_char(text, L'.');
-    text_append_hex(text, function, 1);
+    text_append_hex(text, address.function, 1);
 }
 
 void text_append_status(struct text *text, EFI_STATUS status)

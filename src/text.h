@@ -20,6 +20,10 @@ struct text {
 void text_init(struct text *text, CHAR16 *buffer, size_t capacity);
 void text_append(struct text *text, const CHAR16 *string);
 
+/* The first `length` characters of `string`, in which control characters become
+ * '?'. */
+void text_append_part(struct text *text, const CHAR16 *string, size_t length);
+
 /* `value` in `digits` hexadecimal digits, 1 to 16. */
 void text_append_hex(struct text *text, uint64_t value, unsigned digits);
 

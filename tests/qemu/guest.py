@@ -55,14 +55,15 @@ class SetupError(Exception):
 class Nic:
     """One NIC: `options` go behind the device name, `netdev` is the -netdev without its id.
 
-    The NIC and its netdev get the ids nic0, net0, nic1, …; no option ROM unless `romfile` is given.
+    The NIC and its netdev get the ids nic0, net0, nic1, …. No option ROM unless `romfile` names
+    one; None leaves QEMU's default in, which is iPXE's.
     """
 
     options: str = "disable-legacy=on"
     netdev: str = "user"
     mac: str | None = None
     device: str = "virtio-net-pci"
-    romfile: str = ""
+    romfile: str | None = ""
 
     def mac_of(self, index: int) -> str:
         return self.mac or f"52:54:00:12:34:{0x56 + index:02x}"
@@ -71,7 +72,8 @@ class Nic:
         kind, _, rest = self.netdev.partition(",")
         netdev = f"{kind},id=net{index}" + (f",{rest}" if rest else "")
         device = f"{self.device},id=nic{index},netdev=net{index},mac={self.mac_of(index)}"
-        device += f",romfile={self.romfile}" + (f",{self.options}" if self.options else "")
+        device += "" if self.romfile is None else f",romfile={self.romfile}"
+        device += f",{self.options}" if self.options else ""
         return ["-netdev", netdev, "-device", device]
 
 
@@ -105,6 +107,7 @@ class Guest:
     timeout      hard limit in seconds for the guest's whole life
     extra        further QEMU arguments
     paused       start with -S; call resume() (before it, qmp() works and the console is silent)
+    reboots      reset() is allowed; else QEMU ends when the guest resets, as after a crash
     driver       the driver's host file, or None for none
     """
 
@@ -118,6 +121,7 @@ class Guest:
         timeout: float = 120,
         extra: Sequence[str] = (),
         paused: bool = False,
+        reboots: bool = False,
         driver: Path | None = DRIVER,
         firmware: Path = FIRMWARE,
         variables: Path = VARIABLES,
@@ -138,6 +142,7 @@ class Guest:
         self._files = dict(files or {})
         self._extra = list(extra)
         self._paused = paused
+        self._reboots = reboots
         self._memory_mib = memory_mib
         self._disk_mib = disk_mib
         self._given_disk = disk
@@ -176,6 +181,12 @@ class Guest:
         """`reset -s`, and wait until QEMU is gone."""
         self.start("reset -s")
         self.wait(timeout)
+
+    def reset(self) -> str:
+        """`reset`, boot to the shell's prompt again; return what the console said on the way."""
+        assert self._reboots, "made without reboots=True"
+        self.start("reset")
+        return self._boot()
 
     def wait(self, timeout: float = 20) -> None:
         """Wait until QEMU ends by itself."""
@@ -317,7 +328,8 @@ class Guest:
     def _arguments(self) -> list[str]:
         pflash = "if=pflash,format=raw,unit="
         arguments = ["-accel", "tcg", "-cpu", "max", "-machine", self._machine]
-        arguments += ["-m", str(self._memory_mib), "-nodefaults", "-display", "none", "-no-reboot"]
+        arguments += ["-m", str(self._memory_mib), "-nodefaults", "-display", "none"]
+        arguments += [] if self._reboots else ["-no-reboot"]
         arguments += ["-serial", "stdio"]
         arguments += ["-qmp", f"unix:{self._folder_short}/qmp,server=on,wait=off"]
         arguments += ["-drive", f"{pflash}0,readonly=on,file={self.firmware}"]
@@ -350,10 +362,12 @@ class Guest:
                 check=True,
             )
 
-    def _boot(self) -> None:
-        self.expect("any other key to continue", BOOT_TIMEOUT_S, what="the UEFI shell")
+    def _boot(self) -> str:
+        text = self.expect("any other key to continue", BOOT_TIMEOUT_S, what="the UEFI shell")
         self.send(" ")
-        self.expect(r"\nFS0:\\> ?$", BOOT_TIMEOUT_S, what="the shell's prompt on FS0:")
+        return text + self.expect(
+            r"\nFS0:\\> ?$", BOOT_TIMEOUT_S, what="the shell's prompt on FS0:"
+        )
 
     def _read_console(self) -> None:
         assert self._process is not None and self._process.stdout is not None

@@ -11,6 +11,7 @@ import functools
 import http.server
 import os
 import re
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -37,6 +38,10 @@ class Server:
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def add(self, file: Path) -> None:
+        """Serve a copy of `file` too, under its own name."""
+        shutil.copy(file, self.folder)
 
     def netdev(self) -> str:
         """The -netdev value of a NIC that can download from here."""

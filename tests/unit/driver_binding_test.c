@@ -38,7 +38,11 @@ static void assert_not_bound(const struct driver_fixture *fixture, EFI_HANDLE co
 static void install_puts_the_drivers_protocols_on_the_image(void **state)
 {
     struct driver_fixture *fixture = *state;
+    EFI_DRIVER_FAMILY_OVERRIDE_PROTOCOL *family =
+        fake_firmware_interface(fixture->firmware, fixture->image, &driver_family_override_guid);
 
+    assert_non_null(family);
+    assert_int_equal(0x20000000, family->GetVersion(family));
     assert_int_equal(0x20000000, fixture->binding->Version);
     assert_ptr_equal(fixture->image, fixture->binding->ImageHandle);
     assert_ptr_equal(fixture->image, fixture->binding->DriverBindingHandle);
@@ -698,7 +702,7 @@ static void unload_and_load_may_be_repeated(void **state)
         bring_up(network_of(fixture, child_at(fixture, 0)));
         assert_success(unload_driver(fixture));
         fake_firmware_assert_nothing_leaked(fixture->firmware);
-        assert_success(driver_binding_install(fixture->image));
+        assert_success(driver_binding_install(fixture->image, &default_options));
     }
 }
 

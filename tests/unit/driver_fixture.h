@@ -27,6 +27,8 @@
     assert_int_equal((uint64_t)(expected), (uint64_t)(EFI_STATUS)(actual))
 #define assert_success(actual) assert_status(EFI_SUCCESS, actual)
 
+static const struct options default_options = {.takeover = true, .verbosity = VERBOSITY_TAKEOVERS};
+
 struct driver_fixture {
     struct fake_fixture fake;
     struct fake_firmware *firmware;
@@ -46,7 +48,7 @@ static inline struct driver_fixture *driver_fixture_new(unsigned device_count,
     fixture->device = fixture->fake.device;
     fixture->controller = device_count > 0 ? fake_device_handle(fixture->device) : NULL;
     fixture->image = fake_firmware_load_image(fixture->firmware, NULL);
-    assert_success(driver_binding_install(fixture->image));
+    assert_success(driver_binding_install(fixture->image, &default_options));
     fixture->binding =
         fake_firmware_interface(fixture->firmware, fixture->image, &driver_binding_guid);
     assert_non_null(fixture->binding);

@@ -88,7 +88,7 @@ static void prepare_uninstalled(struct driver_fixture *fixture)
 
 static EFI_STATUS run_install(struct driver_fixture *fixture)
 {
-    return driver_binding_install(fixture->image);
+    return driver_binding_install(fixture->image, &default_options);
 }
 
 static void check_not_installed(struct driver_fixture *fixture)
@@ -209,7 +209,8 @@ static void check_unload(struct driver_fixture *fixture)
 {
     assert_null(fake_firmware_interface(fixture->firmware, fixture->image, &driver_binding_guid));
     assert_not_bound(fixture);
-    assert_success(driver_binding_install(fixture->image)); /* for the end of the fixture */
+    assert_success(
+        driver_binding_install(fixture->image, &default_options)); /* for the end of the fixture */
 }
 
 static const struct operation operations[] = {

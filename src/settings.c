@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Reads the two sources of options and speaks for the parser.
+ */
+#include "settings.h"
+
+#include <efilib.h>
+
+#include "guids.h"
+#include "log.h"
+
+#define TEXT_CHARS_MAX 1024u
+
+static CHAR16 variable_name[] = SETTINGS_VARIABLE;
+static CHAR16 load_option_name[] = L"load option";
+
+static void complain(void *context, const CHAR16 *item, size_t length, const CHAR16 *why)
+{
+    log_option(context, item, length, why);
+}
+
+/* Started by name in the shell, an image has its command line as load options,
+ * and its own name stands first. */
+static size_t skip_command_name(const CHAR16 *text, size_t length)
+{
+    static const CHAR16 suffix[] = L".efi";
+    size_t name = 0;
+    size_t matched = 0;
+
+    while (name < length && text[name] && text[name] != L' ' && text[name] != L'=')
+        name++;
+    if (name < 4)
+        return 0;
+    for (size_t i = 0; i < 4; i++)
+        matched += (text[name - 4 + i] | 0x20) == (suffix[i] | 0x20);
+    return matched == 4 ? name : 0;
+}
+
+/* UCS-2 text of western option names has a zero in every second byte. */
+static bool is_ucs2(const uint8_t *bytes, size_t length_bytes)
+{
+    return length_bytes >= 2 && bytes[1] == 0;
+}
+
+/* `bytes` may stand anywhere; `source` names them on the console. */
+static void parse_bytes(struct options *options, const uint8_t *bytes, size_t length_bytes,
+                        CHAR16 *source)
+{
+    CHAR16 text[TEXT_CHARS_MAX];
+    size_t width = is_ucs2(bytes, length_bytes) ? sizeof(CHAR16) : 1;
+    size_t length = length_bytes / width;
+    size_t name;
+
+    if (length > TEXT_CHARS_MAX) {
+        log_option(source, L"", 0, L"too long");
+        return;
+    }
+    for (size_t i = 0; i < length; i++)
+        text[i] = (CHAR16)(bytes[i * width] | (width > 1 ? bytes[i * width + 1] << 8 : 0));
+    name = skip_command_name(text, length);
+    options_parse(options, text + name, length - name, complain, source);
+}
+
+static void load_variable(struct options *options)
+{
+    uint8_t bytes[TEXT_CHARS_MAX * sizeof(CHAR16)];
+    UINTN length_bytes = sizeof(bytes);
+    EFI_STATUS status;
+
+    status = RT->GetVariable(variable_name, &variable_guid, NULL, &length_bytes, bytes);
+    if (status == EFI_BUFFER_TOO_SMALL)
+        log_option(variable_name, L"", 0, L"too long");
+    else if (status != EFI_NOT_FOUND && EFI_ERROR(status))
+        log_option(variable_name, L"", 0, L"cannot be read");
+    else if (!EFI_ERROR(status))
+        parse_bytes(options, bytes, length_bytes, variable_name);
+}
+
+static void load_load_option(EFI_HANDLE image, struct options *options)
+{
+    EFI_LOADED_IMAGE *loaded;
+
+    if (!EFI_ERROR(BS->OpenProtocol(image, &loaded_image_guid, (void **)&loaded, image, NULL,
+                                    EFI_OPEN_PROTOCOL_GET_PROTOCOL)) &&
+        loaded->LoadOptions)
+        parse_bytes(options, loaded->LoadOptions, loaded->LoadOptionsSize, load_option_name);
+}
+
+void settings_load(EFI_HANDLE image, struct options *ret_options)
+{
+    options_init(ret_options);
+    load_variable(ret_options);
+    load_load_option(image, ret_options);
+}

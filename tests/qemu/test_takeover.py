@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""Taking NICs over from whoever has them, giving them back, and leaving some alone.
+
+Each case proves who has the NIC by `drivers`, `devtree` and the handle database, and that DHCP works
+over it. The recipes of README.md's "Deploy" are run here as they stand there.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+
+import evidence
+import network
+import pytest
+from guest import BUILD, DRIVER, Guest, Nic
+
+TIMEOUT_S = 240
+NETBOOT = BUILD / "x86_64" / "apps" / "netboot.efi"
+NETBUSY = BUILD / "x86_64" / "apps" / "netbusy.efi"
+
+TRANSPORTS = {
+    "modern": "disable-legacy=on,disable-modern=off",
+    "legacy": "disable-legacy=off,disable-modern=on",
+}
+GLOBAL_GUID = "8BE4DF61-93CA-11D2-AA0D-00E098032B8C"
+SET_OPTIONS = "setvar VirtioNetOptions -guid 6e3a2b54-3a3c-4f6c-9d0e-5c1f0f7b8a61 -bs -nv "
+ADD_DRIVER = 'bcfg driver add 0 fs0:\\virtio-net.efi "virtio-net"'
+OUR_NAME = r"Virtio Network Driver \(virtio-net\.efi [^)]+\)"
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Who has the NIC before us, and the name of the driver that holds its PciIo."""
+
+    romfile: str | None = ""
+    names: tuple[str, str] = ("", "")  # modern, legacy; empty: nobody
+
+    def name(self, transport: str) -> str:
+        return self.names[list(TRANSPORTS).index(transport)]
+
+
+RIVALS = {
+    "firmware": Rival(names=("Virtio 1.0 PCI Driver", "Virtio PCI Driver")),
+    "ipxe": Rival(romfile=None, names=("virtio-net.efidrv", "virtio-net.efidrv")),
+    "nothing": Rival(),
+}
+
+
+def assert_said(guest: Guest, output: str, pci: str, what: str) -> None:
+    """The driver's one line about the NIC at PCI address 0000:00:`pci`."""
+    lines = re.findall(rf"virtio-net 0000:00:{pci}: (.*)", output)
+    if len(lines) != 1 or not re.fullmatch(what, lines[0]):
+        raise guest.error(f"one line on 0000:00:{pci}, `{what}`", str(lines))
+
+
+def assert_held_by(guest: Guest, index: int, name: str) -> evidence.Adapter:
+    """The driver called `name`, a pattern, holds NIC `index`, alone or with one on top."""
+    mac = guest.nics[index].mac_of(index)
+    found = {adapter.mac: adapter for adapter in evidence.adapters(guest)}
+    if mac not in found or not any(re.fullmatch(name, each) for each in found[mac].driver_names):
+        seen = found[mac].driver_names if mac in found else "no SNP"
+        raise guest.error(f"{mac} with {name}", str(seen))
+    return found[mac]
+
+
+def assert_in_devtree(guest: Guest, transport: str) -> None:
+    name = evidence.CONTROLLER_NAME.format(transport=transport, mac=guest.nics[0].mac_of(0))
+    found = guest.run("devtree").count(name)
+    if found != 2:
+        raise guest.error(f"`{name}` twice in `devtree`, for the PCI function and SNP", str(found))
+
+
+def assert_works(guest: Guest, index: int = 0) -> None:
+    network.get_lease(guest, index)
+
+
+def unload(guest: Guest, handle: str) -> str:
+    return guest.run(f"unload -n {handle}", timeout=60)
+
+
+def only_driver(guest: Guest) -> evidence.Driver:
+    ours = evidence.our_drivers(guest)
+    if len(ours) != 1:
+        raise guest.error("our driver in `drivers`, once", f"{len(ours)} times")
+    return ours[0]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("rival", RIVALS)
+def test_load_takes_over_unload_gives_back_bcfg_binds(rival: str, transport: str) -> None:
+    name = RIVALS[rival].name(transport)
+    nic = Nic(TRANSPORTS[transport], romfile=RIVALS[rival].romfile)
+    with Guest(
+        f"takeover-{rival}-{transport}", nics=[nic], timeout=TIMEOUT_S, reboots=True
+    ) as guest:
+        if name:
+            guest.run("connect -r", timeout=60)
+            assert_held_by(guest, 0, re.escape(name))
+        answer = guest.load_driver()
+        if name:
+            assert_said(guest, answer, "02.0", re.escape(f"taken over from {name}"))
+        evidence.assert_ours(guest, transport)
+        assert_in_devtree(guest, transport)
+        assert_works(guest)
+
+        unload(guest, only_driver(guest).handle)
+        if name:
+            assert_held_by(guest, 0, re.escape(name))
+            if transport == "modern":
+                assert_works(guest)
+
+        guest.run(ADD_DRIVER)
+        guest.reset()
+        guest.run("connect -r", timeout=60)
+        evidence.assert_ours(guest, transport)
+        assert_works(guest)
+        guest.power_off()
+
+
+def test_reloaded_driver_takes_over_from_itself_and_survives_reconnects() -> None:
+    with Guest("takeover-again", nics=[Nic(TRANSPORTS["modern"])], timeout=TIMEOUT_S) as guest:
+        guest.run("connect -r", timeout=60)
+
+        # Twice in a row, given back in between.
+        for number in range(2):
+            if number > 0:
+                unload(guest, only_driver(guest).handle)
+                assert_held_by(guest, 0, "Virtio 1.0 PCI Driver")
+            answer = guest.load_driver()
+            assert_said(guest, answer, "02.0", "taken over from Virtio 1.0 PCI Driver")
+        first = only_driver(guest).handle
+
+        # A second image beside the first: the newer one has the NIC.
+        assert_said(guest, guest.load_driver(), "02.0", f"taken over from {OUR_NAME}")
+        devices = {driver.handle: driver.devices for driver in evidence.our_drivers(guest)}
+        if len(devices) != 2 or devices.pop(first) != 0 or list(devices.values()) != [1]:
+            raise guest.error("the NIC with the newer image", str(devices))
+        assert_held_by(guest, 0, OUR_NAME)
+        unload(guest, first)
+        evidence.assert_ours(guest, "modern")
+        assert_works(guest)
+
+        guest.run("disconnect -r", timeout=60)
+        if (adapters := evidence.adapters(guest)):
+            raise guest.error("no SNP after `disconnect -r`", str(adapters))
+        guest.run("connect -r", timeout=60)
+        evidence.assert_ours(guest, "modern")
+        assert_works(guest)
+        guest.power_off()
+
+
+def test_options_say_what_is_taken() -> None:
+    nics = [Nic(TRANSPORTS["modern"]), Nic(TRANSPORTS["legacy"])]
+    with Guest("takeover-options", nics=nics, timeout=TIMEOUT_S, reboots=True) as guest:
+        guest.run("connect -r", timeout=60)
+
+        guest.run(SET_OPTIONS + '=L"takeover=off"')
+        answer = guest.load_driver()
+        stays = "takeover is off, so it stays with "
+        assert_said(guest, answer, "02.0", f"{stays}Virtio 1.0 PCI Driver")
+        assert_said(guest, answer, "03.0", f"{stays}Virtio PCI Driver")
+        adapter = assert_held_by(guest, 0, "Virtio 1.0 PCI Driver")
+        assert_works(guest, 0)
+        # By hand it can still be handed over.
+        guest.run(f"disconnect {adapter.handle}", timeout=60)
+        guest.run(f"disconnect {adapter.pci_handle}", timeout=60)
+        guest.run(f"connect {adapter.pci_handle}", timeout=60)
+        assert_held_by(guest, 0, OUR_NAME)
+        unload(guest, only_driver(guest).handle)
+
+        guest.run(SET_OPTIONS + '=L"skip=00:03.0 color=red verbose=2"')
+        answer = guest.load_driver()
+        if "virtio-net: VirtioNetOptions: ignored color=red: no such option" not in answer:
+            raise guest.error("`color=red` named as no option", answer.strip()[:200])
+        assert_said(guest, answer, "02.0", "taken over from Virtio 1.0 PCI Driver")
+        assert_said(guest, answer, "03.0", "left alone, as the options say")
+        assert_held_by(guest, 0, OUR_NAME)
+        assert_held_by(guest, 1, "Virtio PCI Driver")
+        assert_works(guest, 0)
+
+        # As a load option, at the next boot; the variable goes.
+        guest.run(SET_OPTIONS + "=")
+        guest.run(ADD_DRIVER)
+        guest.run('bcfg driver -opt 0x0 ^"skip=00:02.0 verbose=2^"')
+        guest.reset()
+        guest.run("connect -r", timeout=60)
+        assert_held_by(guest, 0, "Virtio 1.0 PCI Driver")
+        assert_held_by(guest, 1, OUR_NAME)
+        assert_works(guest, 1)
+        guest.power_off()
+
+
+def test_nic_that_the_driver_was_loaded_through_stays(server: network.Server) -> None:
+    """Loaded by PXE through the firmware's driver: it must not cut the branch it sits on."""
+    server.add(DRIVER)
+    nics = [
+        Nic(TRANSPORTS["modern"], netdev=f"{server.netdev()},bootfile=virtio-net.efi"),
+        Nic(TRANSPORTS["legacy"]),
+    ]
+    with Guest(
+        "takeover-loaded-through", nics=nics, files={NETBOOT.name: NETBOOT}, timeout=TIMEOUT_S
+    ) as guest:
+        guest.run("connect -r", timeout=60)
+        answer = guest.run("netboot.efi load", timeout=60)
+        if "NETBOOT loaded: Success" not in answer:
+            raise guest.error("the driver loaded by PXE", answer.strip()[-200:])
+        stays = "this driver was loaded through it, so it stays with Virtio 1.0 PCI Driver"
+        assert_said(guest, answer, "02.0", stays)
+        assert_said(guest, answer, "03.0", "taken over from Virtio PCI Driver")
+        assert_held_by(guest, 0, "Virtio 1.0 PCI Driver")
+        assert_held_by(guest, 1, OUR_NAME)
+        assert_works(guest, 0)
+        assert_works(guest, 1)
+        guest.power_off()
+
+
+@pytest.mark.parametrize("rival", ["firmware", "ipxe"])
+def test_nic_in_the_middle_of_its_work(rival: str, server: network.Server) -> None:
+    """An application that has SNP to itself keeps the NIC and all its answers; a download in the
+    firmware's stack ends with an error, and the NIC works on with us."""
+    name = RIVALS[rival].name("modern")
+    nic = Nic(TRANSPORTS["modern"], romfile=RIVALS[rival].romfile)
+    with Guest(
+        f"takeover-busy-{rival}", nics=[nic], files={NETBUSY.name: NETBUSY}, timeout=TIMEOUT_S
+    ) as guest:
+        guest.run("connect -r", timeout=60)
+        answer = guest.run("netbusy.efi snp", timeout=60)
+        assert_said(guest, answer, "02.0", re.escape(f"in use, so it stays with {name}"))
+        if "NETBUSY received 100 answers\nNETBUSY ended: Success" not in answer:
+            raise guest.error("100 answers in spite of the driver", answer.strip()[-200:])
+        assert_held_by(guest, 0, re.escape(name))
+        assert_works(guest)
+        if rival == "ipxe":
+            return
+
+        unload(guest, only_driver(guest).handle)
+        answer = guest.run(f"netbusy.efi stack {server.port} {network.HTTP_FILE}", timeout=60)
+        assert_said(guest, answer, "02.0", re.escape(f"taken over from {name}"))
+        received = re.search(r"NETBUSY received (\d+) bytes\nNETBUSY ended: Aborted", answer)
+        if not received or not 0 < int(received[1]) < network.HTTP_BYTES:
+            raise guest.error("a download cut short with an error", answer.strip()[-200:])
+        evidence.assert_ours(guest, "modern")
+        assert_works(guest)
+        guest.power_off()
+
+
+def boot_options(guest: Guest) -> dict[str, tuple[str, str]]:
+    """`bcfg boot dump`: variable name -> description, device path."""
+    pattern = r"Variable: (Boot[0-9A-F]{4}) *\n *Desc +- (.*?) *\n *DevPath +- (.*?) *\n"
+    return {
+        name: (text, path) for name, text, path in re.findall(pattern, guest.run("bcfg boot dump"))
+    }
+
+
+def pxe_option(guest: Guest) -> str:
+    """The variable of the firmware's own PXEv4 option for NIC 0."""
+    mac = guest.nics[0].mac_of(0).replace(":", "").upper()
+    for name, (text, path) in boot_options(guest).items():
+        if text == f"UEFI PXEv4 (MAC:{mac})" and path.endswith(f"/MAC({mac},0x1)/IPv4(0.0.0.0)"):
+            return name
+    raise guest.error(f"`UEFI PXEv4 (MAC:{mac})` in `bcfg boot dump`", str(boot_options(guest)))
+
+
+def http_option(mac: str, slot: int, uri: str) -> bytes:
+    """EFI_LOAD_OPTION for …/Pci(slot,0)/MAC(mac,1)/IPv4(0.0.0.0)/Uri(uri); UEFI 2.10, 3.1.3, 10.3."""
+    node = lambda kind, sub, data: struct.pack("<BBH", kind, sub, 4 + len(data)) + data
+    address = bytes.fromhex(mac.replace(":", ""))
+    path = node(2, 1, struct.pack("<II", 0x0A0341D0, 0)) + node(1, 1, bytes([0, slot]))
+    path += node(3, 11, address.ljust(32, b"\0") + b"\1") + node(3, 12, bytes(23))
+    path += node(3, 24, uri.encode()) + node(0x7F, 0xFF, b"")
+    return struct.pack("<IH", 1, len(path)) + "HTTP\0".encode("utf-16le") + path
+
+
+def boot_next(guest: Guest, option: str) -> str:
+    """Boot the option `BootNNNN` at the next reset; return what the console said."""
+    number = int(option[4:], 16).to_bytes(2, "little").hex()
+    guest.run(f"setvar BootNext -guid {GLOBAL_GUID} -nv -bs -rt =H{number}")
+    return guest.reset()
+
+
+def assert_booted(guest: Guest, output: str, path: str, driver: str) -> None:
+    origin = re.search(r"NETBOOT from (.*)\nNETBOOT over (.*)\n", output)
+    if not origin:
+        raise guest.error("netboot.efi started over the network", output.strip()[-200:])
+    if not re.search(path, origin[1]) or not re.fullmatch(driver, origin[2]):
+        raise guest.error(f"a boot from {path} over {driver}", f"{origin[1]} over {origin[2]}")
+
+
+@pytest.mark.parametrize("rival", ["firmware", "ipxe"])
+def test_pxe_and_http_boot_with_the_firmwares_own_options(
+    rival: str, server: network.Server
+) -> None:
+    """bcfg makes the driver bind at boot, and the boot options that the firmware made for the NIC
+    before lead to it."""
+    server.add(NETBOOT)
+    nic = Nic(
+        TRANSPORTS["modern"] + ",bootindex=1",
+        netdev=f"{server.netdev()},bootfile={NETBOOT.name}",
+        romfile=RIVALS[rival].romfile,
+    )
+    with Guest(
+        f"takeover-netboot-{rival}", nics=[nic], timeout=TIMEOUT_S, reboots=True
+    ) as guest:
+        assert_booted(guest, guest.text, "Mac", re.escape(RIVALS[rival].name("modern")))
+        # iPXE has an option of its own, and the name that goes with it.
+        before = pxe_option(guest) if rival == "firmware" else ""
+        guest.run(ADD_DRIVER)
+
+        uri = f"http://10.0.2.2:{server.port}/{NETBOOT.name}"
+        option = http_option(nic.mac_of(0), 2, uri).hex()
+        guest.run(f"setvar Boot0077 -guid {GLOBAL_GUID} -nv -bs -rt =H{option}")
+        answer = boot_next(guest, "Boot0077")
+        assert_booted(guest, answer, re.escape(f"Uri({uri})"), OUR_NAME)
+
+        after = pxe_option(guest)
+        if before and after != before:
+            raise guest.error(f"PXEv4 to stay {before}", after)
+        answer = boot_next(guest, after)
+        assert_booted(guest, answer, r"Mac\(525400123456,1\)/IPv4\(0\.0\.0\.0", OUR_NAME)
+        evidence.assert_ours(guest, "modern")
+        guest.power_off()
