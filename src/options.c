@@ -82,15 +82,12 @@ static unsigned count_of(struct span span, CHAR16 character)
 
 static bool parse_address(struct span span, struct pci_address *ret_address)
 {
-    unsigned colons = count_of(span, L':');
     uint32_t segment = 0;
     uint32_t bus;
     uint32_t device;
     uint32_t function;
 
-    if ((colons != 1 && colons != 2) || count_of(span, L'.') != 1)
-        return false;
-    if (colons == 2 && !parse_hex(split(&span, L':'), UINT16_MAX, &segment))
+    if (count_of(span, L':') == 2 && !parse_hex(split(&span, L':'), UINT16_MAX, &segment))
         return false;
     if (!parse_hex(split(&span, L':'), UINT8_MAX, &bus) ||
         !parse_hex(split(&span, L'.'), PCI_DEVICE_MAX, &device) ||

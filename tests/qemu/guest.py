@@ -185,7 +185,7 @@ class Guest:
     def reset(self) -> str:
         """`reset`, boot to the shell's prompt again; return what the console said on the way."""
         assert self._reboots, "made without reboots=True"
-        self._type("reset")
+        self.start("reset")
         return self._boot()
 
     def wait(self, timeout: float = 20) -> None:

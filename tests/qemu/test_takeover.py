@@ -101,8 +101,6 @@ def test_load_takes_over_unload_gives_back_bcfg_binds(rival: str, transport: str
         answer = guest.load_driver()
         if name:
             assert_said(guest, answer, "02.0", re.escape(f"taken over from {name}"))
-        else:
-            guest.run("connect -r", timeout=60)
         evidence.assert_ours(guest, transport)
         assert_in_devtree(guest, transport)
         assert_works(guest)

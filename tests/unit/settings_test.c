@@ -139,6 +139,32 @@ static void a_name_that_is_not_an_images_is_an_item(void **state)
     SET_LOAD_OPTION(*state, L"x=.efi verbose=0");
     assert_int_equal(VERBOSITY_ERRORS, load(*state).verbosity);
     assert_text_contains("ignored x=.efi: no such option\r\n", console(*state));
+    SET_LOAD_OPTION(*state, L"a.efj");
+    (void)load(*state);
+    assert_text_contains("ignored a.efj: no such option\r\n", console(*state));
+    SET_LOAD_OPTION(*state, L"d-efi");
+    (void)load(*state);
+    assert_text_contains("ignored d-efi: no such option\r\n", console(*state));
+}
+
+static void a_name_reaches_up_to_the_last_place(void **state)
+{
+    static CHAR16 text[1024];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(text); i++)
+        text[i] = L' ';
+    memcpy(text, L"x.efi", 5 * sizeof(CHAR16));
+    memcpy(&text[1024 - 12], L"takeover=off", 12 * sizeof(CHAR16));
+    set_load_option(*state, text, sizeof(text)); /* ASan's to watch */
+    assert_false(load(*state).takeover);
+    assert_string_equal("", console(*state));
+}
+
+static void a_character_beyond_ascii_is_not_taken_for_another(void **state)
+{
+    SET_VARIABLE(L"takeover=\x016f\x0166\x0166");
+    assert_true(load(*state).takeover);
+    assert_text_contains("takeover is on or off", console(*state));
 }
 
 static void what_is_not_understood_is_named_with_its_source(void **state)
@@ -265,6 +291,8 @@ int main(void)
         DRIVER_TEST(the_variable_is_the_one_of_our_vendor),
         DRIVER_TEST(the_images_own_name_is_no_option),
         DRIVER_TEST(a_name_that_is_not_an_images_is_an_item),
+        DRIVER_TEST(a_name_reaches_up_to_the_last_place),
+        DRIVER_TEST(a_character_beyond_ascii_is_not_taken_for_another),
         DRIVER_TEST(what_is_not_understood_is_named_with_its_source),
         DRIVER_TEST(a_long_item_leaves_room_for_the_reason),
         DRIVER_TEST(the_longest_text_is_taken_and_one_more_is_not),

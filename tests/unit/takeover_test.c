@@ -265,6 +265,25 @@ static void nobody_is_stopped_while_an_application_has_snp(void **state)
     }
 }
 
+/* PXE puts an SNP of its own below the NIC's. */
+static void an_application_is_seen_on_any_snp_of_the_nic(void **state)
+{
+    struct takeover_fixture *fixture = *state;
+    EFI_HANDLE child = fake_rival_child(fixture->rival, controller(fixture, 0));
+    EFI_HANDLE grandchild = fake_rival_handle_below(fixture->rival, child);
+    EFI_HANDLE application = fake_firmware_load_image(fixture->firmware, NULL);
+    void *network;
+
+    fake_firmware_install(fixture->firmware, grandchild, &snp_guid, &fixture->options);
+    assert_success(fake_firmware_disconnect(fixture->firmware, child));
+    assert_success(BS->OpenProtocol(child, &snp_guid, &network, application, child,
+                                    EFI_OPEN_PROTOCOL_EXCLUSIVE));
+    run(fixture);
+    assert_true(is_rivals(fixture, 0));
+    assert_true(is_ours(fixture, 1));
+    assert_success(BS->CloseProtocol(child, &snp_guid, application, child));
+}
+
 static void an_application_that_only_looks_at_snp_holds_nothing_up(void **state)
 {
     struct takeover_fixture *fixture = *state;
@@ -421,6 +440,29 @@ static void quiet_says_nothing_of_what_goes_as_it_should(void **state)
     assert_string_equal("", console(fixture));
 }
 
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table);
+
+static void the_image_starts_by_taking_over_what_its_options_admit(void **state)
+{
+    static CHAR16 load_option[] = L"skip=00:04.0";
+    struct takeover_fixture *fixture = *state;
+    EFI_HANDLE image = fixture->driver->image;
+    EFI_LOADED_IMAGE *loaded = fake_firmware_loaded_image(fixture->firmware, image);
+
+    assert_success(unload_driver(fixture->driver));
+    loaded->LoadOptions = load_option;
+    loaded->LoadOptionsSize = sizeof(load_option);
+    assert_success(efi_main(image, ST));
+    assert_true(is_ours(fixture, 0));
+    assert_true(is_rivals(fixture, 1));
+    assert_true(is_ours(fixture, 2));
+
+    /* Also when it is connected later on. */
+    assert_success(fake_firmware_disconnect(fixture->firmware, controller(fixture, 1)));
+    assert_success(fake_firmware_connect(fixture->firmware, controller(fixture, 1)));
+    assert_true(is_rivals(fixture, 1));
+}
+
 static void without_a_pci_function_nothing_happens(void **state)
 {
     struct takeover_fixture *fixture = takeover_fixture_new(0, NULL);
@@ -478,6 +520,18 @@ static void unload_gives_every_nic_back(void **state)
     assert_success(driver_binding_install(fixture->driver->image, &fixture->options));
 }
 
+static void unload_connects_no_nic_that_was_not_ours(void **state)
+{
+    struct takeover_fixture *fixture = *state;
+
+    assert_success(fake_firmware_disconnect(fixture->firmware, controller(fixture, 1)));
+    run(fixture);
+    assert_success(unload_driver(fixture->driver));
+    assert_true(is_rivals(fixture, 0));
+    assert_false(is_rivals(fixture, 1));
+    assert_success(driver_binding_install(fixture->driver->image, &fixture->options));
+}
+
 static void unload_that_a_client_refuses_keeps_every_nic(void **state)
 {
     struct takeover_fixture *fixture = *state;
@@ -509,6 +563,7 @@ int main(void)
         TAKEOVER_TEST(a_rival_that_refuses_keeps_its_nic),
         TAKEOVER_TEST(a_nic_whose_client_refuses_stays_and_the_others_come),
         cmocka_unit_test(nobody_is_stopped_while_an_application_has_snp),
+        TAKEOVER_TEST(an_application_is_seen_on_any_snp_of_the_nic),
         TAKEOVER_TEST(an_application_that_only_looks_at_snp_holds_nothing_up),
         TAKEOVER_TEST(the_nic_that_the_image_was_loaded_through_stays),
         TAKEOVER_TEST(an_image_from_elsewhere_holds_no_nic_up),
@@ -517,9 +572,11 @@ int main(void)
         TAKEOVER_TEST(a_connect_in_the_middle_of_a_disconnect_does_not_reach_us),
         cmocka_unit_test(verbosity_chooses_the_lines),
         TAKEOVER_TEST(quiet_says_nothing_of_what_goes_as_it_should),
+        TAKEOVER_TEST(the_image_starts_by_taking_over_what_its_options_admit),
         cmocka_unit_test(without_a_pci_function_nothing_happens),
         cmocka_unit_test(no_failed_call_leaves_a_nic_without_a_driver),
         TAKEOVER_TEST(unload_gives_every_nic_back),
+        TAKEOVER_TEST(unload_connects_no_nic_that_was_not_ours),
         TAKEOVER_TEST(unload_that_a_client_refuses_keeps_every_nic),
     };
 
