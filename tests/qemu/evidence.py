@@ -45,6 +45,7 @@ class DeviceState:
     """A virtio-net device as QEMU sees it."""
 
     pci_device: int
+    offered: frozenset[str]  # features
     features: frozenset[str]  # negotiated
     status: frozenset[str]
     queue_sizes: tuple[int, int]  # RX, TX
@@ -122,12 +123,13 @@ def device_state(guest: Guest, index: int = 0) -> DeviceState:
     """What QEMU knows of NIC `index`."""
     path = f"/machine/peripheral/nic{index}/virtio-backend"
     status = _query(guest, "x-query-virtio-status", path=path)
-    features = status["guest-features"]
+    offered, features = status["host-features"], status["guest-features"]
     queues = [
         _query(guest, "x-query-virtio-queue-status", path=path, queue=queue) for queue in (0, 1)
     ]
     return DeviceState(
         pci_device=_pci_device(guest, f"nic{index}"),
+        offered=_words(offered["transports"] + offered["dev-features"]),
         features=_words(features["transports"] + features["dev-features"]),
         status=_words(status["status"]["statuses"]),
         queue_sizes=(queues[0]["vring-num"], queues[1]["vring-num"]),
