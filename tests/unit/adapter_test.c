@@ -185,12 +185,15 @@ static void failure_too_long_for_a_line_is_cut_off(void **state)
 {
     struct parts parts = parts_of(*state);
     CHAR16 cause[400];
+    const char *console;
 
     for (size_t i = 0; i < ARRAY_LENGTH(cause) - 1; i++)
         cause[i] = L'x';
     cause[ARRAY_LENGTH(cause) - 1] = 0;
     log_failure(parts.pci_io, L"what", cause, EFI_TIMEOUT);
-    assert_int_equal(159, strlen(fake_firmware_console(parts.fake->firmware)));
+    console = fake_firmware_console(parts.fake->firmware);
+    assert_int_equal(199, strlen(console));
+    assert_string_equal("xx\r\n", console + 195);
 }
 
 static void failure_without_a_console_is_not_told(void **state)

@@ -185,11 +185,14 @@ static void every_device_is_set_up_with_the_right_queues(void **state)
 {
     const struct device *device = *state;
     struct net_fixture fixture;
+    bool has_control;
 
     find_and_start(&fixture, &device->options);
+    has_control = fake_device_accepted_features(fixture.device) & VIRTIO_NET_F_CTRL_VQ;
     assert_int_equal(device->queue_size, fake_device_queue_size(fixture.device, RX));
     assert_int_equal(device->queue_size, fake_device_queue_size(fixture.device, TX));
-    assert_int_equal(0, fake_device_queue_size(fixture.device, VIRTIO_NET_QUEUE_CTRL));
+    assert_int_equal(has_control ? 16 : 0,
+                     fake_device_queue_size(fixture.device, VIRTIO_NET_QUEUE_CTRL));
     assert_int_equal(device->slots, fake_device_pending_count(fixture.device, RX));
     assert_traffic_flows(&fixture);
     end(&fixture);
@@ -283,9 +286,11 @@ static void every_device_starts_again_after_stop(void **state)
 
 static void nothing_is_accepted_but_what_the_driver_understands(void **state)
 {
-    const uint64_t understood = VIRTIO_NET_F_MAC | VIRTIO_NET_F_MTU | VIRTIO_NET_F_STATUS |
-                                VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM |
-                                VIRTIO_F_ORDER_PLATFORM;
+    const uint64_t understood =
+        VIRTIO_NET_F_MAC | VIRTIO_NET_F_MTU | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_CTRL_VQ |
+        VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_CTRL_RX_EXTRA | VIRTIO_NET_F_CTRL_MAC_ADDR |
+        VIRTIO_NET_F_GUEST_ANNOUNCE | VIRTIO_NET_F_SPEED_DUPLEX | VIRTIO_F_EVENT_IDX |
+        VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM;
     const struct {
         enum fake_transport transport;
         uint64_t accepted;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Methods that move no frame: MCastIpToMac, StationAddress, Statistics, NvData.
+ * Methods that move no frame: MCastIpToMac, NvData.
  */
 #include "snp_fixture.h"
 
@@ -83,57 +83,6 @@ static void mapping_needs_an_address_and_a_place(void **state)
     }
 }
 
-static void station_address_is_unsupported_once_its_argument_is_valid(void **state)
-{
-    struct snp_fixture *fixture = *state;
-    EFI_MAC_ADDRESS station = {.Addr = {0x02, 1, 2, 3, 4, 5}};
-    EFI_MAC_ADDRESS group = {.Addr = {0x01, 0, 0x5e, 3, 4, 5}};
-    EFI_MAC_ADDRESS zero = {.Addr = {0}};
-    const struct {
-        BOOLEAN reset;
-        EFI_MAC_ADDRESS *address;
-        EFI_STATUS status;
-    } cases[] = {
-        {FALSE, NULL, EFI_INVALID_PARAMETER},  {FALSE, &group, EFI_INVALID_PARAMETER},
-        {FALSE, &zero, EFI_INVALID_PARAMETER}, {FALSE, &station, EFI_UNSUPPORTED},
-        {TRUE, NULL, EFI_UNSUPPORTED},         {TRUE, &group, EFI_UNSUPPORTED},
-    };
-    EFI_SIMPLE_NETWORK_MODE before = *fixture->mode;
-
-    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-        assert_status(cases[i].status, fixture->protocol->StationAddress(
-                                           fixture->protocol, cases[i].reset, cases[i].address));
-        assert_memory_equal(&before, fixture->mode, sizeof(before));
-    }
-}
-
-static void statistics_are_unsupported_once_their_arguments_are_valid(void **state)
-{
-    struct snp_fixture *fixture = *state;
-    EFI_NETWORK_STATISTICS table;
-    UINTN none = 0;
-    UINTN whole = sizeof(table);
-    const struct {
-        BOOLEAN reset;
-        UINTN *bytes;
-        EFI_NETWORK_STATISTICS *table;
-        EFI_STATUS status;
-    } cases[] = {
-        {FALSE, NULL, NULL, EFI_INVALID_PARAMETER},   {FALSE, NULL, &table, EFI_INVALID_PARAMETER},
-        {FALSE, &whole, NULL, EFI_INVALID_PARAMETER}, {TRUE, &whole, NULL, EFI_INVALID_PARAMETER},
-        {FALSE, &none, NULL, EFI_UNSUPPORTED},        {FALSE, &whole, &table, EFI_UNSUPPORTED},
-        {TRUE, NULL, NULL, EFI_UNSUPPORTED},          {TRUE, &whole, &table, EFI_UNSUPPORTED},
-    };
-
-    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-        if (fixture->protocol->Statistics(fixture->protocol, cases[i].reset, cases[i].bytes,
-                                          cases[i].table) != cases[i].status)
-            fail_msg("case %zu", i);
-        assert_int_equal(0, none);
-        assert_int_equal(sizeof(table), whole);
-    }
-}
-
 static void nv_data_does_not_exist(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -156,8 +105,6 @@ int main(void)
         SNP_TEST(multicast_addresses_map_to_macs),
         SNP_TEST(addresses_that_are_not_multicast_map_to_nothing),
         SNP_TEST(mapping_needs_an_address_and_a_place),
-        SNP_TEST(station_address_is_unsupported_once_its_argument_is_valid),
-        SNP_TEST(statistics_are_unsupported_once_their_arguments_are_valid),
         SNP_TEST(nv_data_does_not_exist),
     };
 

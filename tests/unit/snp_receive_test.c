@@ -230,7 +230,6 @@ static void frames_of_impossible_length_are_dropped(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(lengths); i++) {
         assert_true(fake_device_deliver(fixture->device, frame, lengths[i]));
         assert_status(EFI_NOT_READY, receive_any(fixture));
-        assert_int_equal(i + 1, fixture->snp->net.counters.rx.dropped);
     }
     deliver_sized(fixture, 100);
     assert_receives(fixture, 100, 0);

@@ -213,6 +213,32 @@ static void set_slot_chains_two_segments_the_writable_one_last(void **state)
     ring_fini(&ring);
 }
 
+static void set_slot_chains_as_many_segments_as_it_is_given(void **state)
+{
+    const struct virtqueue_segment segments[] = {
+        {.device_address = 0xa000, .length_bytes = 2},
+        {.device_address = 0xb000, .length_bytes = 6},
+        {.device_address = 0xc000, .length_bytes = 1, .device_writable = true},
+    };
+    struct ring ring;
+
+    (void)state;
+    ring_init(&ring, 16, 5, 3, false);
+    virtqueue_set_slot(&ring.queue, 1, segments, 3);
+    assert_desc(&ring.desc[3], 0xa000, 2, VIRTQ_DESC_F_NEXT, 4);
+    assert_desc(&ring.desc[4], 0xb000, 6, VIRTQ_DESC_F_NEXT, 5);
+    assert_desc(&ring.desc[5], 0xc000, 1, VIRTQ_DESC_F_WRITE, 0);
+    assert_int_equal(1, ring.queue.slots[1].writable_bytes);
+
+    virtqueue_set_slot(&ring.queue, 1, &segments[1], 2); /* a shorter one in its place */
+    assert_desc(&ring.desc[3], 0xb000, 6, VIRTQ_DESC_F_NEXT, 4);
+    assert_desc(&ring.desc[4], 0xc000, 1, VIRTQ_DESC_F_WRITE, 0);
+    virtqueue_set_slot(&ring.queue, 1, segments, 1);
+    assert_desc(&ring.desc[3], 0xa000, 2, 0, 0);
+    assert_int_equal(0, ring.queue.slots[1].writable_bytes);
+    ring_fini(&ring);
+}
+
 static void set_slot_chains_two_writable_segments(void **state)
 {
     const struct virtqueue_segment segments[] = {
@@ -494,13 +520,13 @@ static void pop_rejects_an_id_in_the_middle_of_a_chain_or_behind_the_last(void *
 
 static void pop_rejects_the_id_behind_the_last_slot_there_can_be(void **state)
 {
-    const struct virtqueue_segment segments[] = {writable, writable};
+    const struct virtqueue_segment segments[] = {writable, writable, writable};
     struct ring ring;
 
     (void)state;
     for (uint16_t count = 1; count <= VIRTQUEUE_SEGMENTS_MAX; count++) {
         ring_init(&ring, 1024, VIRTQUEUE_SLOTS_MAX, count, false);
-        virtqueue_set_slot(&ring.queue, 0, segments);
+        virtqueue_set_slot(&ring.queue, 0, segments, count);
         push(&ring, 0, 1);
         complete(&ring, VIRTQUEUE_SLOTS_MAX * count, 0);
         assert_pop_breaks(&ring);
@@ -553,7 +579,7 @@ static void pop_checks_the_length_against_the_writable_bytes(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         ring_init(&ring, 8, 4, 2, false);
-        virtqueue_set_slot(&ring.queue, 0, cases[i].segments);
+        virtqueue_set_slot(&ring.queue, 0, cases[i].segments, 2);
         virtqueue_push(&ring.queue, 0, 1514);
         complete(&ring, 0, cases[i].length_bytes);
         if (cases[i].is_accepted)
@@ -644,7 +670,7 @@ static void init_recovers_a_broken_ring(void **state)
     virtqueue_init(&ring.queue, ring.block + PAGE, 8, 8, 1, false);
     assert_false(ring.queue.is_broken);
     assert_false(virtqueue_has_news(&ring.queue));
-    virtqueue_set_slot(&ring.queue, 0, &writable);
+    virtqueue_set_slot(&ring.queue, 0, &writable, 1);
     push(&ring, 0, 1);
     assert_int_equal(ring.avail->idx, 1);
     complete(&ring, 0, 99);
@@ -697,7 +723,7 @@ static void no_used_entry_ever_crosses_the_used_event(void **state)
     (void)state;
     ring_init(&ring, 8, 8, 1, true);
     for (uint16_t slot = 0; slot < 8; slot++)
-        virtqueue_set_slot(&ring.queue, slot, &writable);
+        virtqueue_set_slot(&ring.queue, slot, &writable, 1);
     for (uint32_t lap = 0; lap < 9000; lap++) {
         push(&ring, 0, 8);
         for (uint16_t slot = 0; slot < 8; slot++) {
@@ -719,7 +745,7 @@ static void nothing_but_the_queue_memory_is_written_at_the_largest_size(void **s
     ring_init(&ring, VIRTQ_SIZE_MAX, VIRTQUEUE_SLOTS_MAX, 2, true);
     for (uint16_t slot = 0; slot < VIRTQUEUE_SLOTS_MAX; slot++)
         virtqueue_set_slot(&ring.queue, slot,
-                           (const struct virtqueue_segment[]){readable, writable});
+                           (const struct virtqueue_segment[]){readable, writable}, 2);
     for (uint32_t lap = 0; lap < VIRTQ_SIZE_MAX / VIRTQUEUE_SLOTS_MAX + 1; lap++) {
         push(&ring, 0, VIRTQUEUE_SLOTS_MAX);
         for (uint16_t slot = 0; slot < VIRTQUEUE_SLOTS_MAX; slot++) {
@@ -739,6 +765,7 @@ int main(void)
         cmocka_unit_test(init_suppresses_interrupts_with_and_without_event_idx),
         cmocka_unit_test(set_slot_describes_one_segment_in_one_descriptor),
         cmocka_unit_test(set_slot_chains_two_segments_the_writable_one_last),
+        cmocka_unit_test(set_slot_chains_as_many_segments_as_it_is_given),
         cmocka_unit_test(set_slot_chains_two_writable_segments),
         cmocka_unit_test(push_shows_nothing_before_publish),
         cmocka_unit_test(push_names_the_first_descriptor_and_sizes_the_last),
