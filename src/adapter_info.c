@@ -57,11 +57,16 @@ static const struct kind *find_kind(const EFI_GUID *guid)
     return NULL;
 }
 
+static struct snp *snp_of(EFI_ADAPTER_INFORMATION_PROTOCOL *protocol)
+{
+    const void *info = (uint8_t *)protocol - offsetof(struct adapter_info, protocol);
+
+    return ((const struct adapter_info *)info)->snp;
+}
+
 static EFI_STATUS EFIAPI get_information(EFI_ADAPTER_INFORMATION_PROTOCOL *this, EFI_GUID *type,
                                          VOID **ret_block, UINTN *ret_bytes)
 {
-    struct snp *snp =
-        ((struct adapter_info *)((uint8_t *)this - offsetof(struct adapter_info, protocol)))->snp;
     const struct kind *kind;
     union block *block;
     EFI_STATUS status;
@@ -74,7 +79,7 @@ static EFI_STATUS EFIAPI get_information(EFI_ADAPTER_INFORMATION_PROTOCOL *this,
     status = BS->AllocatePool(EfiBootServicesData, sizeof(*block), (void **)&block);
     if (EFI_ERROR(status))
         return status;
-    kind->fill(snp, block);
+    kind->fill(snp_of(this), block);
     *ret_block = block;
     *ret_bytes = kind->bytes;
     return EFI_SUCCESS;

@@ -226,7 +226,7 @@ static EFI_STATUS EFIAPI run_diagnostics(EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *this,
     EFI_STATUS status;
     EFI_TPL tpl;
 
-    if (!controller || !language || !ret_error_type || !ret_bytes || !ret_report)
+    if (!this || !controller || !language || !ret_error_type || !ret_bytes || !ret_report)
         return EFI_INVALID_PARAMETER;
     if (!text_is_language(english, language) ||
         (type != EfiDriverDiagnosticTypeStandard && type != EfiDriverDiagnosticTypeExtended))

@@ -128,14 +128,20 @@ static EFI_STATUS set_table(struct net_control *control, const struct net_filter
                    (uint32_t)(2 * sizeof(uint32_t)) + list_bytes);
 }
 
-/* Modes that hold frames back. That a device will not is no failure. */
-static void set_extra_modes(struct net_control *control, const struct net_filter *filter)
+/* A mode that holds frames of one kind back unless they are wanted. False: it may go
+ * on holding back what is wanted; that a device does not hold back is no failure. */
+static bool set_extra_mode(struct net_control *control, uint8_t mode, bool is_wanted)
+{
+    return !EFI_ERROR(set_mode(control, mode, !is_wanted)) || !is_wanted;
+}
+
+static bool set_extra_modes(struct net_control *control, const struct net_filter *filter)
 {
     bool wants_multicast = filter->multicast || filter->all_multicast;
 
-    (void)set_mode(control, VIRTIO_NET_CTRL_RX_NOMULTI, !wants_multicast);
-    (void)set_mode(control, VIRTIO_NET_CTRL_RX_NOUNI, !filter->unicast);
-    (void)set_mode(control, VIRTIO_NET_CTRL_RX_NOBCAST, !filter->broadcast);
+    return set_extra_mode(control, VIRTIO_NET_CTRL_RX_NOMULTI, wants_multicast) &&
+           set_extra_mode(control, VIRTIO_NET_CTRL_RX_NOUNI, filter->unicast) &&
+           set_extra_mode(control, VIRTIO_NET_CTRL_RX_NOBCAST, filter->broadcast);
 }
 
 static EFI_STATUS open_up(struct net_control *control)
@@ -163,8 +169,8 @@ EFI_STATUS net_control_set_filter(struct net_control *control, const struct virt
         all_multicast |= filter->multicast; /* its table is too small */
     if (EFI_ERROR(set_mode(control, VIRTIO_NET_CTRL_RX_ALLMULTI, all_multicast)))
         return EFI_SUCCESS;
-    if (virtio_device_has(device, VIRTIO_NET_F_CTRL_RX_EXTRA))
-        set_extra_modes(control, filter);
+    if (virtio_device_has(device, VIRTIO_NET_F_CTRL_RX_EXTRA) && !set_extra_modes(control, filter))
+        return EFI_SUCCESS;
     if (!control->is_usable)
         return EFI_SUCCESS;
     if (!EFI_ERROR(set_mode(control, VIRTIO_NET_CTRL_RX_PROMISC, false)) || !control->is_usable)

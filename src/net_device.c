@@ -396,8 +396,10 @@ EFI_STATUS net_device_set_mac(struct net_device *net, const uint8_t *mac)
     __builtin_memcpy(before, net->station_mac, MAC_BYTES);
     __builtin_memcpy(net->station_mac, mac, MAC_BYTES);
     status = program_filter(net);
-    if (EFI_ERROR(status))
+    if (EFI_ERROR(status)) {
         __builtin_memcpy(net->station_mac, before, MAC_BYTES);
+        (void)program_mac(net, before); /* refused again: the caller knows that something is */
+    }
     return status;
 }
 

@@ -564,6 +564,14 @@ static bool make_room(struct snp_returns *returns)
     return true;
 }
 
+/* A frame that is not sent counts with its bytes all the same. */
+static EFI_STATUS refuse(struct snp *snp, uint64_t *cause, UINTN frame_bytes, EFI_STATUS status)
+{
+    (*cause)++;
+    snp->net.counters.tx.bad_bytes += frame_bytes;
+    return status;
+}
+
 static EFI_STATUS transmit(struct snp *snp, UINTN header_bytes, UINTN buffer_bytes, VOID *buffer,
                            const EFI_MAC_ADDRESS *source, const EFI_MAC_ADDRESS *destination,
                            const UINT16 *protocol)
@@ -576,26 +584,22 @@ static EFI_STATUS transmit(struct snp *snp, UINTN header_bytes, UINTN buffer_byt
         return EFI_INVALID_PARAMETER;
     if (header_bytes != 0 && (!destination || !protocol))
         return EFI_INVALID_PARAMETER;
-    if (buffer_bytes < ETHERNET_HEADER_BYTES) {
-        snp->net.counters.tx.undersize++;
-        return EFI_BUFFER_TOO_SMALL;
-    }
-    if (buffer_bytes > ETHERNET_HEADER_BYTES + snp->net.mtu) {
-        snp->net.counters.tx.oversize++;
-        return EFI_INVALID_PARAMETER;
-    }
+    if (buffer_bytes < ETHERNET_HEADER_BYTES)
+        return refuse(snp, &snp->net.counters.tx.undersize, buffer_bytes, EFI_BUFFER_TOO_SMALL);
+    if (buffer_bytes > ETHERNET_HEADER_BYTES + snp->net.mtu)
+        return refuse(snp, &snp->net.counters.tx.oversize, buffer_bytes, EFI_INVALID_PARAMETER);
     if (!make_room(&snp->returns))
         return EFI_NOT_READY;
 
     if (header_bytes != 0)
         write_header(snp, buffer, source, destination, *protocol);
     status = net_device_transmit(&snp->net, buffer, buffer_bytes);
-    if (status == EFI_NOT_READY)
+    if (status == EFI_NOT_READY) {
         tend(snp);
-    else if (EFI_ERROR(status))
-        snp->net.counters.tx.dropped++;
-    if (EFI_ERROR(status))
         return status;
+    }
+    if (EFI_ERROR(status))
+        return refuse(snp, &snp->net.counters.tx.dropped, buffer_bytes, status);
     returns_push(&snp->returns, buffer);
     snp->has_transmitted = true;
     return EFI_SUCCESS;

@@ -215,6 +215,7 @@ static void apply_options(struct fake_device *device)
         device->offered |= VIRTIO_F_VERSION_1;
     device->offered &= ~options->removed_features;
     memcpy(device->mac, options->mac[0] | options->mac[5] ? options->mac : default_mac, 6);
+    device->filter.promiscuous = true;
     device->mtu = options->mtu ? options->mtu : DEFAULT_MTU;
     device->link_status = (uint16_t)(options->is_link_down ? 0 : VIRTIO_NET_S_LINK_UP);
     for (unsigned i = 0; i < FAKE_DEVICE_QUEUES; i++)
@@ -347,6 +348,12 @@ const uint8_t *fake_device_mac(const struct fake_device *device)
     return device->mac;
 }
 
+void fake_device_ask_for_announcement(struct fake_device *device)
+{
+    device->link_status |= VIRTIO_NET_S_ANNOUNCE;
+    configuration_changed(device);
+}
+
 void fake_device_need_reset(struct fake_device *device)
 {
     device->status |= VIRTIO_STATUS_NEEDS_RESET;
@@ -420,6 +427,23 @@ const struct fake_control_command *fake_device_command(const struct fake_device 
 unsigned fake_device_command_count(const struct fake_device *device)
 {
     return device->command_count;
+}
+
+void fake_device_forget_commands(struct fake_device *device)
+{
+    device->command_count = 0;
+}
+
+void fake_device_fail_command(struct fake_device *device, unsigned nth,
+                              enum fake_device_misbehaviour how)
+{
+    device->failing_command = nth;
+    device->command_failure = how;
+}
+
+void fake_device_filter_frames(struct fake_device *device, bool filters)
+{
+    device->filters_frames = filters;
 }
 
 const struct fake_device_filter *fake_device_filter(const struct fake_device *device)

@@ -41,7 +41,9 @@ struct fake_device_options {
     uint16_t queue_size[FAKE_DEVICE_QUEUES];
     uint8_t mac[6];
     uint16_t mtu;
+    uint32_t speed_mbps; /* 0: 1000 */
     bool is_link_down;
+    unsigned mac_table_max;      /* multicast addresses that fit; 0: 64 */
     struct fake_pci_options pci; /* `bars` and `device_number` are filled in where 0 */
 
     /* Modern registers */
@@ -115,9 +117,11 @@ struct fake_control_command {
     uint8_t command;
     size_t length;
     uint8_t data[512];
+    size_t descriptor_count;
+    uint32_t descriptor_bytes[4]; /* of the first descriptors */
 };
 
-/* The device's receive filter as the control queue set it. */
+/* The device's receive filter as the control queue set it. A reset opens it, as QEMU's does. */
 struct fake_device_filter {
     bool promiscuous;
     bool all_multicast;
@@ -163,6 +167,14 @@ unsigned fake_device_pending_count(struct fake_device *device, unsigned queue);
 /* Frames. Delivery is false when no receive buffer is there or the frame does not fit. A frame
  * that was taken stays valid until the next is taken; NULL: none. */
 bool fake_device_deliver(struct fake_device *device, const void *frame, size_t length);
+
+/* Hold back what the filter does not let pass; by default a device delivers everything. A frame
+ * that is held back counts as delivered. */
+void fake_device_filter_frames(struct fake_device *device, bool filters);
+
+/* Whether a device that does as it was told lets a frame to this address pass. */
+bool fake_device_lets_pass(const struct fake_device *device, const uint8_t to[6]);
+
 const struct fake_frame *fake_device_take_frame(struct fake_device *device);
 
 /* When the device works. By default at once when the doorbell rings. */
@@ -179,9 +191,11 @@ void fake_device_notify_after(struct fake_device *device, unsigned queue, uint16
 /* Complete what one doorbell brought in reverse order. */
 void fake_device_complete_in_reverse(struct fake_device *device, bool is_reversed);
 
-/* Configuration; each change has a new config_generation. */
+/* Configuration; each change has a new config_generation. An address that a command set lasts until
+ * the reset, one that was written to the configuration of a legacy device for good. */
 void fake_device_set_link(struct fake_device *device, bool is_up);
 void fake_device_set_mtu(struct fake_device *device, uint16_t mtu);
+void fake_device_ask_for_announcement(struct fake_device *device);
 
 /* The MAC changes once the driver has read the first three bytes of it. */
 void fake_device_change_mac_while_read(struct fake_device *device, const uint8_t mac[6]);
@@ -201,6 +215,15 @@ const char *fake_misbehaviour_name(enum fake_device_misbehaviour which);
 const struct fake_control_command *fake_device_command(const struct fake_device *device,
                                                        unsigned index);
 unsigned fake_device_command_count(const struct fake_device *device);
+void fake_device_forget_commands(struct fake_device *device);
+
+/* The nth command from now, counted from 1, is treated so: FAKE_CONTROL_REFUSES, …_ACKS_GARBAGE or
+ * …_NEVER_ACKS. A well-behaved device may do that; the referee goes on. 0: none. */
+void fake_device_fail_command(struct fake_device *device, unsigned nth,
+                              enum fake_device_misbehaviour how);
+
+/* Obey and answer now the command that was not answered in time. */
+void fake_device_answer_late(struct fake_device *device);
 const struct fake_device_filter *fake_device_filter(const struct fake_device *device);
 
 #endif

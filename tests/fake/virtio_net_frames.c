@@ -19,6 +19,7 @@
 #define RX_COMMANDS 6u
 #define RX_EXTRA_FIRST 2u
 #define MAC_TABLE_SET 0u
+#define TABLE_MAX 64u
 #define MAC_ADDR_SET 1u
 #define ACK_OK 0u
 #define ACK_ERROR 1u
@@ -134,7 +135,32 @@ void fake_device_work(struct fake_device *device, unsigned queue)
     if (queue == VIRTIO_NET_QUEUE_TX)
         transmit(device);
     while (queue == VIRTIO_NET_QUEUE_CTRL && fake_queue_take(device, queue, &chain))
-        fake_device_answer_control(device, &chain);
+        fake_device_take_command(device, &chain);
+}
+
+static bool is_listed(const uint8_t (*list)[6], unsigned count, const uint8_t *mac)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (memcmp(list[i], mac, 6) == 0)
+            return true;
+    return false;
+}
+
+/* 5.1.6.5.1: promiscuous mode takes effect whatever the others say, and no… even if all… is on. */
+bool fake_device_lets_pass(const struct fake_device *device, const uint8_t to[6])
+{
+    static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    const struct fake_device_filter *filter = &device->filter;
+
+    if (filter->promiscuous)
+        return true;
+    if (memcmp(to, broadcast, 6) == 0)
+        return !filter->no_broadcast;
+    if (to[0] & 1)
+        return !filter->no_multicast &&
+               (filter->all_multicast || is_listed(filter->multicast, filter->multicast_count, to));
+    return !filter->no_unicast && (filter->all_unicast || memcmp(to, device->mac, 6) == 0 ||
+                                   is_listed(filter->unicast, filter->unicast_count, to));
 }
 
 bool fake_device_deliver(struct fake_device *device, const void *frame, size_t length)
@@ -151,6 +177,8 @@ bool fake_device_deliver(struct fake_device *device, const void *frame, size_t l
     if (device->misbehaviour == FAKE_NEEDS_CSUM_SET)
         header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 
+    if (device->filters_frames && length >= 6 && !fake_device_lets_pass(device, frame))
+        return true;
     if (!fake_queue_take(device, VIRTIO_NET_QUEUE_RX, &chain)) {
         if (device->queues[VIRTIO_NET_QUEUE_RX].is_enabled && fake_device_is_live(device))
             fake_queue_ask_for_doorbell(device, VIRTIO_NET_QUEUE_RX, !device->polls);
@@ -199,16 +227,22 @@ static bool read_mac_list(const uint8_t *data, size_t length, size_t *offset, un
     return true;
 }
 
+/* A table that is refused leaves the old one as it was. */
 static bool set_mac_table(struct fake_device *device, const struct fake_control_command *command)
 {
-    struct fake_device_filter *filter = &device->filter;
+    unsigned multicast_max =
+        device->options.mac_table_max ? device->options.mac_table_max : TABLE_MAX;
+    struct fake_device_filter filter = device->filter;
     size_t offset = 0;
 
-    return read_mac_list(command->data, command->length, &offset, &filter->unicast_count,
-                         filter->unicast, 16) &&
-           read_mac_list(command->data, command->length, &offset, &filter->multicast_count,
-                         filter->multicast, 64) &&
-           offset == command->length;
+    if (!read_mac_list(command->data, command->length, &offset, &filter.unicast_count,
+                       filter.unicast, 16) ||
+        !read_mac_list(command->data, command->length, &offset, &filter.multicast_count,
+                       filter.multicast, TABLE_MAX) ||
+        offset != command->length || filter.multicast_count > multicast_max)
+        return false;
+    device->filter = filter;
+    return true;
 }
 
 static bool set_receive_mode(struct fake_device *device, const struct fake_control_command *command)
@@ -249,29 +283,71 @@ static bool execute(struct fake_device *device, const struct fake_control_comman
         return set_mac_table(device, command);
     if (command->command != MAC_ADDR_SET || command->length != 6)
         return false;
+    if (!device->mac_was_commanded)
+        memcpy(device->burned_mac, device->mac, 6);
+    device->mac_was_commanded = true;
     memcpy(device->mac, command->data, 6);
     return true;
 }
 
-void fake_device_answer_control(struct fake_device *device, const struct fake_chain *chain)
+static struct fake_control_command read_command(const struct fake_chain *chain)
 {
-    struct fake_control_command command = {0};
+    struct fake_control_command command = {.descriptor_count = chain->count};
     uint8_t header[CONTROL_HEADER] = {0};
-    uint8_t ack = ACK_ERROR;
 
     fake_chain_read(chain, 0, header, CONTROL_HEADER);
     command.class = header[0];
     command.command = header[1];
     command.length = fake_chain_read(chain, CONTROL_HEADER, command.data, sizeof(command.data));
+    for (size_t i = 0; i < chain->count && i < 4; i++)
+        command.descriptor_bytes[i] = chain->segments[i].length;
+    return command;
+}
+
+static void answer(struct fake_device *device, const struct fake_chain *chain, unsigned ack)
+{
+    uint8_t byte = (uint8_t)ack;
+
+    fake_chain_write(chain, 0, &byte, 1);
+    fake_queue_complete(device, VIRTIO_NET_QUEUE_CTRL, chain, 1);
+}
+
+/* What this command meets with. */
+static enum fake_device_misbehaviour next_command_failure(struct fake_device *device)
+{
+    if (device->failing_command > 0 && --device->failing_command == 0)
+        return device->command_failure;
+    return device->misbehaviour;
+}
+
+void fake_device_take_command(struct fake_device *device, const struct fake_chain *chain)
+{
+    struct fake_control_command command = read_command(chain);
+
     if (device->command_count < FAKE_COMMANDS_MAX)
         device->commands[device->command_count++] = command;
+    switch (next_command_failure(device)) {
+    case FAKE_CONTROL_NEVER_ACKS:
+        device->unanswered = *chain;
+        device->has_unanswered = true;
+        break;
+    case FAKE_CONTROL_ACKS_GARBAGE:
+        answer(device, chain, ACK_GARBAGE);
+        break;
+    case FAKE_CONTROL_REFUSES:
+        answer(device, chain, ACK_ERROR);
+        break;
+    default:
+        answer(device, chain, execute(device, &command) ? ACK_OK : ACK_ERROR);
+    }
+}
 
-    if (device->misbehaviour == FAKE_CONTROL_NEVER_ACKS)
+void fake_device_answer_late(struct fake_device *device)
+{
+    struct fake_control_command command = read_command(&device->unanswered);
+
+    if (!device->has_unanswered)
         return;
-    if (device->misbehaviour == FAKE_CONTROL_ACKS_GARBAGE)
-        ack = ACK_GARBAGE;
-    else if (device->misbehaviour != FAKE_CONTROL_REFUSES && execute(device, &command))
-        ack = ACK_OK;
-    fake_chain_write(chain, 0, &ack, 1);
-    fake_queue_complete(device, VIRTIO_NET_QUEUE_CTRL, chain, 1);
+    device->has_unanswered = false;
+    answer(device, &device->unanswered, execute(device, &command) ? ACK_OK : ACK_ERROR);
 }

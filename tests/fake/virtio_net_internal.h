@@ -85,7 +85,9 @@ struct fake_device {
     unsigned interrupts;
 
     uint8_t mac[6];
+    uint8_t burned_mac[6];
     uint8_t next_mac[6];
+    bool mac_was_commanded;
     bool mac_changes_in_read;
     uint16_t mtu;
     uint16_t link_status;
@@ -99,7 +101,12 @@ struct fake_device {
     struct fake_frame *taken;
     struct fake_control_command commands[FAKE_COMMANDS_MAX];
     unsigned command_count;
+    unsigned failing_command; /* counts down to it; 0: none */
+    enum fake_device_misbehaviour command_failure;
+    struct fake_chain unanswered;
+    bool has_unanswered;
     struct fake_device_filter filter;
+    bool filters_frames;
 };
 
 /* Report a broken rule, unless the device itself is at fault. */
@@ -144,6 +151,6 @@ void fake_device_check_buffer(struct fake_device *device, unsigned queue,
                               const struct fake_chain *chain);
 void fake_device_work(struct fake_device *device, unsigned queue);
 void fake_device_free_frames(struct fake_device *device);
-void fake_device_answer_control(struct fake_device *device, const struct fake_chain *chain);
+void fake_device_take_command(struct fake_device *device, const struct fake_chain *chain);
 
 #endif

@@ -68,7 +68,11 @@ void fake_device_reset(struct fake_device *device)
     device->reset_was_seen = false;
     device->features_ok_was_seen = false;
     device->has_chosen = false;
-    device->filter = (struct fake_device_filter){0};
+    device->filter = (struct fake_device_filter){.promiscuous = true};
+    device->has_unanswered = false;
+    if (device->mac_was_commanded)
+        memcpy(device->mac, device->burned_mac, 6);
+    device->mac_was_commanded = false;
     device->is_tainted = device->misbehaviour != FAKE_BEHAVES;
 }
 
@@ -260,7 +264,7 @@ static uint64_t read_config(struct fake_device *device, uint64_t offset, unsigne
         .status = device->link_status,
         .max_virtqueue_pairs = 1,
         .mtu = device->misbehaviour == FAKE_MTU_BELOW_68 ? VIRTIO_NET_MTU_MIN - 1 : device->mtu,
-        .speed = 1000,
+        .speed = device->options.speed_mbps ? device->options.speed_mbps : 1000,
         .duplex = 1,
     };
     uint64_t value = 0;

@@ -15,6 +15,7 @@ from guest import Guest
 
 OUR_NAME = re.compile(r"Virtio Network Driver \(virtio-net\.efi [^)]+\)")
 OUR_VERSION = 0x20000000
+QEMU_DEVICE_CONFIG = 0x2000  # where QEMU has it in BAR 4
 CONTROLLER_NAME = "Virtio Network Adapter ({transport}, {mac})"
 
 
@@ -45,6 +46,7 @@ class DeviceState:
     """A virtio-net device as QEMU sees it."""
 
     pci_device: int
+    offered: frozenset[str]  # features
     features: frozenset[str]  # negotiated
     status: frozenset[str]
     queue_sizes: tuple[int, int]  # RX, TX
@@ -112,6 +114,66 @@ def assert_ours(guest: Guest, transport: str | Sequence[str]) -> list[Adapter]:
     return found
 
 
+@dataclass(frozen=True)
+class Diagnosis:
+    """A report of our driver's diagnostics, as `drvdiag` shows it."""
+
+    passed: tuple[str, ...]
+    failed: tuple[str, ...]
+    rows: dict[str, str]  # "features offered", "Received: multicast frames", …
+
+    def number(self, name: str) -> int:
+        return int(self.rows[name])
+
+    def features(self, name: str) -> frozenset[str]:
+        return frozenset(self.rows[f"features {name}"].split())
+
+
+def diagnose(guest: Guest, adapter: Adapter, option: str = "-s") -> Diagnosis:
+    """Run the standard test (-s) or the extended one (-e); `drvdiag` itself has to be content."""
+    driver = our_drivers(guest)[0].handle
+    output = guest.run(f"drvdiag {option} {driver} {adapter.pci_handle}", timeout=60)
+    lines = output.splitlines()
+    title = {"-s": "Standard test", "-e": "Extended test"}[option]
+    verdict = f"DrvDiag - ({driver},{adapter.pci_handle},00) Result Success."
+    if lines[:1] != [title] or lines[-1].strip() != verdict:
+        raise guest.error(f"a report from `{title}` to `{verdict}`", f"`{output[-200:]}`")
+    section, rows = "", {}
+    for line in lines:
+        if not line.startswith(" "):
+            section = f"{line}: " if line in ("Received", "Sent", "Errors by cause") else ""
+        elif not line.startswith(("  pass  ", "  FAIL  ")):
+            rows[section + line[2:24].strip()] = line[24:]
+    return Diagnosis(
+        passed=tuple(line[8:] for line in lines if line.startswith("  pass  ")),
+        failed=tuple(line[8:] for line in lines if line.startswith("  FAIL  ")),
+        rows=rows,
+    )
+
+
+def assert_healthy(guest: Guest, diagnosis: Diagnosis, checks: Sequence[str]) -> None:
+    """All of `checks` were made, each passed, and no error was ever counted."""
+    if diagnosis.failed or not set(checks) <= set(diagnosis.passed):
+        raise guest.error(f"`pass` for each of {sorted(checks)}", str(diagnosis))
+    rows = ("dropped", "too short", "too long")
+    bad = [f"{way}: {row}" for way in ("Received", "Sent") for row in rows]
+    bad += [name for name in diagnosis.rows if name.startswith("Errors by cause: ")]
+    counted = [f"{name} {diagnosis.rows[name]}" for name in bad if diagnosis.rows[name] != "0"]
+    if counted or len(bad) < 9:
+        raise guest.error("nine kinds of errors, none counted", str(counted))
+
+
+def config_bytes(guest: Guest, count: int, index: int = 0) -> bytes:
+    """The device configuration of modern NIC `index`, read by QEMU, behind the driver's back."""
+    for bus in _query(guest, "query-pci"):
+        for device in bus["devices"]:
+            if device["qdev_id"] == f"nic{index}":
+                region = next(region for region in device["regions"] if region["bar"] == 4)
+                at = region["address"] + QEMU_DEVICE_CONFIG
+    text = _query(guest, "human-monitor-command", **{"command-line": f"xp /{count}xb {at:#x}"})
+    return bytes(int(byte, 16) for byte in re.findall(r"\b0x([0-9a-f]{2})\b", text))
+
+
 def handles(listing: str) -> dict[str, str]:
     """Split the output of `dh` into its handles: number -> text."""
     parts = re.split(r"^([0-9A-F]+): ", listing, flags=re.MULTILINE)
@@ -122,12 +184,13 @@ def device_state(guest: Guest, index: int = 0) -> DeviceState:
     """What QEMU knows of NIC `index`."""
     path = f"/machine/peripheral/nic{index}/virtio-backend"
     status = _query(guest, "x-query-virtio-status", path=path)
-    features = status["guest-features"]
+    offered, features = status["host-features"], status["guest-features"]
     queues = [
         _query(guest, "x-query-virtio-queue-status", path=path, queue=queue) for queue in (0, 1)
     ]
     return DeviceState(
         pci_device=_pci_device(guest, f"nic{index}"),
+        offered=_words(offered["transports"] + offered["dev-features"]),
         features=_words(features["transports"] + features["dev-features"]),
         status=_words(status["status"]["statuses"]),
         queue_sizes=(queues[0]["vring-num"], queues[1]["vring-num"]),

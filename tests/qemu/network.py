@@ -12,6 +12,7 @@ import http.server
 import os
 import re
 import shutil
+import socket
 import threading
 import time
 from pathlib import Path
@@ -27,15 +28,19 @@ NO_ADDRESS = "0.0.0.0"
 
 
 class Server:
-    """A folder with random files, served over HTTP; QEMU serves it over TFTP (see netdev())."""
+    """A folder with random files, served over HTTP; QEMU serves it over TFTP (see netdev()).
 
-    def __init__(self, folder: Path) -> None:
+    host is 127.0.0.1 or ::1; the guest reaches them at 10.0.2.2 and fec0::2.
+    """
+
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
         self.folder = folder
         self.files = {TFTP_FILE: os.urandom(TFTP_BYTES), HTTP_FILE: os.urandom(HTTP_BYTES)}
         for name, data in self.files.items():
             (folder / name).write_bytes(data)
         handler = functools.partial(_QuietHandler, directory=str(folder))
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        kind = _ServerV6 if ":" in host else http.server.ThreadingHTTPServer
+        self._server = kind((host, 0), handler)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -50,6 +55,10 @@ class Server:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class _ServerV6(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6
 
 
 class _QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -93,13 +102,33 @@ def get_lease(guest: Guest, index: int = 0) -> str:
     return address
 
 
-def ping(guest: Guest, address: str, count: int = 3, source: str = "") -> str:
+def get_address_v6(guest: Guest, index: int = 0) -> str:
+    """Let the routers of the network give an address, poll until it is there, and return it."""
+    name = interface(guest, index)["name"]
+    guest.run(f"ifconfig6 -s {name} auto")
+    deadline = time.monotonic() + DHCP_TIMEOUT_S
+    while not (seen := re.search(r"^(FEC0:[0-9A-F:]+)/64$", _addresses_v6(guest, name), re.M)):
+        if time.monotonic() > deadline:
+            raise guest.error(f"an IPv6 address within {DHCP_TIMEOUT_S} s", "none")
+        time.sleep(0.3)
+    return seen[1]
+
+
+def _addresses_v6(guest: Guest, name: str) -> str:
+    text = guest.run(f"ifconfig6 -l {name}")
+    return text.partition("host addr")[2].partition("dns server")[0]
+
+
+def ping(
+    guest: Guest, address: str, count: int = 3, source: str = "", command: str = "ping"
+) -> str:
     """Ping, and return the summary line; every packet has to come back.
 
-    source is an own address; with more than one NIC it says which one to use.
+    source is an own address; with more than one NIC it says which one to use. command is ping or
+    ping6.
     """
     option = f"-s {source} " if source else ""
-    output = guest.run(f"ping {option}{address} -n {count}", timeout=10 + 10 * count)
+    output = guest.run(f"{command} {option}{address} -n {count}", timeout=10 + 10 * count)
     summary = f"{count} packets transmitted, {count} received, 0% packet loss"
     if summary not in output:
         seen = re.search(r".*packets transmitted.*", output)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""A frame flood in each direction, every frame counted, in order and with its content checked."""
+"""A frame flood in each direction, every frame counted, in order and with its content checked.
+
+The sizes go up to what the device's MTU allows, and never above.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ class Case:
     frames: int  # in each direction
     machine: str = "q35"
     extra: tuple[str, ...] = ()
+    mtu: int = 1500
 
 
 IOMMU = ("-device", "intel-iommu")
@@ -37,6 +41,10 @@ CASES = [
     Case("legacy", LEGACY, "legacy", 20_000, "pc"),
     Case("legacy-large-queue", LEGACY + ",rx_queue_size=1024", "legacy", 10_000),
     Case("modern-iommu", MODERN + ",iommu_platform=on", "modern", 10_000, extra=IOMMU),
+    Case("mtu-9000-modern", MODERN + ",host_mtu=9000", "modern", 5_000, mtu=9000),
+    Case("mtu-9000-legacy", LEGACY + ",host_mtu=9000", "legacy", 5_000, "pc", mtu=9000),
+    Case("mtu-65535", MODERN + ",host_mtu=65535", "modern", 1_000, mtu=65535),
+    Case("mtu-68", MODERN + ",host_mtu=68", "modern", 5_000, mtu=68),
 ]
 
 
@@ -67,8 +75,14 @@ def test_flood_loses_nothing(case: Case) -> None:
             if clean not in output:
                 wrong = re.search(rf"FLOOD {line.split('=')[0]}.*", output)
                 raise guest.error(f"`{clean}`", f"`{wrong[0] if wrong else output[-200:]}`")
+        largest = case.mtu + 14
+        refused = f"FLOOD largest={largest} above=Invalid Parameter"
+        if refused not in output:
+            raise guest.error(f"`{refused}`", f"`{output[-200:]}`")
         if not output.endswith("FLOOD PASS"):
             raise guest.error("`FLOOD PASS`", f"`{output[-200:]}`")
+        if peer.largest_seen != largest:
+            raise guest.error(f"{largest} bytes in the largest frame sent", f"{peer.largest_seen}")
         # The peer's own count, of the last flood, not what the guest says of it.
         counts = (peer.received, peer.lost, peer.out_of_order, peer.corrupt)
         if counts != (both, 0, 0, 0):

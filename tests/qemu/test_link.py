@@ -15,6 +15,8 @@ FOLLOWS_WITHIN_S = 5
 NO_LEASE_FOR_S = 4
 WATCH_S = 5  # by the guest's clock, in which the four changes take one second
 SNPINFO = BUILD / "x86_64" / "apps" / "snpinfo.efi"
+STATUS_OFFSET = 6  # in the device configuration, behind the MAC
+LINK_UP, ANNOUNCE = 1, 2
 PRESENT = "Media present"
 ABSENT = "Media disconnected"
 
@@ -93,3 +95,39 @@ def test_link_down_at_start_gives_no_lease_until_it_is_up(transport: str) -> Non
         network.get_lease(guest)
         network.ping(guest, "10.0.2.2")
         guest.power_off()
+
+
+def test_announcement_is_acknowledged() -> None:
+    """QEMU asks for one as after a migration; the paused guest cannot answer, the running one does.
+
+    The wish is a bit of the device's status. QEMU repeats it, so that ends only when it is answered.
+    """
+    with Guest("link-announce", nics=[TRANSPORTS["modern"]], timeout=TIMEOUT_S) as guest:
+        guest.load_driver()
+        guest.run("connect -r", timeout=60)
+        adapter = evidence.assert_ours(guest, "modern")[0]
+        network.get_lease(guest)
+
+        guest.qmp("stop")
+        guest.qmp("announce-self", initial=50, max=50, rounds=1, step=0)
+        await_status(guest, LINK_UP | ANNOUNCE)
+        guest.qmp("cont")
+        await_status(guest, LINK_UP)
+
+        evidence.assert_healthy(guest, evidence.diagnose(guest, adapter), ["frames can flow"])
+        network.ping(guest, "10.0.2.2")
+        guest.power_off()
+
+
+def await_status(guest: Guest, expected: int) -> None:
+    deadline = time.monotonic() + FOLLOWS_WITHIN_S
+    while True:
+        config = evidence.config_bytes(guest, STATUS_OFFSET + 2)
+        if config[:STATUS_OFFSET] != bytes.fromhex(guest.nics[0].mac_of(0).replace(":", "")):
+            raise guest.error("the device's MAC at the start of its configuration", config.hex())
+        status = int.from_bytes(config[STATUS_OFFSET:], "little")
+        if status == expected:
+            return
+        if time.monotonic() > deadline:
+            raise guest.error(f"status {expected} within {FOLLOWS_WITHIN_S} s", str(status))
+        time.sleep(0.05)

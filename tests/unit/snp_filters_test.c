@@ -17,8 +17,10 @@ static const uint8_t other_group[6] = {0x01, 0x00, 0x5e, 0x01, 0x02, 0x04};
 
 static EFI_STATUS set_filters(const struct snp_fixture *fixture, UINT32 enable, UINT32 disable)
 {
+    EFI_MAC_ADDRESS list[2] = {{.Addr = {0x33, 0x33, 0, 0, 0, 1}}, listed_group};
+
     return fixture->protocol->ReceiveFilters(fixture->protocol, enable, disable, FALSE,
-                                             enable & MULTICAST ? 1 : 0, &listed_group);
+                                             enable & MULTICAST ? 2 : 0, list);
 }
 
 /* Have exactly `setting`. */
@@ -45,28 +47,125 @@ static bool passes(const struct snp_fixture *fixture, const uint8_t *to)
     return status == EFI_SUCCESS;
 }
 
-static void each_setting_admits_what_it_names_and_nothing_else(void **state)
+/* What a device can filter by itself. */
+static const struct {
+    const char *name;
+    struct fake_device_options options;
+} devices[] = {
+    {"no CTRL_VQ", {.removed_features = VIRTIO_NET_F_CTRL_VQ}},
+    {"CTRL_VQ without CTRL_RX", {.removed_features = VIRTIO_NET_F_CTRL_RX}},
+    {"CTRL_RX without CTRL_RX_EXTRA", {.removed_features = VIRTIO_NET_F_CTRL_RX_EXTRA}},
+    {"everything", {0}},
+    {"everything, a table of one address", {.mac_table_max = 1}},
+    {"legacy", {.transport = FAKE_LEGACY}},
+};
+
+struct kind {
+    const char *name;
+    const uint8_t *to;
+    UINT32 admitted_by; /* any of these bits */
+};
+
+/* One frame of each kind, from a device that delivers all and from one that does as it was told. */
+static void check_setting(const struct snp_fixture *fixture, const char *name, UINT32 setting)
 {
-    struct snp_fixture *fixture = *state;
-    const struct {
-        const char *kind;
-        const uint8_t *to;
-        UINT32 admitted_by; /* any of these bits */
-    } frames[] = {
-        {"to the station", fake_device_mac(fixture->device), UNICAST | PROMISCUOUS},
+    const struct kind kinds[] = {
+        {"to the station", fixture->mode->CurrentAddress.Addr, UNICAST | PROMISCUOUS},
         {"to another station", peer_mac, PROMISCUOUS},
         {"broadcast", broadcast_mac, BROADCAST | PROMISCUOUS},
         {"to a listed group", listed_group.Addr, MULTICAST | ALL_MULTICAST | PROMISCUOUS},
         {"to another group", other_group, ALL_MULTICAST | PROMISCUOUS},
     };
 
-    for (UINT32 setting = 0; setting <= ALL_BITS; setting++) {
-        set_exactly(fixture, setting);
-        for (size_t i = 0; i < ARRAY_LENGTH(frames); i++) {
-            if (passes(fixture, frames[i].to) != ((setting & frames[i].admitted_by) != 0))
-                fail_msg("setting %#x, a frame %s", setting, frames[i].kind);
+    for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) {
+        bool is_admitted = setting & kinds[i].admitted_by;
+
+        if (is_admitted && !fake_device_lets_pass(fixture->device, kinds[i].to))
+            fail_msg("%s: the device was told to hold back frames %s", name, kinds[i].name);
+        for (unsigned filters = 0; filters < 2; filters++) {
+            fake_device_filter_frames(fixture->device, filters);
+            if (passes(fixture, kinds[i].to) != is_admitted)
+                fail_msg("%s, setting %#x: a frame %s", name, setting, kinds[i].name);
         }
     }
+}
+
+static void setting_alone_decides_what_arrives_from_any_device(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(devices); i++) {
+        struct snp_fixture *fixture =
+            snp_fixture_new(&devices[i].options, EfiSimpleNetworkInitialized);
+
+        for (UINT32 setting = 0; setting <= ALL_BITS; setting++) {
+            set_exactly(fixture, setting);
+            check_setting(fixture, devices[i].name, setting);
+        }
+        snp_fixture_free(fixture);
+    }
+}
+
+static void setting_survives_reset_on_any_device(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(devices); i++) {
+        struct snp_fixture *fixture =
+            snp_fixture_new(&devices[i].options, EfiSimpleNetworkInitialized);
+
+        for (UINT32 setting = 0; setting <= ALL_BITS; setting++) {
+            set_exactly(fixture, setting);
+            assert_success(snp_reset(fixture));
+            assert_int_equal(setting, fixture->mode->ReceiveFilterSetting);
+            check_setting(fixture, devices[i].name, setting);
+        }
+        snp_fixture_free(fixture);
+    }
+}
+
+static void initialize_admits_unicast_and_broadcast_on_any_device(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(devices); i++) {
+        struct snp_fixture *fixture =
+            snp_fixture_new(&devices[i].options, EfiSimpleNetworkInitialized);
+
+        check_setting(fixture, devices[i].name, UNICAST | BROADCAST);
+        set_exactly(fixture, PROMISCUOUS | MULTICAST);
+        assert_success(snp_shutdown(fixture));
+        assert_int_equal(0, fixture->mode->ReceiveFilterSetting);
+        assert_int_equal(0, fixture->mode->MCastFilterCount);
+        assert_success(snp_initialize(fixture));
+        check_setting(fixture, devices[i].name, UNICAST | BROADCAST);
+        snp_fixture_free(fixture);
+    }
+}
+
+/* The point of it all: what nobody wants costs no buffer. */
+static void device_that_can_filter_holds_back_frames_for_others(void **state)
+{
+    struct snp_fixture *fixture = *state;
+
+    assert_false(fake_device_lets_pass(fixture->device, peer_mac));
+    assert_false(fake_device_lets_pass(fixture->device, other_group));
+    set_exactly(fixture, MULTICAST);
+    assert_false(fake_device_lets_pass(fixture->device, fixture->mode->CurrentAddress.Addr));
+    assert_false(fake_device_lets_pass(fixture->device, broadcast_mac));
+    assert_false(fake_device_lets_pass(fixture->device, other_group));
+    assert_true(fake_device_lets_pass(fixture->device, listed_group.Addr));
+}
+
+/* The filter is set all the same: the next Reset tells the device. */
+static void device_that_cannot_be_opened_is_an_error_that_reset_mends(void **state)
+{
+    struct snp_fixture *fixture = *state;
+
+    fake_device_filter_frames(fixture->device, true);
+    fake_device_fail_command(fixture->device, 1, FAKE_CONTROL_REFUSES);
+    assert_status(EFI_DEVICE_ERROR, set_filters(fixture, ALL_MULTICAST, 0));
+    assert_int_equal(UNICAST | BROADCAST | ALL_MULTICAST, fixture->mode->ReceiveFilterSetting);
+    assert_false(passes(fixture, other_group));
+    assert_success(snp_reset(fixture));
+    assert_true(passes(fixture, other_group));
 }
 
 static void new_setting_is_current_or_enable_and_not_disable(void **state)
@@ -258,7 +357,11 @@ static void frames_that_do_not_pass_are_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SNP_TEST(each_setting_admits_what_it_names_and_nothing_else),
+        cmocka_unit_test(setting_alone_decides_what_arrives_from_any_device),
+        cmocka_unit_test(setting_survives_reset_on_any_device),
+        cmocka_unit_test(initialize_admits_unicast_and_broadcast_on_any_device),
+        SNP_TEST(device_that_can_filter_holds_back_frames_for_others),
+        SNP_TEST(device_that_cannot_be_opened_is_an_error_that_reset_mends),
         SNP_TEST(new_setting_is_current_or_enable_and_not_disable),
         SNP_TEST(bits_outside_the_mask_are_invalid_and_change_nothing),
         SNP_TEST(bad_multicast_lists_are_invalid_and_change_nothing),

@@ -21,7 +21,7 @@
 #define HEADER_SIZE 14
 #define PAYLOAD_OFFSET 24
 #define SMALLEST_FRAME 60
-#define LARGEST_FRAME 1514
+#define LARGEST_FRAME 1514 /* on a NIC without an MTU of its own */
 #define FRAME_BUFFER_SIZE 2048
 #define MAC_SIZE 6
 
@@ -211,8 +211,9 @@ static inline bool is_ours(const uint8_t *frame, size_t size, enum operation ope
            frame[13] == (ETHERTYPE & 0xff) && frame[14] == operation;
 }
 
-#define TABLE_WORDS 1536
+#define TABLE_WORDS 32768 /* more than the largest frame and 4 KiB */
 static uint32_t payload_table[TABLE_WORDS];
+static uint32_t largest_frame = LARGEST_FRAME; /* of DATA; the peer learns it by HELLO */
 
 static inline void fill_payload_table(void)
 {
@@ -226,10 +227,13 @@ static inline void fill_payload_table(void)
     }
 }
 
+/* All sizes in turn, and every 16th frame is the largest. */
 static inline uint32_t data_size(uint32_t number)
 {
+    if (number % 16 == 15)
+        return largest_frame;
     return SMALLEST_FRAME +
-           (uint32_t)((uint64_t)number * 397 % (LARGEST_FRAME - SMALLEST_FRAME + 1));
+           (uint32_t)((uint64_t)number * 397 % (largest_frame - SMALLEST_FRAME + 1));
 }
 
 /* The payload of DATA frame `number`, data_size() - PAYLOAD_OFFSET bytes. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * snpflood FRAMES [NIC]: floods FRAMES numbered frames of all sizes out of a NIC, in, and a quarter
- * as many both ways at once. Each is checked here or by wire/peer.py for loss, order and content.
+ * snpflood FRAMES [NIC]: floods FRAMES numbered frames of all sizes up to the largest that Mode
+ * allows out of a NIC, in, and a quarter as many both ways at once. Each is checked here or by
+ * wire/peer.py for loss, order and content. One byte more than the largest must be refused.
  * A transmit buffer is ours again only when GetStatus returns it, and is then overwritten at once.
  * One line "FLOOD ..." per direction, then "FLOOD PASS" or "FLOOD FAIL". */
 #include "snp_app.h"
@@ -14,11 +15,12 @@ struct counts {
 };
 
 static EFI_SIMPLE_NETWORK *snp;
-static uint8_t tx_buffers[TX_BUFFERS][FRAME_BUFFER_SIZE];
+static size_t buffer_size;
+static uint8_t *tx_buffers; /* TX_BUFFERS of that size */
 static bool in_flight[TX_BUFFERS];
 static size_t tx_next, tx_oldest, tx_in_flight;
 static uint32_t tx_returned_wrongly;
-static uint8_t rx_buffer[FRAME_BUFFER_SIZE];
+static uint8_t *rx_buffer;
 static uint32_t rx_unasked; /* DATA frames after the last one that was due */
 static uint64_t last_progress_ms;
 
@@ -32,6 +34,11 @@ static void note_progress(void)
     last_progress_ms = clock_ms();
 }
 
+static uint8_t *tx_buffer(size_t index)
+{
+    return tx_buffers + index * buffer_size;
+}
+
 /* Take one buffer back. Buffers come back in the order of their Transmit. */
 static bool take_back_buffer(void)
 {
@@ -41,10 +48,10 @@ static bool take_back_buffer(void)
     if (EFI_ERROR(status) || returned == NULL)
         return false;
     note_progress();
-    if (tx_in_flight == 0 || returned != tx_buffers[tx_oldest]) {
+    if (tx_in_flight == 0 || returned != tx_buffer(tx_oldest)) {
         if (tx_returned_wrongly++ == 0)
             Print(L"FLOOD GetStatus returned %lx, %d in flight, oldest %lx\n", returned,
-                  tx_in_flight, tx_buffers[tx_oldest]);
+                  tx_in_flight, tx_buffer(tx_oldest));
         return true;
     }
     SetMem(returned, PAYLOAD_OFFSET + 8, 0xdd);
@@ -54,10 +61,10 @@ static bool take_back_buffer(void)
     return true;
 }
 
-/* Hand tx_buffers[tx_next] to the driver. False when it has no room now. */
+/* Hand tx_buffer(tx_next) to the driver. False when it has no room now. */
 static bool transmit(size_t size, EFI_STATUS *ret_status)
 {
-    EFI_STATUS status = snp->Transmit(snp, 0, size, tx_buffers[tx_next], NULL, NULL, NULL);
+    EFI_STATUS status = snp->Transmit(snp, 0, size, tx_buffer(tx_next), NULL, NULL, NULL);
 
     if (EFI_ERROR(status)) {
         if (status != EFI_NOT_READY)
@@ -73,7 +80,7 @@ static bool transmit(size_t size, EFI_STATUS *ret_status)
 
 static bool send_data(uint32_t number, EFI_STATUS *ret_status)
 {
-    uint8_t *frame = tx_buffers[tx_next];
+    uint8_t *frame = tx_buffer(tx_next);
 
     if (in_flight[tx_next])
         return false;
@@ -90,7 +97,7 @@ static EFI_STATUS send_command(enum operation operation, uint32_t first, uint32_
     note_progress();
     while (!is_stalled() && !EFI_ERROR(status)) {
         if (!in_flight[tx_next]) {
-            put_command(tx_buffers[tx_next], &snp->Mode->CurrentAddress, operation, first, second);
+            put_command(tx_buffer(tx_next), &snp->Mode->CurrentAddress, operation, first, second);
             if (transmit(SMALLEST_FRAME, &status))
                 return EFI_SUCCESS;
         }
@@ -102,7 +109,7 @@ static EFI_STATUS send_command(enum operation operation, uint32_t first, uint32_
 /* The size of the next frame, 0 when none waits. */
 static size_t receive(void)
 {
-    UINTN size = sizeof rx_buffer;
+    UINTN size = buffer_size;
     EFI_STATUS status = snp->Receive(snp, NULL, &size, rx_buffer, NULL, NULL, NULL);
 
     if (EFI_ERROR(status))
@@ -213,6 +220,27 @@ static bool flood(const CHAR16 *name, uint32_t sent, uint32_t wanted)
     return is_answered && returned_wrongly == 0 && is_clean(&peer, sent) && is_clean(&rx, wanted);
 }
 
+/* What is above the largest frame must not reach the wire. The peer watches, too. */
+static bool is_more_refused(void)
+{
+    EFI_STATUS status = EFI_SUCCESS;
+
+    put_command(tx_buffer(tx_next), &snp->Mode->CurrentAddress, DATA, 0, 0);
+    if (transmit(largest_frame + 1, &status))
+        status = EFI_SUCCESS;
+    Print(L"FLOOD largest=%d above=%r\n", largest_frame, status);
+    return status == EFI_INVALID_PARAMETER;
+}
+
+static bool allocate_buffers(void)
+{
+    largest_frame = snp->Mode->MaxPacketSize + snp->Mode->MediaHeaderSize;
+    buffer_size = largest_frame + SMALLEST_FRAME;
+    tx_buffers = AllocateZeroPool(TX_BUFFERS * buffer_size);
+    rx_buffer = AllocateZeroPool(buffer_size);
+    return tx_buffers != NULL && rx_buffer != NULL;
+}
+
 static bool run(uint32_t frames)
 {
     uint32_t filters = EFI_SIMPLE_NETWORK_RECEIVE_UNICAST | EFI_SIMPLE_NETWORK_RECEIVE_BROADCAST;
@@ -226,7 +254,11 @@ static bool run(uint32_t frames)
         Print(L"FLOOD no start: %r\n", status);
         return false;
     }
-    status = ask(HELLO, 0);
+    if (!allocate_buffers()) {
+        Print(L"FLOOD no memory for buffers of %d bytes\n", buffer_size);
+        return false;
+    }
+    status = ask(HELLO, largest_frame);
     if (EFI_ERROR(status)) {
         Print(L"FLOOD no answer from the peer: %r\n", status);
         return false;
@@ -234,7 +266,7 @@ static bool run(uint32_t frames)
     bool is_tx_clean = flood(L"out", frames, 0);
     bool is_rx_clean = flood(L"in", 0, frames);
     bool is_both_clean = flood(L"both", frames / 4, frames / 4);
-    return is_tx_clean && is_rx_clean && is_both_clean;
+    return is_tx_clean && is_rx_clean && is_both_clean && is_more_refused();
 }
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)

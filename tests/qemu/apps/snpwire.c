@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
  * snpwire [NIC]: the frames of EFI_SIMPLE_NETWORK_PROTOCOL (UEFI 2.10, 24.1): what wire/peer.py
- * sees of what is transmitted, when buffers come back, what is received under which filters, and
- * WaitForPacket. "SNPWIRE passed=N failed=N" at the end. */
+ * sees of what is transmitted, when buffers come back, what is received, and WaitForPacket. Filters
+ * and addresses are snpfilter's. "SNPWIRE passed=N failed=N" at the end. */
 #include "snp_check.h"
 
 #define RECYCLED 8
@@ -11,9 +11,6 @@
 
 static EFI_MAC_ADDRESS peer_mac = {{0x02, 0x00, 0x5e, 0x10, 0x00, 0x01}};
 static EFI_MAC_ADDRESS other_mac = {{0x02, 0x00, 0x5e, 0x10, 0x00, 0x77}};
-static EFI_MAC_ADDRESS group_mac = {{0x01, 0x00, 0x5e, 0x00, 0x00, 0xfb}};
-static EFI_MAC_ADDRESS other_group_mac = {{0x33, 0x33, 0x00, 0x00, 0x00, 0xfb}};
-static EFI_MAC_ADDRESS broadcast_mac = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 static uint8_t tx_buffer[FRAME_BUFFER_SIZE];
 static uint8_t tx_buffers[UNCOLLECTED][64];
 static uint8_t expected[FRAME_BUFFER_SIZE];
@@ -292,105 +289,6 @@ static void test_wait_for_packet(void)
     check_true(L"wait_for_packet_is_silent_after_the_last_frame", !wait_for_packet(QUIET_MS));
 }
 
-/* Receive filters */
-
-enum { TO_US = 1, TO_OTHER = 2, TO_BROADCAST = 4, TO_GROUP = 8, TO_OTHER_GROUP = 16 };
-
-/* Let the peer send one frame to each kind of address; the kinds that arrive, TO_*. Waits long for
- * the `wanted` ones, and then a little for any other. */
-static uint32_t kinds_received(uint32_t wanted)
-{
-    const EFI_MAC_ADDRESS *const kinds[] = {&mode->CurrentAddress, &other_mac, &broadcast_mac,
-                                            &group_mac, &other_group_mac};
-    uint32_t received = 0;
-    uint64_t heard_ms;
-
-    drain();
-    for (uint32_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        (void)inject(kinds[i], i, 0);
-    heard_ms = clock_ms();
-    while (clock_ms() - heard_ms < ((received & wanted) == wanted ? QUIET_MS : WAIT_MS)) {
-        if (await_frame(DATA, 0) == 0)
-            continue;
-        uint32_t kind = get_be32(rx_buffer + 16);
-        bool is_right = CompareMem(rx_buffer, kinds[kind % 5], MAC_SIZE) == 0;
-        received |= is_right ? UINT32_C(1) << kind : UINT32_C(0x100);
-        heard_ms = clock_ms();
-    }
-    return received;
-}
-
-static void check_filter(const CHAR16 *claim, uint32_t setting, uint32_t wanted)
-{
-    bool has_list = (setting & MULTICAST) != 0;
-    EFI_STATUS status;
-
-    if ((setting & ~mode->ReceiveFilterMask) != 0) {
-        Print(L"SKIP %s: not in ReceiveFilterMask 0x%x\n", claim, mode->ReceiveFilterMask);
-        return;
-    }
-    status = snp->ReceiveFilters(snp, setting, mode->ReceiveFilterMask & ~setting, !has_list,
-                                 has_list ? 1 : 0, has_list ? &group_mac : NULL);
-    if (EFI_ERROR(status)) {
-        check_status(claim, EFI_SUCCESS, status);
-        return;
-    }
-    check_number(claim, wanted, kinds_received(wanted));
-}
-
-static void test_filters(void)
-{
-    check_filter(L"filter_nothing_admits_nothing", 0, 0);
-    check_filter(L"filter_unicast_admits_ours", UNICAST, TO_US);
-    check_filter(L"filter_broadcast_admits_broadcast", BROADCAST, TO_BROADCAST);
-    check_filter(L"filter_unicast_and_broadcast_admit_both", UNICAST | BROADCAST,
-                 TO_US | TO_BROADCAST);
-    check_filter(L"filter_promiscuous_admits_all", PROMISCUOUS,
-                 TO_US | TO_OTHER | TO_BROADCAST | TO_GROUP | TO_OTHER_GROUP);
-    check_filter(L"filter_multicast_admits_the_list", MULTICAST, TO_GROUP);
-    check_filter(L"filter_unicast_and_multicast_admit_both", UNICAST | MULTICAST, TO_US | TO_GROUP);
-    check_filter(L"filter_promiscuous_multicast_admits_groups", PROMISCUOUS_MULTICAST,
-                 TO_GROUP | TO_OTHER_GROUP);
-    check_filter(L"filter_unicast_again_admits_ours", UNICAST, TO_US);
-    (void)snp->ReceiveFilters(snp, UNICAST | BROADCAST, 0, FALSE, 0, NULL);
-}
-
-/* Reset, where there is one, keeps what was set and forgets what was sent. */
-static void test_reset(void)
-{
-    uint32_t setting = mode->ReceiveFilterSetting;
-    void *buffer = tx_buffer;
-
-    (void)transmit(tx_buffers[0], SMALLEST_FRAME);
-    if (snp->Reset(snp, FALSE) == EFI_UNSUPPORTED) {
-        Print(L"SKIP reset: unsupported\n");
-        (void)await_buffer();
-        return;
-    }
-    check_status(L"get_status_after_reset_works", EFI_SUCCESS, get_status(&buffer));
-    check_true(L"reset_makes_all_buffers_ours", buffer == NULL);
-    check_number(L"reset_keeps_the_filters", setting, mode->ReceiveFilterSetting);
-    check_true(L"traffic_works_after_reset", ask(HELLO, 0, 0));
-    check_number(L"filters_work_after_reset", TO_US | TO_BROADCAST,
-                 kinds_received(TO_US | TO_BROADCAST));
-}
-
-static void test_station_address(void)
-{
-    EFI_MAC_ADDRESS address = {{0x02, 0, 0, 0x12, 0x34, 0x56}};
-
-    if (snp->StationAddress(snp, FALSE, &address) == EFI_UNSUPPORTED) {
-        Print(L"SKIP station_address: unsupported\n");
-        return;
-    }
-    check_header(L"header_has_the_new_station_address", NULL, &address);
-    check_true(L"traffic_works_with_the_new_station_address", ask(HELLO, 0, 0));
-    check_status(L"station_address_can_be_reset", EFI_SUCCESS,
-                 snp->StationAddress(snp, TRUE, NULL));
-    check_header(L"header_has_the_permanent_address_again", NULL, &mode->PermanentAddress);
-    check_true(L"traffic_works_with_the_permanent_address", ask(HELLO, 0, 0));
-}
-
 static void test_wire(void)
 {
     fill_payload_table();
@@ -411,9 +309,6 @@ static void test_wire(void)
     test_receive_largest_frame();
     test_receive_at_tpl_callback();
     test_wait_for_packet();
-    test_filters();
-    test_reset();
-    test_station_address();
     stop();
 }
 

@@ -10,13 +10,15 @@ tests/qemu/apps/snp_app.h, all numbers big-endian:
     0 destination, 6 source, 12 ethertype 88b5, 14 operation, 15 zero, 16 argument, 20 second
     argument, 24 payload
 
-    HELLO            the source is the guest's address from now on; REPLY
+    HELLO largest    the source is the guest's address from now on, and so many bytes, 1514 if
+                     none, are in the largest DATA frame; REPLY
     FLOOD n, first   send n DATA frames, numbered from first
     DATA number      a counted frame, its size and payload made from its number
     RESET n          forget what was counted, expect DATA from number n on
     COUNT n          REPLY, with what was counted, n DATA frames having been sent: the payload is
                      received, lost, out of order, corrupt
-    INJECT ms, size  send the payload's first bytes, a whole frame, after so many milliseconds
+    INJECT ms, size  send the payload as a frame of so many bytes after so many milliseconds,
+                     cut off or filled up with zeros
     REPORT           REPLY: the number of frames since the last REPORT, the last one's size, and
                      its bytes as payload
 """
@@ -45,22 +47,22 @@ CONNECT_TIMEOUT_S = 30
 
 
 def _table() -> bytes:
-    """6 KiB of xorshift32: every 8-byte step into it starts unlike the others."""
+    """128 KiB of xorshift32: every 8-byte step into it starts unlike the others."""
     words, state = [], 0x2545F491
-    for _ in range(1536):
+    for _ in range(32768):
         state ^= state << 13 & 0xFFFFFFFF
         state ^= state >> 17
         state ^= state << 5 & 0xFFFFFFFF
         words.append(state)
-    return struct.pack("<1536I", *words)
+    return struct.pack("<32768I", *words)
 
 
 TABLE = _table()
 
 
-def data_frame(destination: bytes, source: bytes, number: int) -> bytes:
-    """DATA frame `number`: every size from 60 to 1514, each payload unlike its neighbours'."""
-    size = SMALLEST + number * 397 % (LARGEST - SMALLEST + 1)
+def data_frame(destination: bytes, source: bytes, number: int, largest: int = LARGEST) -> bytes:
+    """DATA frame `number`: all sizes in turn, every 16th the largest, payloads unlike each other."""
+    size = largest if number % 16 == 15 else SMALLEST + number * 397 % (largest - SMALLEST + 1)
     offset = number * 8 % 4096
     header = HEADER.pack(destination, source, ETHERTYPE, DATA, number, size)
     return header + TABLE[offset : offset + size - HEADER.size]
@@ -73,6 +75,8 @@ class Peer:
         self.received = self.lost = self.out_of_order = self.corrupt = 0
         self.other = 0  # frames that are not ours
         self.sent = 0  # DATA frames
+        self.largest_seen = 0  # bytes, of any frame
+        self._largest = LARGEST  # bytes, of DATA
         self._expected = 0
         self._guest = b"\xff" * 6
         self._last = b""
@@ -176,6 +180,7 @@ class Peer:
         del buffer[:at]
 
     def _take(self, frame: bytes) -> None:
+        self.largest_seen = max(self.largest_seen, len(frame))
         if len(frame) < HEADER.size or frame[12:14] != ETHERTYPE:
             self.other += 1
             self._remember(frame)
@@ -185,10 +190,13 @@ class Peer:
             self._count(frame, source, first)
         elif operation == HELLO:
             self._guest = source
+            self._largest = first or LARGEST
             self._reply()
         elif operation == FLOOD:
             numbers = range(second, second + first)
-            self._floods.append(data_frame(self._guest, ADDRESS, number) for number in numbers)
+            self._floods.append(
+                data_frame(self._guest, ADDRESS, number, self._largest) for number in numbers
+            )
         elif operation == RESET:
             self.received = self.lost = self.out_of_order = self.corrupt = 0
             self._expected = first
@@ -198,7 +206,7 @@ class Peer:
             counts = (self.received, lost, self.out_of_order, self.corrupt)
             self._reply(payload=struct.pack(">4I", *counts))
         elif operation == INJECT:
-            inner = frame[HEADER.size : HEADER.size + second]
+            inner = frame[HEADER.size : HEADER.size + second].ljust(second, b"\0")
             self._delayed.append((time.monotonic() + first / 1000, inner))
         elif operation == REPORT:
             self._reply(self._since_report, len(self._last), self._last[: LARGEST - HEADER.size])
@@ -218,7 +226,7 @@ class Peer:
         else:
             self.lost += number - self._expected
             self._expected = number + 1
-        if frame != data_frame(ADDRESS, source, number):
+        if frame != data_frame(ADDRESS, source, number, self._largest):
             self.corrupt += 1
 
     def _reply(self, first: int = 0, second: int = 0, payload: bytes = b"") -> None:
