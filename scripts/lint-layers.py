@@ -14,7 +14,7 @@ ROWS = [  # top to bottom
     "entry",
     "takeover",
     "driver_binding",
-    "component_name diagnostics",
+    "component_name diagnostics status_page status_form",
     "adapter",
     "adapter_info",
     "snp",
@@ -22,7 +22,8 @@ ROWS = [  # top to bottom
     "virtio_device",
     "virtio_pci virtio_pci_modern virtio_pci_legacy virtio_transport",
     "virtqueue dma pci_region",
-    "settings options barrier copy device_path freestanding guids log mac pci_address text feature_names",
+    "settings options barrier copy device_path freestanding guids log mac pci_address text feature_names "
+    "config_string",
 ]
 NO_EFI = ["virtqueue"]
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Reads the two sources of options and speaks for the parser.
+ * Reads the two sources of options, speaks for the parser, and writes the variable.
  */
 #include "settings.h"
 
@@ -10,13 +10,24 @@
 #include "log.h"
 
 #define VARIABLE_BYTES_MAX 2048u
-#define VARIABLE_CHARS_MAX (VARIABLE_BYTES_MAX / sizeof(CHAR16))
+#define VARIABLE_ATTRIBUTES (EFI_VARIABLE_NON_VOLATILE | EFI_VARIABLE_BOOTSERVICE_ACCESS)
+
+_Static_assert(OPTIONS_TEXT_MAX * sizeof(CHAR16) <= VARIABLE_BYTES_MAX,
+               "what is written can be read");
 
 static CHAR16 variable_name[] = SETTINGS_VARIABLE;
 
 static void complain(void *context, const CHAR16 *item, size_t length, const CHAR16 *why)
 {
     log_option(context, item, length, why);
+}
+
+static void stay_silent(void *context, const CHAR16 *item, size_t length, const CHAR16 *why)
+{
+    (void)context;
+    (void)item;
+    (void)length;
+    (void)why;
 }
 
 /* UCS-2 text of western option names has a zero in every second byte. */
@@ -26,7 +37,7 @@ static bool is_ucs2(const uint8_t *bytes, size_t length_bytes)
 }
 
 static void parse_bytes(struct options *options, const uint8_t *bytes, size_t length_bytes,
-                        CHAR16 *source)
+                        options_complaint *complaint)
 {
     CHAR16 text[VARIABLE_BYTES_MAX];
     size_t length = length_bytes;
@@ -38,10 +49,10 @@ static void parse_bytes(struct options *options, const uint8_t *bytes, size_t le
         for (size_t i = 0; i < length; i++)
             text[i] = bytes[i];
     }
-    options_parse(options, text, length, complain, source);
+    options_parse(options, text, length, complaint, variable_name);
 }
 
-static void load_variable(struct options *options)
+static void load_variable(struct options *options, options_complaint *complaint)
 {
     uint8_t bytes[VARIABLE_BYTES_MAX];
     UINTN length_bytes = sizeof(bytes);
@@ -51,12 +62,12 @@ static void load_variable(struct options *options)
     if (status == EFI_NOT_FOUND)
         return;
     if (EFI_ERROR(status)) {
-        log_option(variable_name, L"", 0,
-                   status == EFI_BUFFER_TOO_SMALL ? L"the variable is too long"
-                                                  : L"the variable cannot be read");
+        complaint(variable_name, L"", 0,
+                  status == EFI_BUFFER_TOO_SMALL ? L"the variable is too long"
+                                                 : L"the variable cannot be read");
         return;
     }
-    parse_bytes(options, bytes, length_bytes, variable_name);
+    parse_bytes(options, bytes, length_bytes, complaint);
 }
 
 /* Started by name in the shell, an image has its command line as load options,
@@ -97,6 +108,46 @@ static void load_load_option(EFI_HANDLE image, struct options *options)
 void settings_load(EFI_HANDLE image, struct options *ret_options)
 {
     options_init(ret_options);
-    load_variable(ret_options);
+    load_variable(ret_options, complain);
     load_load_option(image, ret_options);
+}
+
+void settings_load_variable(struct options *ret_options)
+{
+    options_init(ret_options);
+    load_variable(ret_options, stay_silent);
+}
+
+/* Someone's own attributes stay, as long as the variable outlives a reset. */
+static EFI_STATUS choose_attributes(UINT32 *ret_attributes)
+{
+    UINT32 attributes = VARIABLE_ATTRIBUTES;
+    UINTN length_bytes = 0;
+    EFI_STATUS status;
+
+    status = RT->GetVariable(variable_name, &variable_guid, &attributes, &length_bytes, NULL);
+    if (status == EFI_BUFFER_TOO_SMALL && !(attributes & EFI_VARIABLE_NON_VOLATILE)) {
+        status = RT->SetVariable(variable_name, &variable_guid, attributes, 0, NULL);
+        attributes = VARIABLE_ATTRIBUTES;
+    } else if (status == EFI_BUFFER_TOO_SMALL || status == EFI_NOT_FOUND) {
+        status = EFI_SUCCESS;
+    }
+    *ret_attributes = attributes;
+    return status;
+}
+
+EFI_STATUS settings_save(const struct options *options)
+{
+    CHAR16 buffer[OPTIONS_TEXT_MAX];
+    struct text text;
+    UINT32 attributes;
+    EFI_STATUS status;
+
+    text_init(&text, buffer, OPTIONS_TEXT_MAX);
+    options_append(options, &text);
+    status = choose_attributes(&attributes);
+    if (EFI_ERROR(status))
+        return status;
+    return RT->SetVariable(variable_name, &variable_guid, attributes, text.length * sizeof(CHAR16),
+                           buffer);
 }
