@@ -14,7 +14,7 @@ ROWS = [  # top to bottom
     "entry",
     "takeover",
     "driver_binding",
-    "component_name diagnostics",
+    "component_name diagnostics status_page status_form",
     "adapter",
     "adapter_info",
     "snp",
@@ -22,7 +22,8 @@ ROWS = [  # top to bottom
     "virtio_device",
     "virtio_pci virtio_pci_modern virtio_pci_legacy virtio_transport",
     "virtqueue dma pci_region",
-    "settings options barrier copy device_path feature_names freestanding guids log mac pci_address pci_opener sbat text",
+    "settings options barrier config_string copy device_path feature_names freestanding guids log mac "
+    "pci_address pci_opener sbat text",
 ]
 NO_EFI = ["virtqueue"]
 

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "pci_address.h"
 #include "pci_opener.h"
+#include "status_page.h"
 #include "uefi_ext/driver_supported_efi_version.h"
 #include "virtio_pci.h"
 
@@ -161,6 +162,8 @@ static EFI_STATUS start_child(EFI_HANDLE agent, EFI_HANDLE controller, EFI_PCI_I
                               EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER);
     if (EFI_ERROR(status))
         (void)adapter_destroy(adapter); /* nobody has seen it yet, so nobody holds it */
+    else
+        status_page_create(adapter);
     return status;
 }
 
@@ -208,11 +211,16 @@ static EFI_STATUS stop_child(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE
     status = adapter_of_child(agent, child, &adapter);
     if (EFI_ERROR(status))
         return status;
+    status = status_page_destroy(adapter);
+    if (EFI_ERROR(status))
+        return status;
     close_pci_io(agent, controller, child);
     status = adapter_destroy(adapter);
-    if (EFI_ERROR(status))
+    if (EFI_ERROR(status)) {
         (void)BS->OpenProtocol(controller, &pci_io_guid, (void **)&unused, agent, child,
                                EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER); /* was open until now */
+        status_page_create(adapter);
+    }
     return status;
 }
 

@@ -11,6 +11,7 @@
 #include "uefi_ext/adapter_information.h"
 #include "uefi_ext/driver_diagnostics2.h"
 #include "uefi_ext/driver_supported_efi_version.h"
+#include "uefi_ext/hii.h"
 
 EFI_GUID adapter_information_guid = EFI_ADAPTER_INFORMATION_PROTOCOL_GUID;
 EFI_GUID component_name_guid = EFI_COMPONENT_NAME_PROTOCOL_GUID;
@@ -20,9 +21,11 @@ EFI_GUID driver_binding_guid = EFI_DRIVER_BINDING_PROTOCOL_GUID;
 EFI_GUID driver_diagnostics2_guid = EFI_DRIVER_DIAGNOSTICS2_PROTOCOL_GUID;
 EFI_GUID driver_family_override_guid = EFI_DRIVER_FAMILY_OVERRIDE_PROTOCOL_GUID;
 EFI_GUID driver_supported_efi_version_guid = EFI_DRIVER_SUPPORTED_EFI_VERSION_PROTOCOL_GUID;
+EFI_GUID hii_config_access_guid = EFI_HII_CONFIG_ACCESS_PROTOCOL_GUID;
+EFI_GUID hii_database_guid = EFI_HII_DATABASE_PROTOCOL_GUID;
+EFI_GUID hii_string_guid = EFI_HII_STRING_PROTOCOL_GUID;
 EFI_GUID loaded_image_guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;
 EFI_GUID pci_io_guid = EFI_PCI_IO_PROTOCOL_GUID;
 EFI_GUID rng_guid = EFI_RNG_PROTOCOL_GUID;
 EFI_GUID snp_guid = EFI_SIMPLE_NETWORK_PROTOCOL_GUID;
-EFI_GUID variable_guid = {
-    0x6e3a2b54, 0x3a3c, 0x4f6c, {0x9d, 0x0e, 0x5c, 0x1f, 0x0f, 0x7b, 0x8a, 0x61}};
+EFI_GUID variable_guid = VARIABLE_GUID;

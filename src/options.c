@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * The parser: pure text, no firmware.
+ * The parser and the printer: pure text, no firmware.
  */
 #include "options.h"
 
 #define PCI_DEVICE_MAX 0x1fu
 #define PCI_FUNCTION_MAX 0x7u
+#define ADDRESS_CHARS 7u /* 00:03.0 */
+#define SEGMENT_CHARS 5u /* 0000: */
+
+/* "takeover=off verbose=2", and two lists with their names. */
+_Static_assert(22 + 2 * (6 + OPTIONS_ADDRESSES_MAX * (SEGMENT_CHARS + ADDRESS_CHARS + 1)) <
+                   OPTIONS_TEXT_MAX,
+               "the longest text does not fit");
 
 /* A part of a text: from `at` up to `end`. */
 struct span {
@@ -171,6 +178,57 @@ void options_parse(struct options *options, const CHAR16 *text, size_t length,
             complain(context, item.at, (size_t)(item.end - item.at), why);
         item.at = item.end;
     }
+}
+
+const CHAR16 *options_parse_addresses(struct pci_address_list *list, const CHAR16 *text,
+                                      size_t length)
+{
+    if (length > 0)
+        return set_addresses(list, (struct span){text, text + length});
+    list->count = 0;
+    return NULL;
+}
+
+static void append_address(struct text *text, const struct pci_address *address)
+{
+    if (address->segment) {
+        text_append_hex(text, address->segment, 4);
+        text_append(text, L":");
+    }
+    text_append_hex(text, address->bus, 2);
+    text_append(text, L":");
+    text_append_hex(text, address->device, 2);
+    text_append(text, L".");
+    text_append_hex(text, address->function, 1);
+}
+
+void options_append_addresses(const struct pci_address_list *list, struct text *text)
+{
+    for (unsigned i = 0; i < list->count; i++) {
+        const struct pci_address *address = &list->addresses[i];
+        size_t length = (i > 0) + ADDRESS_CHARS + (address->segment ? SEGMENT_CHARS : 0);
+
+        if (text->length + length >= text->capacity)
+            return;
+        text_append(text, i > 0 ? L"," : L"");
+        append_address(text, address);
+    }
+}
+
+static void append_list(struct text *text, const CHAR16 *name, const struct pci_address_list *list)
+{
+    if (list->count == 0)
+        return;
+    text_append(text, name);
+    options_append_addresses(list, text);
+}
+
+void options_append(const struct options *options, struct text *text)
+{
+    text_append(text, options->takeover ? L"takeover=on verbose=" : L"takeover=off verbose=");
+    text_append_decimal(text, options->verbosity);
+    append_list(text, L" only=", &options->only);
+    append_list(text, L" skip=", &options->skip);
 }
 
 static bool is_listed(const struct pci_address_list *list, const struct pci_address *address)

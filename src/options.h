@@ -20,8 +20,10 @@
 #include <stdint.h>
 
 #include "pci_address.h"
+#include "text.h"
 
 #define OPTIONS_ADDRESSES_MAX 32u
+#define OPTIONS_TEXT_MAX 896u
 
 struct pci_address_list {
     unsigned count;
@@ -52,6 +54,20 @@ void options_init(struct options *options);
  * complained of. */
 void options_parse(struct options *options, const CHAR16 *text, size_t length,
                    options_complaint *complain, void *context);
+
+/* Set `list` to the addresses of a text of `length` characters, in the form that
+ * stands behind `only=`, or to none when it is empty. Returns why it was not
+ * understood, and the list is as it was, or NULL. */
+const CHAR16 *options_parse_addresses(struct pci_address_list *list, const CHAR16 *text,
+                                      size_t length);
+
+/* The other way round. An address for which there is no room is left out, and so are
+ * those behind it. */
+void options_append_addresses(const struct pci_address_list *list, struct text *text);
+
+/* Append the text that options_parse makes the same options of: at most
+ * OPTIONS_TEXT_MAX characters, the terminator included. */
+void options_append(const struct options *options, struct text *text);
 
 /* False for a PCI function that the user wants left alone. */
 bool options_admit(const struct options *options, const struct pci_address *address);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Reads the two sources of options and speaks for the parser.
+ * Reads the two sources of options, speaks for the parser, and writes the variable.
  */
 #include "settings.h"
 
@@ -10,6 +10,9 @@
 #include "log.h"
 
 #define TEXT_CHARS_MAX 1024u
+#define VARIABLE_ATTRIBUTES (EFI_VARIABLE_NON_VOLATILE | EFI_VARIABLE_BOOTSERVICE_ACCESS)
+
+_Static_assert(OPTIONS_TEXT_MAX <= TEXT_CHARS_MAX, "what is written can be read");
 
 static CHAR16 variable_name[] = SETTINGS_VARIABLE;
 static CHAR16 load_option_name[] = L"load option";
@@ -17,6 +20,14 @@ static CHAR16 load_option_name[] = L"load option";
 static void complain(void *context, const CHAR16 *item, size_t length, const CHAR16 *why)
 {
     log_option(context, item, length, why);
+}
+
+static void stay_silent(void *context, const CHAR16 *item, size_t length, const CHAR16 *why)
+{
+    (void)context;
+    (void)item;
+    (void)length;
+    (void)why;
 }
 
 /* Started by name in the shell, an image has its command line as load options,
@@ -44,7 +55,7 @@ static bool is_ucs2(const uint8_t *bytes, size_t length_bytes)
 
 /* `bytes` may stand anywhere; `source` names them on the console. */
 static void parse_bytes(struct options *options, const uint8_t *bytes, size_t length_bytes,
-                        CHAR16 *source)
+                        options_complaint *complaint, CHAR16 *source)
 {
     CHAR16 text[TEXT_CHARS_MAX];
     size_t width = is_ucs2(bytes, length_bytes) ? sizeof(CHAR16) : 1;
@@ -52,16 +63,16 @@ static void parse_bytes(struct options *options, const uint8_t *bytes, size_t le
     size_t name;
 
     if (length > TEXT_CHARS_MAX) {
-        log_option(source, L"", 0, L"too long");
+        complaint(source, L"", 0, L"too long");
         return;
     }
     for (size_t i = 0; i < length; i++)
         text[i] = (CHAR16)(bytes[i * width] | (width > 1 ? bytes[i * width + 1] << 8 : 0));
     name = skip_command_name(text, length);
-    options_parse(options, text + name, length - name, complain, source);
+    options_parse(options, text + name, length - name, complaint, source);
 }
 
-static void load_variable(struct options *options)
+static void load_variable(struct options *options, options_complaint *complaint)
 {
     uint8_t bytes[TEXT_CHARS_MAX * sizeof(CHAR16)];
     UINTN length_bytes = sizeof(bytes);
@@ -69,11 +80,11 @@ static void load_variable(struct options *options)
 
     status = RT->GetVariable(variable_name, &variable_guid, NULL, &length_bytes, bytes);
     if (status == EFI_BUFFER_TOO_SMALL)
-        log_option(variable_name, L"", 0, L"too long");
+        complaint(variable_name, L"", 0, L"too long");
     else if (status != EFI_NOT_FOUND && EFI_ERROR(status))
-        log_option(variable_name, L"", 0, L"cannot be read");
+        complaint(variable_name, L"", 0, L"cannot be read");
     else if (!EFI_ERROR(status))
-        parse_bytes(options, bytes, length_bytes, variable_name);
+        parse_bytes(options, bytes, length_bytes, complaint, variable_name);
 }
 
 static void load_load_option(EFI_HANDLE image, struct options *options)
@@ -83,12 +94,53 @@ static void load_load_option(EFI_HANDLE image, struct options *options)
     if (!EFI_ERROR(BS->OpenProtocol(image, &loaded_image_guid, (void **)&loaded, image, NULL,
                                     EFI_OPEN_PROTOCOL_GET_PROTOCOL)) &&
         loaded->LoadOptions)
-        parse_bytes(options, loaded->LoadOptions, loaded->LoadOptionsSize, load_option_name);
+        parse_bytes(options, loaded->LoadOptions, loaded->LoadOptionsSize, complain,
+                    load_option_name);
 }
 
 void settings_load(EFI_HANDLE image, struct options *ret_options)
 {
     options_init(ret_options);
-    load_variable(ret_options);
+    load_variable(ret_options, complain);
     load_load_option(image, ret_options);
+}
+
+void settings_load_variable(struct options *ret_options)
+{
+    options_init(ret_options);
+    load_variable(ret_options, stay_silent);
+}
+
+/* Someone's own attributes stay, as long as the variable outlives a reset. */
+static EFI_STATUS choose_attributes(UINT32 *ret_attributes)
+{
+    UINT32 attributes = VARIABLE_ATTRIBUTES;
+    UINTN length_bytes = 0;
+    EFI_STATUS status;
+
+    status = RT->GetVariable(variable_name, &variable_guid, &attributes, &length_bytes, NULL);
+    if (status == EFI_BUFFER_TOO_SMALL && !(attributes & EFI_VARIABLE_NON_VOLATILE)) {
+        status = RT->SetVariable(variable_name, &variable_guid, attributes, 0, NULL);
+        attributes = VARIABLE_ATTRIBUTES;
+    } else if (status == EFI_BUFFER_TOO_SMALL || status == EFI_NOT_FOUND) {
+        status = EFI_SUCCESS;
+    }
+    *ret_attributes = attributes;
+    return status;
+}
+
+EFI_STATUS settings_save(const struct options *options)
+{
+    CHAR16 buffer[OPTIONS_TEXT_MAX];
+    struct text text;
+    UINT32 attributes;
+    EFI_STATUS status;
+
+    text_init(&text, buffer, OPTIONS_TEXT_MAX);
+    options_append(options, &text);
+    status = choose_attributes(&attributes);
+    if (EFI_ERROR(status))
+        return status;
+    return RT->SetVariable(variable_name, &variable_guid, attributes, text.length * sizeof(CHAR16),
+                           buffer);
 }

@@ -92,6 +92,8 @@ static EFI_STATUS EFIAPI set_variable(CHAR16 *name, EFI_GUID *vendor, UINT32 att
     link = find(firmware, name, vendor);
     if (size == 0 && !*link)
         return EFI_NOT_FOUND;
+    if (*link && size > 0 && (*link)->attributes != attributes)
+        return EFI_INVALID_PARAMETER; /* only after it was deleted */
     if (*link)
         forget(link);
     if (size == 0)

@@ -177,6 +177,10 @@ class Guest:
         self.qmp("cont")
         self._boot()
 
+    def enter_shell(self) -> None:
+        """Wait for a shell that the firmware was told to start, and take its prompt."""
+        self._boot()
+
     def power_off(self, timeout: float = 20) -> None:
         """`reset -s`, and wait until QEMU is gone."""
         self.start("reset -s")

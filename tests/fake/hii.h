@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * A HII database and its strings: takes package lists apart more strictly than a
+ * firmware does and reports (report.h) what is wrong with them, and keeps the forms
+ * for the test to look at. Source: UEFI 2.10, 33 and 34.
+ */
+#ifndef FAKE_HII_H
+#define FAKE_HII_H
+
+#include "firmware.h"
+#include "uefi_ext/hii.h"
+
+#define FAKE_STATEMENTS_MAX 64u
+
+/* A text, an action or a question of the form, in its order. */
+struct fake_statement {
+    uint8_t opcode;
+    EFI_STRING_ID prompt;
+    EFI_STRING_ID help;
+    EFI_STRING_ID value; /* of a text */
+    EFI_QUESTION_ID question;
+    EFI_VARSTORE_ID store; /* 0: none */
+    uint16_t offset;
+    uint16_t width; /* bytes in the store */
+    uint8_t flags;
+};
+
+/* A package list in the database. */
+struct fake_form {
+    EFI_HANDLE driver;
+    EFI_GUID guid;
+    EFI_GUID class;
+    EFI_STRING_ID title;
+    EFI_GUID store_guid;
+    EFI_VARSTORE_ID store;
+    uint16_t store_size;
+    char store_name[64];
+    struct fake_statement statements[FAKE_STATEMENTS_MAX];
+    unsigned statement_count;
+    unsigned string_count; /* ids are 1 to string_count */
+};
+
+struct fake_hii;
+
+/* Put the two protocols onto a handle of `firmware`, which owns the result. */
+struct fake_hii *fake_hii_new(struct fake_firmware *firmware);
+
+unsigned fake_hii_form_count(const struct fake_hii *hii);
+
+/* The form whose driver is `driver`, NULL: there is none. Valid until it is removed. */
+const struct fake_form *fake_hii_find_form(const struct fake_hii *hii, EFI_HANDLE driver);
+
+/* A text of a form as ASCII, others as '?'; "" where the id is not known. */
+const char *fake_hii_string(const struct fake_form *form, EFI_STRING_ID id);
+
+/* The statement with this prompt, NULL: there is none. */
+const struct fake_statement *fake_hii_find_statement(const struct fake_form *form,
+                                                     const char *prompt);
+
+/* How often SetString was called. */
+unsigned fake_hii_set_count(const struct fake_hii *hii);
+
+/* Look at a package list without a database: reports what is wrong. */
+void fake_hii_check(const void *packages);
+
+#endif

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""The firmware's setup: what its screen shows, which entry is highlighted, keys pressed.
+
+Reads what the firmware painted onto the serial console, and types over QMP. Knows the few escape
+codes that EDK2's terminal sends: place the cursor, clear, colours.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+
+from guest import Guest
+
+ROWS, COLUMNS = 31, 100
+CODE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])|\x1b[^\[]|(.)", re.DOTALL)
+BLACK_BACKGROUND = 40  # of the highlighted entry, and of the frame of keys below
+QUIET_S = 0.2  # the screen is painted when nothing came for so long
+PAINT_TIMEOUT_S = 20
+KEY_TIMEOUT_S = 3
+ENTRIES_MAX = 40
+
+
+class Screen:
+    """What the screen shows after `raw` was written to it."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._cells = [[(" ", 0)] * COLUMNS for _ in range(ROWS)]
+        row = column = background = 0
+        for match in CODE.finditer(raw.decode("utf-8", "replace")):
+            numbers, code, character = match.groups()
+            if code == "H":
+                row, column = (int(number) - 1 for number in (numbers or "1;1").split(";"))
+            elif code == "J":
+                self._cells = [[(" ", 0)] * COLUMNS for _ in range(ROWS)]
+            elif code == "m":
+                for number in numbers.split(";"):
+                    background = int(number) if 40 <= int(number or 0) <= 47 else background
+            elif character == "\r":
+                column = 0
+            elif character == "\n":
+                row = min(row + 1, ROWS - 1)
+            elif character == "\b":
+                column = max(column - 1, 0)
+            elif character and character >= " ":
+                if row < ROWS and column < COLUMNS:
+                    self._cells[row][column] = (character, background)
+                column += 1
+
+    @property
+    def text(self) -> str:
+        return "\n".join("".join(cell[0] for cell in row).rstrip() for row in self._cells)
+
+    @property
+    def highlighted(self) -> str:
+        """The row of the highlighted entry, of which only the field may be; "" without one."""
+        for row in self._cells[3:]:
+            if any(cell[0] > " " and cell[1] == BLACK_BACKGROUND for cell in row):
+                return "".join(cell[0] for cell in row).strip(" >")
+        return ""
+
+    def row(self, label: str) -> str:
+        """The second column of the row `label`, "" when there is no such row."""
+        match = re.search(rf"^ +{label} {{2,}}(\S.*?)(?: {{3,}}|$)", self.text, re.MULTILINE)
+        return match[1].strip() if match else ""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Screen) and self._cells == other._cells
+
+
+class Setup:
+    """The setup of a guest that was just told to enter it."""
+
+    def __init__(self, guest: Guest) -> None:
+        self._guest = guest
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other, by QEMU's names for them."""
+        for key in keys:
+            self._guest.qmp("send-key", keys=[{"type": "qcode", "data": key}])
+            self.look()
+
+    def look(self) -> Screen:
+        """The screen, when the firmware has painted it."""
+        raw = self._guest.folder / "serial.raw"
+        deadline = time.monotonic() + PAINT_TIMEOUT_S
+        size = -1
+        while size != raw.stat().st_size and time.monotonic() < deadline:
+            size = raw.stat().st_size
+            time.sleep(QUIET_S)
+        return Screen(raw.read_bytes())
+
+    def expect(self, text: str) -> Screen:
+        """Wait until the screen shows `text`."""
+        deadline = time.monotonic() + PAINT_TIMEOUT_S
+        while text not in (screen := self.look()).text:
+            if time.monotonic() > deadline:
+                shown = " | ".join(screen.text.split("\n"))
+                raise self._guest.error(f"`{text}` on the screen", re.sub(r"\s+", " ", shown))
+        return screen
+
+    def expect_row(self, label: str, pattern: str) -> None:
+        """Wait until the second column of the row `label` is as `pattern` says."""
+        deadline = time.monotonic() + PAINT_TIMEOUT_S
+        while not re.fullmatch(pattern, seen := self.look().row(label)):
+            if time.monotonic() > deadline:
+                raise self._guest.error(f"`{pattern}` in the row `{label}`", f"`{seen}`")
+
+    def highlight(self, label: str) -> None:
+        """Move to the entry whose text begins with `label`."""
+        for _ in range(ENTRIES_MAX):
+            screen = self.look()
+            if screen.highlighted.startswith(label):
+                return
+            self.press("down")
+            deadline = time.monotonic() + KEY_TIMEOUT_S
+            while self.look() == screen and time.monotonic() < deadline:
+                pass
+        raise self._guest.error(f"an entry `{label}`", f"`{screen.highlighted}` at last")
+
+    def open(self, label: str) -> None:
+        """Move to an entry and press Enter."""
+        self.highlight(label)
+        self.press("ret")
+
+    def type(self, text: str) -> None:
+        """Type a text and Enter into the field that was opened."""
+        self._guest.send(text + "\r")
+        self.look()
+
+    def screenshot(self, name: str) -> bytes:
+        """What the graphical screen shows, as PNG; kept in the case's folder."""
+        path = self._guest.folder / name
+        self._guest.qmp("screendump", filename=str(path), format="png")
+        return path.read_bytes()

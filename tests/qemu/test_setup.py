@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""The status page in OVMF's setup: opened by keyboard, read from the screen, an option changed and
+saved; then the variable, and what it does to the driver's next start."""
+
+from __future__ import annotations
+
+import re
+
+import evidence
+import network
+from guest import Guest, Nic
+from setup_screen import Setup
+
+TIMEOUT_S = 300
+VARIABLE = "VirtioNetOptions"
+VENDOR = "6E3A2B54-3A3C-4F6C-9D0E-5C1F0F7B8A61"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def dump(guest: Guest) -> str:
+    """The variable's text, out of the shell's hex dump."""
+    answer = guest.run(f"dmpstore {VARIABLE} -guid {VENDOR}")
+    digits = "".join(re.findall(r"^ +[0-9A-F]{8}: ((?:[0-9A-F]{2}[ -])+)", answer, re.MULTILINE))
+    return bytes.fromhex(re.sub("[ -]", "", digits)).decode("utf-16-le")
+
+
+def open_page(setup: Setup, mac: str) -> None:
+    setup.expect("Boot Maintenance Manager")
+    setup.open("Device Manager")
+    setup.open("Network Device List")
+    setup.open(f"MAC:{mac.upper()}")
+    setup.open("Virtio Network Adapter")
+
+
+def test_page_shows_the_nic_and_saves_its_options(server: network.Server) -> None:
+    nic = Nic("disable-legacy=on,speed=1000,duplex=full", netdev=server.netdev())
+    with Guest("setup", nics=[nic], extra=["-device", "VGA"], timeout=TIMEOUT_S) as guest:
+        guest.load_driver()
+        guest.run("connect -r", timeout=120)
+        evidence.assert_ours(guest, ["modern"])
+        network.get_lease(guest, 0)
+
+        setup = Setup(guest)
+        guest.send("exit\r")
+        open_page(setup, nic.mac_of(0))
+        setup.expect_row("Driver", r"virtio-net\.efi \d+\.\d+\.\d+")
+        setup.expect_row("PCI address", r"0000:00:02\.0")
+        setup.expect_row("MAC address", nic.mac_of(0))
+        setup.expect_row("Link", "up")
+        setup.expect_row("Speed", "1000 Mbit/s")
+        setup.expect("VERSION_1")
+        setup.expect_row("Received", r"[1-9]\d* frames, \d+ bytes")
+        setup.expect_row("Sent", r"[1-9]\d* frames, \d+ bytes")
+        assert setup.screenshot("status-page.png").startswith(PNG)
+
+        # The page tells of now, also while it is open.
+        guest.set_link(0, up=False)
+        setup.open("Refresh")
+        setup.press("pgup", "pgup")
+        setup.expect_row("Link", "down")
+        guest.set_link(0, up=True)
+
+        setup.highlight("Take NICs over")
+        setup.expect_row("Take NICs over", r"\[X\]")
+        setup.press("spc")
+        setup.expect_row("Take NICs over", r"\[ \]")
+        setup.open("Leave alone")
+        setup.type("0:1f.7")
+        setup.press("f10")
+        setup.expect("Save configuration changes?")
+        setup.press("y")
+        setup.expect_row("Leave alone", r"0:1f\.7")
+
+        # What is no list of addresses is not saved.
+        setup.open("Use only")
+        setup.type("eth0")
+        setup.press("f10")
+        setup.expect("Save configuration changes?")
+        setup.press("y")
+        setup.expect("Submit Fail")
+        setup.press("d")
+        setup.expect_row("Use only", "_")
+
+        setup.press("esc", "esc", "esc", "esc")
+        setup.open("Boot Manager")
+        setup.open("EFI Internal Shell")
+        guest.enter_shell()
+        assert dump(guest) == "takeover=off verbose=1 skip=00:1f.7"
+
+        # Without us the firmware's driver has the NIC, and now keeps it.
+        guest.run(f"unload -n {evidence.our_drivers(guest)[0].handle}", timeout=60)
+        assert "takeover is off, so it stays with" in guest.load_driver()
+        guest.power_off()
