@@ -130,6 +130,18 @@ static void supported_refuses_a_handle_without_pci_io(void **state)
     assert_status(EFI_UNSUPPORTED, supported(fixture, fixture->image));
 }
 
+static void supported_passes_on_that_the_identity_could_not_be_read(void **state)
+{
+    struct driver_fixture *fixture = *state;
+
+    fake_firmware_count_only(fixture->firmware, FAKE_CALL_PCI);
+    for (unsigned nth = 1; nth <= 2; nth++) {
+        fake_firmware_fail_nth(fixture->firmware, nth);
+        assert_status(EFI_DEVICE_ERROR, supported(fixture, fixture->controller));
+        assert_not_bound(fixture, fixture->controller);
+    }
+}
+
 static void supported_ignores_the_remaining_path(void **state)
 {
     struct driver_fixture *fixture = *state;
@@ -349,6 +361,29 @@ static void failed_start_without_a_console_is_silent(void **state)
     fake_device_misbehave(fixture->device, FAKE_BEHAVES);
 }
 
+static void start_that_the_firmware_refuses_says_at_which_step(void **state)
+{
+    const char *const causes[] = {
+        NULL, /* PciIo itself, which the firmware's own message tells */
+        "the controller has no device path",
+        "the firmware refuses a handle for the NIC",
+        "the firmware refuses the child handle",
+    };
+
+    (void)state;
+    for (unsigned step = 0; step < ARRAY_LENGTH(causes); step++) {
+        struct driver_fixture *fixture = driver_fixture_new(1, NULL);
+
+        fake_firmware_count_only(fixture->firmware, FAKE_CALL_PROTOCOL);
+        fake_firmware_fail_nth(fixture->firmware, step + 1);
+        assert_status(EFI_OUT_OF_RESOURCES, start(fixture, fixture->controller));
+        if (causes[step])
+            assert_text_contains(causes[step], fake_firmware_console(fixture->firmware));
+        assert_not_bound(fixture, fixture->controller);
+        driver_fixture_free(fixture);
+    }
+}
+
 static void start_of_a_controller_without_a_path_says_why(void **state)
 {
     struct driver_fixture *fixture = *state;
@@ -408,6 +443,20 @@ static void stop_refuses_a_child_that_is_not_its_own(void **state)
     assert_success(start(fixture, fixture->controller));
     assert_status(EFI_DEVICE_ERROR, stop_child(fixture, fixture->controller, fixture->image));
     assert_bound(fixture, fixture->controller);
+}
+
+static void stop_looks_at_each_of_several_children(void **state)
+{
+    struct driver_fixture *fixture = *state;
+    EFI_HANDLE children[2];
+
+    assert_success(start(fixture, fixture->controller));
+    children[0] = child_at(fixture, 0);
+    children[1] = fixture->image; /* is none */
+    assert_status(EFI_DEVICE_ERROR,
+                  fixture->binding->Stop(fixture->binding, fixture->controller, 2, children));
+    assert_int_equal(0, child_count(fixture));
+    assert_success(stop_controller(fixture, fixture->controller));
 }
 
 static void stop_ends_an_interface_in_use(void **state)
@@ -720,6 +769,7 @@ int main(void)
         DRIVER_TEST(supported_goes_by_the_pci_identity),
         DRIVER_TEST(supported_leaves_no_trace),
         DRIVER_TEST(supported_refuses_a_handle_without_pci_io),
+        DRIVER_TEST(supported_passes_on_that_the_identity_could_not_be_read),
         DRIVER_TEST(supported_ignores_the_remaining_path),
         DRIVER_TEST(supported_evicts_nobody),
         DRIVER_TEST(supported_says_that_a_controller_is_started),
@@ -733,11 +783,13 @@ int main(void)
         DRIVER_TEST(start_after_a_failed_start_is_not_refused),
         cmocka_unit_test(failed_start_leaves_nothing_and_tells_the_console_why),
         DRIVER_TEST(failed_start_without_a_console_is_silent),
+        cmocka_unit_test(start_that_the_firmware_refuses_says_at_which_step),
         DRIVER_TEST(start_of_a_controller_without_a_path_says_why),
         DRIVER_TEST(stop_of_child_and_controller_undoes_start),
         DRIVER_TEST(stop_without_children_is_refused_while_the_child_lives),
         DRIVER_TEST(stop_without_children_is_refused_when_the_firmware_does_not_tell),
         DRIVER_TEST(stop_refuses_a_child_that_is_not_its_own),
+        DRIVER_TEST(stop_looks_at_each_of_several_children),
         DRIVER_TEST(stop_ends_an_interface_in_use),
         DRIVER_TEST(stop_asks_the_client_first),
         DRIVER_TEST(stop_that_a_client_refuses_leaves_everything_whole),

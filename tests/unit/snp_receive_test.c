@@ -276,6 +276,46 @@ static void flood_for_others_does_not_hide_a_frame_for_us(void **state)
     assert_receives(fixture, 100, 0);
 }
 
+static void deliver_for_others(struct fake_device *device)
+{
+    uint8_t frame[FRAME_MIN_BYTES];
+
+    frame_write(frame, sizeof(frame), peer_mac, 0);
+    while (fake_device_deliver(device, frame, sizeof(frame)))
+        ;
+}
+
+/* A wire that fills every buffer as soon as the doorbell says that there are some. */
+static EFI_PCI_IO_PROTOCOL_IO_MEM real_write;
+static struct fake_device *flooded_device;
+
+static EFI_STATUS EFIAPI write_and_flood(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL_WIDTH width,
+                                         UINT8 bar, UINT64 offset, UINTN count, VOID *buffer)
+{
+    EFI_STATUS status = real_write(this, width, bar, offset, count, buffer);
+
+    if (fake_device_is_live(flooded_device))
+        deliver_for_others(flooded_device);
+    return status;
+}
+
+static void flood_without_end_holds_the_caller_for_one_lap_of_the_ring(void **state)
+{
+    struct snp_fixture *fixture = snp_fixture_new(NULL, EfiSimpleNetworkStarted);
+    EFI_PCI_IO_PROTOCOL *pci_io = &fake_device_pci(fixture->device)->protocol;
+
+    (void)state;
+    flooded_device = fixture->device;
+    real_write = pci_io->Mem.Write;
+    pci_io->Mem.Write = write_and_flood;
+    assert_success(snp_initialize(fixture));
+    deliver_for_others(fixture->device);
+
+    assert_status(EFI_NOT_READY, receive_any(fixture));
+    assert_int_equal(RING_BUFFERS, fixture->snp->net.counters.rx_filtered);
+    snp_fixture_free(fixture);
+}
+
 static void empty_poll_touches_neither_device_nor_tpl(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -443,6 +483,7 @@ int main(void)
         SNP_TEST(frames_with_offloads_that_were_not_negotiated_are_dropped),
         SNP_TEST(dropped_frames_return_their_buffers),
         SNP_TEST(flood_for_others_does_not_hide_a_frame_for_us),
+        cmocka_unit_test(flood_without_end_holds_the_caller_for_one_lap_of_the_ring),
         SNP_TEST(empty_poll_touches_neither_device_nor_tpl),
         SNP_TEST(frames_cost_no_firmware_call_while_the_device_is_awake),
         SNP_TEST(receive_raises_the_tpl_once_for_a_frame),
