@@ -2,7 +2,8 @@
 """Unload and load, disconnect and connect: again and again, with nothing left over.
 
 Connected without -r, no other driver of the firmware comes and goes with the NIC, and not a page
-may be missing. With -r, OVMF's network stack loses 4 to 5 pages per round whatever driver is below.
+may be missing. With -r, OVMF's network stack loses 4 to 5 pages per round whatever driver is below;
+so it does when `unload` gives the NIC back to the firmware's driver, and `load` takes it over.
 What is smaller than a page in eight rounds is for the unit tests' ledger.
 """
 
@@ -118,7 +119,8 @@ def test_unload_and_load_leave_nothing_over(transport: str) -> None:
             unload(guest)
             if number == WARM_UP_ROUNDS:
                 first = usage(guest)
-        assert_nothing_left(guest, first, usage(guest), pages_allowed=0)
+        noise = STACK_NOISE_PAGES * (ROUNDS - WARM_UP_ROUNDS)
+        assert_nothing_left(guest, first, usage(guest), pages_allowed=noise)
 
         # Unload in the middle of its work, then work again.
         for _ in range(2):
