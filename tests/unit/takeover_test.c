@@ -281,6 +281,7 @@ static void an_application_is_seen_on_any_snp_of_the_nic(void **state)
     run(fixture);
     assert_true(is_rivals(fixture, 0));
     assert_true(is_ours(fixture, 1));
+    assert_int_equal(2 * (NICS - 1), fixture->rival->stop_calls); /* child and controller */
     assert_success(BS->CloseProtocol(child, &snp_guid, application, child));
 }
 
