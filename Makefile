@@ -66,8 +66,8 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all unit unit-build lint lint-format lint-tidy lint-cppcheck lint-shell lint-layers image qemu \
-        check demo run coverage format clean help
+.PHONY: all unit unit-build lint lint-format lint-tidy lint-cppcheck lint-shell lint-layers lint-spec \
+        image qemu check demo run coverage format clean help
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug $(APPS) ## build the driver, its debug file and the EFI test programs
 
@@ -112,7 +112,7 @@ unit: $(UNIT_TESTS) ## run the unit tests on this machine, under ASan and UBSan
 	$(Q)failed=; for test in $(UNIT_TESTS); do ./$$test || failed="$$failed $$test"; done; \
 	    [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
-lint: lint-format lint-tidy lint-cppcheck lint-shell lint-layers ## format, clang-tidy, cppcheck, shellcheck, layers
+lint: lint-format lint-tidy lint-cppcheck lint-shell lint-layers lint-spec ## format, clang-tidy, cppcheck, shellcheck, layers, SPEC.md
 
 lint-format:
 	$(Q)$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
@@ -129,6 +129,9 @@ lint-shell:
 
 lint-layers:
 	$(Q)scripts/lint-layers.py
+
+lint-spec:
+	$(Q)scripts/lint-spec.py
 
 image: $(OUT)/virtio-net.efi ## test the PE image: sections, size, reproducible build
 	$(Q)$(PYTEST) tests/image
