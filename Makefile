@@ -69,7 +69,7 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all rom sign unit unit-build lint lint-format lint-tidy lint-cppcheck lint-shell lint-layers image deploy \
+.PHONY: all rom sign unit unit-build lint lint-format lint-tidy lint-cppcheck lint-shell lint-layers lint-spec image deploy \
         qemu esp dist check demo run coverage format clean help
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom $(APPS) ## build the driver, its debug file, its option ROM and the EFI test programs
@@ -132,7 +132,7 @@ unit: $(UNIT_TESTS) ## run the unit tests on this machine, under ASan and UBSan
 	$(Q)failed=; for test in $(UNIT_TESTS); do ./$$test || failed="$$failed $$test"; done; \
 	    [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
-lint: lint-format lint-tidy lint-cppcheck lint-shell lint-layers ## format, clang-tidy, cppcheck, shellcheck, layers
+lint: lint-format lint-tidy lint-cppcheck lint-shell lint-layers lint-spec ## format, clang-tidy, cppcheck, shellcheck, layers, SPEC.md
 
 lint-format:
 	$(Q)$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
@@ -149,6 +149,9 @@ lint-shell:
 
 lint-layers:
 	$(Q)scripts/lint-layers.py
+
+lint-spec:
+	$(Q)scripts/lint-spec.py
 
 esp: all $(OUT)/esp.img ## bootable FAT image: driver, startup.nsh, README.txt; EFI_SHELL=FILE adds a shell
 

@@ -98,9 +98,9 @@ def test_link_down_at_start_gives_no_lease_until_it_is_up(transport: str) -> Non
 
 
 def test_announcement_is_acknowledged() -> None:
-    """QEMU asks for one as after a migration; the paused guest cannot answer, the running one does.
+    """QEMU asks for one, as after a migration; a paused guest cannot answer, a running one does.
 
-    The wish is a bit of the device's status. QEMU repeats it, so that ends only when it is answered.
+    The wish is a bit of the device's status. QEMU repeats it until it is answered.
     """
     with Guest("link-announce", nics=[TRANSPORTS["modern"]], timeout=TIMEOUT_S) as guest:
         guest.load_driver()

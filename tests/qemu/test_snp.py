@@ -79,7 +79,7 @@ UNCHANGEABLE = {("modern", "ctrl_vq=off"), ("modern", "ctrl_rx=off,ctrl_mac_addr
 
 @pytest.mark.parametrize("transport", ["modern", "legacy"])
 def test_frames_that_arrive_depend_on_the_setting_alone(transport: str) -> None:
-    """One NIC for each thing that a device can lack, all in one guest, each on a wire of its own."""
+    """A NIC for each thing that a device can lack, all in one guest, each on its own wire."""
     case = next(case for case in CASES if case.name == transport)
     app = "snpfilter"
     with ExitStack() as stack:

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "diagnostics.h"
 #include "driver_fixture.h"
 
 #define CALLS_MAX 10000u
@@ -178,6 +179,114 @@ static void check_shutdown(struct driver_fixture *fixture)
     assert_bound_and_working(fixture);
 }
 
+/* A doorbell that is lost costs a command its answer, and the control queue its use until the next
+ * reset; frames flow on. */
+static void check_command_failed(struct driver_fixture *fixture)
+{
+    assert_bound_and_working(fixture);
+    assert_success(run_reset(fixture));
+}
+
+static EFI_MAC_ADDRESS station = {.Addr = {0x02, 1, 2, 3, 4, 5}};
+
+static EFI_STATUS run_station_address(struct driver_fixture *fixture)
+{
+    return network(fixture)->StationAddress(network(fixture), FALSE, &station);
+}
+
+static void check_old_station(struct driver_fixture *fixture)
+{
+    const EFI_SIMPLE_NETWORK_MODE *mode = network(fixture)->Mode;
+
+    assert_memory_equal(&mode->PermanentAddress, &mode->CurrentAddress, sizeof(station));
+    check_command_failed(fixture);
+}
+
+static void check_new_station(struct driver_fixture *fixture)
+{
+    assert_memory_equal(&station, &network(fixture)->Mode->CurrentAddress, sizeof(station));
+    assert_bound_and_working(fixture);
+}
+
+static EFI_STATUS run_receive_filters(struct driver_fixture *fixture)
+{
+    EFI_MAC_ADDRESS group = {.Addr = {0x01, 0, 0x5e, 1, 2, 3}};
+
+    return network(fixture)->ReceiveFilters(network(fixture), EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST,
+                                            0, FALSE, 1, &group);
+}
+
+static void check_receive_filters(struct driver_fixture *fixture)
+{
+    assert_int_equal(1, network(fixture)->Mode->MCastFilterCount);
+    assert_bound_and_working(fixture);
+}
+
+static EFI_STATUS run_statistics(struct driver_fixture *fixture)
+{
+    EFI_NETWORK_STATISTICS table;
+    UINTN bytes = sizeof(table);
+
+    return network(fixture)->Statistics(network(fixture), TRUE, &bytes, &table);
+}
+
+static EFI_STATUS run_diagnostics(struct driver_fixture *fixture, EFI_DRIVER_DIAGNOSTIC_TYPE type)
+{
+    EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *diagnostics =
+        fake_firmware_interface(fixture->firmware, fixture->image, &driver_diagnostics2_guid);
+    CHAR8 language[] = "en";
+    EFI_GUID *format;
+    CHAR16 *report = NULL;
+    UINTN bytes;
+    EFI_STATUS status;
+
+    status = diagnostics->RunDiagnostics(diagnostics, fixture->controller, NULL, type, language,
+                                         &format, &bytes, &report);
+    if (report)
+        assert_success(BS->FreePool(report));
+    return status;
+}
+
+static EFI_STATUS run_standard_test(struct driver_fixture *fixture)
+{
+    return run_diagnostics(fixture, EfiDriverDiagnosticTypeStandard);
+}
+
+static EFI_STATUS run_extended_test(struct driver_fixture *fixture)
+{
+    return run_diagnostics(fixture, EfiDriverDiagnosticTypeExtended);
+}
+
+static void check_extended_test(struct driver_fixture *fixture)
+{
+    assert_success(run_reset(fixture)); /* forget the frames of the test */
+    while (fake_device_take_frame(fixture->device))
+        ;
+    assert_bound_and_working(fixture);
+}
+
+/* A test that failed on the way may have left the device halted, never half alive. */
+static void check_extended_test_failed(struct driver_fixture *fixture)
+{
+    assert_int_equal(EfiSimpleNetworkInitialized, network(fixture)->Mode->State);
+    check_extended_test(fixture);
+}
+
+static void check_extended_test_failed_while_started(struct driver_fixture *fixture)
+{
+    assert_int_equal(EfiSimpleNetworkStarted, network(fixture)->Mode->State);
+    assert_no_dma(fixture);
+}
+
+static void check_extended_test_while_started(struct driver_fixture *fixture)
+{
+    check_extended_test_failed_while_started(fixture);
+    while (fake_device_take_frame(fixture->device))
+        ;
+    assert_success(run_initialize(fixture));
+    assert_bound_and_working(fixture);
+}
+
 static EFI_STATUS run_stop(struct driver_fixture *fixture)
 {
     return fake_firmware_disconnect(fixture->firmware, fixture->controller);
@@ -220,6 +329,18 @@ static const struct operation operations[] = {
     {"Initialize", prepare_started, run_initialize, check_still_started, assert_bound_and_working},
     {"Reset", prepare_initialized, run_reset, check_still_initialized, assert_bound_and_working},
     {"GetStatus", prepare_link_question, run_get_status, check_get_status, check_get_status},
+    {"ReceiveFilters", prepare_initialized, run_receive_filters, check_command_failed,
+     check_receive_filters},
+    {"StationAddress", prepare_initialized, run_station_address, check_old_station,
+     check_new_station},
+    {"Statistics", prepare_initialized, run_statistics, assert_bound_and_working,
+     assert_bound_and_working},
+    {"standard test", prepare_initialized, run_standard_test, assert_bound_and_working,
+     assert_bound_and_working},
+    {"extended test", prepare_initialized, run_extended_test, check_extended_test_failed,
+     check_extended_test},
+    {"extended test while started", prepare_started, run_extended_test,
+     check_extended_test_failed_while_started, check_extended_test_while_started},
     {"Shutdown", prepare_initialized, run_shutdown, check_shutdown, check_shutdown},
     {"Stop", prepare_initialized, run_stop, check_stop_refused, assert_not_bound},
     {"Unload", prepare_initialized, run_unload, check_unload_refused, check_unload},
