@@ -19,7 +19,6 @@
 #define QUEUE_SIZE_MAX 256u
 #define BUFFER_ALIGN_BYTES 64u              /* no two buffers share a cache line */
 #define POOL_BYTES_MAX (4u * 1024u * 1024u) /* what jumbo frames may cost a direction */
-#define POOL_BUFFERS_MIN 16u
 
 #define SPEED_UNKNOWN UINT32_MAX
 
@@ -209,8 +208,6 @@ static EFI_STATUS net_queue_init(struct net_device *net, struct net_queue *queue
         (bytes + BUFFER_ALIGN_BYTES - 1) / BUFFER_ALIGN_BYTES * BUFFER_ALIGN_BYTES;
     queue->frame_bytes = queue->stride_bytes - net->header_bytes;
     count_max = POOL_BYTES_MAX / queue->stride_bytes;
-    if (count_max < POOL_BUFFERS_MIN)
-        count_max = POOL_BUFFERS_MIN;
     queue->count = queue->queue.ring.slot_count;
     if (queue->count > count_max)
         queue->count = (uint16_t)count_max;
