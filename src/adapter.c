@@ -77,6 +77,7 @@ EFI_STATUS adapter_create(EFI_PCI_IO_PROTOCOL *pci_io, const EFI_DEVICE_PATH *pa
     if (EFI_ERROR(status))
         return status;
     BS->SetMem(adapter, sizeof(*adapter), 0);
+    adapter->pci_io = pci_io;
 
     status = snp_init(&adapter->snp, pci_io, ret_cause);
     if (EFI_ERROR(status))

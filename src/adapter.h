@@ -19,6 +19,7 @@ struct status_page;
 struct adapter {
     struct snp snp;
     struct adapter_info info;
+    EFI_PCI_IO_PROTOCOL *pci_io;
     EFI_HANDLE child;
     EFI_DEVICE_PATH *device_path; /* of the child: the parent's and a MAC node; pool memory */
     struct status_page *page;     /* status_page.c's; NULL: there is none */
