@@ -48,7 +48,8 @@ void net_control_fini(struct net_control *control)
     control->is_usable = false;
 }
 
-/* The answer to the command under way, ANSWER_PENDING when there is none in time. */
+/* The answer to the command under way, ANSWER_PENDING when there is none in time. A
+ * device that is slow to answer may have missed the doorbell (see net_device_tend). */
 static uint8_t wait_for_answer(struct net_control *control)
 {
     for (unsigned waited_us = 0; waited_us <= COMMAND_TIMEOUT_US; waited_us += COMMAND_POLL_US) {
@@ -58,6 +59,8 @@ static uint8_t wait_for_answer(struct net_control *control)
             return *(volatile uint8_t *)(control->buffer.address + ANSWER_OFFSET);
         if (control->queue.ring.is_broken)
             break;
+        if (waited_us == COMMAND_TIMEOUT_US / 4)
+            pci_register16_write(&control->queue.doorbell);
         BS->Stall(COMMAND_POLL_US);
     }
     return ANSWER_PENDING;
