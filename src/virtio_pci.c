@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * PCI identity, attributes and capability list; which transport a device has.
+ * PCI identity and attributes; which transport a device has.
  */
 #include "virtio_pci.h"
 
@@ -8,13 +8,6 @@
 #include <stddef.h>
 
 #include "virtio_spec/pci.h"
-
-#define CONFIG_SPACE_BYTES 256u
-#define CAPABILITY_POINTER 0x34u
-#define CAPABILITY_FIRST 0x40u /* below is the header */
-#define CAPABILITY_ALIGN 4u
-#define CAPABILITIES_MAX ((CONFIG_SPACE_BYTES - CAPABILITY_FIRST) / CAPABILITY_ALIGN)
-#define PCI_STATUS_CAPABILITY_LIST 0x0010u
 
 EFI_STATUS virtio_pci_is_net(EFI_PCI_IO_PROTOCOL *pci_io, bool *ret_is_net)
 {
@@ -37,56 +30,6 @@ EFI_STATUS virtio_pci_is_net(EFI_PCI_IO_PROTOCOL *pci_io, bool *ret_is_net)
     if (EFI_ERROR(status))
         return status;
     *ret_is_net = subsystem_id == VIRTIO_PCI_SUBSYSTEM_ID_NET;
-    return EFI_SUCCESS;
-}
-
-static EFI_STATUS has_capability_list(EFI_PCI_IO_PROTOCOL *pci_io, bool *ret_has)
-{
-    uint16_t pci_status;
-    EFI_STATUS status;
-
-    status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint16, offsetof(PCI_TYPE00, Hdr.Status), 1,
-                              &pci_status);
-    if (!EFI_ERROR(status))
-        *ret_has = pci_status & PCI_STATUS_CAPABILITY_LIST;
-    return status;
-}
-
-EFI_STATUS virtio_pci_next_capability(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t id,
-                                      struct virtio_pci_walk *walk)
-{
-    uint32_t link = walk->position ? walk->position + 1u : CAPABILITY_POINTER;
-    bool has_list;
-    EFI_STATUS status;
-
-    status = has_capability_list(pci_io, &has_list);
-    if (EFI_ERROR(status))
-        return status;
-    walk->position = 0;
-    while (has_list) {
-        uint8_t header[2]; /* identifier, link */
-        uint8_t next;
-
-        status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint8, link, 1, &next);
-        if (EFI_ERROR(status))
-            return status;
-        next &= (uint8_t) ~(CAPABILITY_ALIGN - 1u);
-        if (next == 0)
-            return EFI_SUCCESS;
-        /* More steps than there is room for capabilities are a loop. */
-        if (next < CAPABILITY_FIRST || walk->steps == CAPABILITIES_MAX)
-            return EFI_UNSUPPORTED;
-        walk->steps++;
-
-        status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint8, next, 2, header);
-        if (EFI_ERROR(status))
-            return status;
-        if (header[0] == id) {
-            walk->position = next;
-            return EFI_SUCCESS;
-        }
-        link = next + 1u;
-    }
     return EFI_SUCCESS;
 }
 

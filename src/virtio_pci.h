@@ -30,18 +30,6 @@ EFI_STATUS virtio_pci_allow_dma(const struct virtio_transport *transport)
  * not stop, so there is nothing to do about a failure. */
 void virtio_pci_forbid_dma(const struct virtio_transport *transport);
 
-/* A walk over the capability list; zeroed before its first step. */
-struct virtio_pci_walk {
-    uint8_t position; /* of a capability in configuration space; 0 at the end */
-    uint8_t steps;    /* links followed so far */
-};
-
-/* Go on to the next capability `id`, or to the end.
- * EFI_UNSUPPORTED: the list loops or leaves configuration space. */
-EFI_STATUS virtio_pci_next_capability(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t id,
-                                      struct virtio_pci_walk *walk)
-    __attribute__((warn_unused_result));
-
 /* The two transports. Each fills in ops and regions.
  * EFI_NOT_FOUND: the device has no such transport. */
 EFI_STATUS virtio_pci_modern_init(struct virtio_transport *transport)

@@ -6,6 +6,7 @@
 #include <efi.h>
 #include <stddef.h>
 
+#include "pci_capability.h"
 #include "virtio_pci.h"
 #include "virtio_spec/pci.h"
 #include "virtio_spec/ring.h"
@@ -128,11 +129,11 @@ static const struct virtio_transport_ops legacy_ops = {
 /* While MSI-X is enabled, two vector registers push device configuration back. */
 static EFI_STATUS is_msix_enabled(EFI_PCI_IO_PROTOCOL *pci_io, bool *ret_is_enabled)
 {
-    struct virtio_pci_walk walk = {0};
+    struct pci_capability_walk walk = {0};
     uint16_t control;
     EFI_STATUS status;
 
-    status = virtio_pci_next_capability(pci_io, PCI_CAP_ID_MSIX, &walk);
+    status = pci_capability_next(pci_io, PCI_CAP_ID_MSIX, &walk);
     if (EFI_ERROR(status))
         return status;
     *ret_is_enabled = false;

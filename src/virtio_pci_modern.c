@@ -6,6 +6,7 @@
 #include <efi.h>
 #include <stddef.h>
 
+#include "pci_capability.h"
 #include "virtio_pci.h"
 #include "virtio_spec/pci.h"
 
@@ -223,12 +224,12 @@ static EFI_STATUS take_capability(struct virtio_transport *transport, uint8_t po
 
 EFI_STATUS virtio_pci_modern_init(struct virtio_transport *transport)
 {
-    struct virtio_pci_walk walk = {0};
+    struct pci_capability_walk walk = {0};
 
     for (;;) {
         EFI_STATUS status;
 
-        status = virtio_pci_next_capability(transport->pci_io, VIRTIO_PCI_CAP_ID, &walk);
+        status = pci_capability_next(transport->pci_io, VIRTIO_PCI_CAP_ID, &walk);
         if (EFI_ERROR(status))
             return status;
         if (walk.position == 0)

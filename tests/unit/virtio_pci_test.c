@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "pci_capability.h"
 #include "virtio_pci.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -262,11 +263,11 @@ static void the_walk_finds_each_capability_of_its_id_in_order(void **state)
         {.id = 1}, {.id = 9}, {.id = 0x11}, {.id = 9}, {.id = 9}, {.id = 5}};
     static const uint8_t expected[] = {0x58, 0x88, 0xa0, 0};
     struct board *board = *state;
-    struct virtio_pci_walk walk = {0};
+    struct pci_capability_walk walk = {0};
 
     put_capabilities(board, capabilities);
     for (size_t i = 0; i < COUNT(expected); i++) {
-        assert_int_equal(virtio_pci_next_capability(board->pci_io, 9, &walk), EFI_SUCCESS);
+        assert_int_equal(pci_capability_next(board->pci_io, 9, &walk), EFI_SUCCESS);
         assert_int_equal(walk.position, expected[i]);
     }
 }
@@ -300,7 +301,7 @@ static void the_walk_ends_where_it_has_to(void **state)
     struct board *board = *state;
 
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct virtio_pci_walk walk = {0};
+        struct pci_capability_walk walk = {0};
         EFI_STATUS status;
 
         put16(board, 0x06, cases[i].pci_status);
@@ -308,7 +309,7 @@ static void the_walk_ends_where_it_has_to(void **state)
         put(board, 0x40, cases[i].at_40, 2);
         put(board, 0xfc, cases[i].at_fc, 2);
         fake_firmware_fail_from(board->firmware, ENOUGH_CALLS);
-        status = virtio_pci_next_capability(board->pci_io, 9, &walk);
+        status = pci_capability_next(board->pci_io, 9, &walk);
         if (status != cases[i].status || walk.position != cases[i].position)
             fail_msg("%s: status %#llx, position %#x", cases[i].name, (unsigned long long)status,
                      walk.position);
@@ -318,15 +319,15 @@ static void the_walk_ends_where_it_has_to(void **state)
 static void the_longest_list_that_fits_is_no_loop(void **state)
 {
     struct board *board = *state;
-    struct virtio_pci_walk walk = {0};
+    struct pci_capability_walk walk = {0};
 
     put(board, 0x34, (uint8_t[]){0x40}, 1);
     for (unsigned place = 0x40; place < 0xfc; place += 4)
         put(board, place, (uint8_t[]){1, (uint8_t)(place + 4)}, 2);
     put(board, 0xfc, (uint8_t[]){9, 0}, 2);
-    assert_int_equal(virtio_pci_next_capability(board->pci_io, 9, &walk), EFI_SUCCESS);
+    assert_int_equal(pci_capability_next(board->pci_io, 9, &walk), EFI_SUCCESS);
     assert_int_equal(walk.position, 0xfc);
-    assert_int_equal(virtio_pci_next_capability(board->pci_io, 9, &walk), EFI_SUCCESS);
+    assert_int_equal(pci_capability_next(board->pci_io, 9, &walk), EFI_SUCCESS);
     assert_int_equal(walk.position, 0);
 }
 
@@ -336,10 +337,10 @@ static void a_walk_that_cannot_read_says_so(void **state)
 
     put_capabilities(board, usual_capabilities);
     for (unsigned nth = 1; nth <= 3; nth++) { /* status, pointer, header */
-        struct virtio_pci_walk walk = {0};
+        struct pci_capability_walk walk = {0};
 
         fake_firmware_fail_nth(board->firmware, nth);
-        assert_int_equal(virtio_pci_next_capability(board->pci_io, 9, &walk), EFI_DEVICE_ERROR);
+        assert_int_equal(pci_capability_next(board->pci_io, 9, &walk), EFI_DEVICE_ERROR);
         assert_int_equal(walk.position, 0);
     }
 }
