@@ -174,8 +174,8 @@ EFI_STATUS net_control_set_filter(struct net_control *control, const struct virt
     if (!control->is_usable)
         return EFI_SUCCESS;
     if (!EFI_ERROR(set_mode(control, VIRTIO_NET_CTRL_RX_PROMISC, false)) || !control->is_usable)
-        control->is_open = false; /* narrowed, or nobody knows */
-    return control->is_open || control->is_usable ? EFI_SUCCESS : EFI_DEVICE_ERROR;
+        control->is_open = false; /* narrowed to the filter, or nobody knows: right both ways */
+    return EFI_SUCCESS;
 }
 
 EFI_STATUS net_control_set_mac(struct net_control *control, const uint8_t *mac)

@@ -182,9 +182,38 @@ static void a_status_has_its_name_or_its_number(void **state)
     }
 }
 
+static void part_of_a_string_has_no_control_characters(void **state)
+{
+    CHAR16 buffer[CAPACITY];
+    struct text text;
+
+    (void)state;
+    text_init(&text, buffer, CAPACITY);
+    text_append_part(&text, L"a\tb\r\ncd", 6);
+    assert_text(&text, L"a?b??c");
+    text_append_part(&text, L"nothing", 0);
+    assert_text(&text, L"a?b??c");
+}
+
+static void padding_fills_up_and_never_cuts(void **state)
+{
+    CHAR16 buffer[CAPACITY];
+    struct text text;
+
+    (void)state;
+    text_init(&text, buffer, CAPACITY);
+    text_append_padded(&text, L"ab", 4);
+    text_append_padded(&text, L"abcd", 4);
+    text_append_padded(&text, L"abcdef", 4);
+    text_append(&text, L"|");
+    assert_text(&text, L"ab  abcdabcdef|");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(part_of_a_string_has_no_control_characters),
+        cmocka_unit_test(padding_fills_up_and_never_cuts),
         cmocka_unit_test(a_new_text_is_empty),
         cmocka_unit_test(pieces_follow_each_other),
         cmocka_unit_test(what_does_not_fit_is_cut_off_at_every_capacity),
