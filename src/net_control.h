@@ -31,9 +31,9 @@ EFI_STATUS net_control_init(struct net_control *control, struct virtio_device *d
  * stay. */
 void net_control_fini(struct net_control *control);
 
-/* Program the filter for a station with address `station`, as far as the device
- * can. `is_own_address`: the device knows that address as its own; else it must be
- * made to pass frames to it some other way.
+/* Program the filter as far as the device can. `is_own_address`: the device knows the
+ * station's address as its own; else it must be made to pass frames to it some other
+ * way.
  * Errors: EFI_DEVICE_ERROR, the device may hold back frames that the filter admits;
  * one that merely passes too many is no failure. */
 EFI_STATUS net_control_set_filter(struct net_control *control, const struct virtio_device *device,

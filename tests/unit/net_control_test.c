@@ -384,6 +384,33 @@ static void unanswered_command_is_given_up_in_time(void **state)
     close_bench(&bench);
 }
 
+static EFI_PCI_IO_PROTOCOL_IO_MEM ring_for_real;
+static unsigned rings;
+
+/* A doorbell whose first ring goes unheard. */
+static EFI_STATUS EFIAPI ring_and_lose_the_first(EFI_PCI_IO_PROTOCOL *this,
+                                                 EFI_PCI_IO_PROTOCOL_WIDTH width, UINT8 bar,
+                                                 UINT64 offset, UINTN count, VOID *buffer)
+{
+    return rings++ == 0 ? EFI_SUCCESS : ring_for_real(this, width, bar, offset, count, buffer);
+}
+
+static void command_whose_doorbell_was_lost_is_answered(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    open_bench(&bench, NULL);
+    rings = 0;
+    ring_for_real = bench.control.queue.doorbell.write;
+    bench.control.queue.doorbell.write = ring_and_lose_the_first;
+    assert_status(EFI_SUCCESS, net_control_set_mac(&bench.control, other_mac));
+    assert_int_equal(2, rings);
+    assert_int_equal(0, bench.control.overdue);
+    bench.control.queue.doorbell.write = ring_for_real;
+    close_bench(&bench);
+}
+
 /* The buffer may still be the device's, so it is not written to again. */
 static void overdue_command_is_the_last_until_a_reset(void **state)
 {
@@ -604,6 +631,7 @@ int main(void)
         cmocka_unit_test(command_costs_one_access_and_no_waiting),
         cmocka_unit_test(commands_go_on_beyond_any_wrap),
         cmocka_unit_test(unanswered_command_is_given_up_in_time),
+        cmocka_unit_test(command_whose_doorbell_was_lost_is_answered),
         cmocka_unit_test(overdue_command_is_the_last_until_a_reset),
         cmocka_unit_test(refused_command_does_not_stop_the_next),
         cmocka_unit_test(broken_ring_ends_the_waiting_at_once),
