@@ -11,6 +11,7 @@
 #include "uefi_ext/adapter_information.h"
 #include "uefi_ext/driver_diagnostics2.h"
 #include "uefi_ext/driver_supported_efi_version.h"
+#include "uefi_ext/dxe_services.h"
 #include "uefi_ext/hii.h"
 
 EFI_GUID adapter_information_guid = EFI_ADAPTER_INFORMATION_PROTOCOL_GUID;
@@ -21,6 +22,7 @@ EFI_GUID driver_binding_guid = EFI_DRIVER_BINDING_PROTOCOL_GUID;
 EFI_GUID driver_diagnostics2_guid = EFI_DRIVER_DIAGNOSTICS2_PROTOCOL_GUID;
 EFI_GUID driver_family_override_guid = EFI_DRIVER_FAMILY_OVERRIDE_PROTOCOL_GUID;
 EFI_GUID driver_supported_efi_version_guid = EFI_DRIVER_SUPPORTED_EFI_VERSION_PROTOCOL_GUID;
+EFI_GUID dxe_services_guid = DXE_SERVICES_TABLE_GUID;
 EFI_GUID hii_config_access_guid = EFI_HII_CONFIG_ACCESS_PROTOCOL_GUID;
 EFI_GUID hii_database_guid = EFI_HII_DATABASE_PROTOCOL_GUID;
 EFI_GUID hii_string_guid = EFI_HII_STRING_PROTOCOL_GUID;

@@ -16,6 +16,7 @@ extern EFI_GUID driver_binding_guid;
 extern EFI_GUID driver_diagnostics2_guid;
 extern EFI_GUID driver_family_override_guid;
 extern EFI_GUID driver_supported_efi_version_guid;
+extern EFI_GUID dxe_services_guid;
 extern EFI_GUID hii_config_access_guid;
 extern EFI_GUID hii_database_guid;
 extern EFI_GUID hii_string_guid;

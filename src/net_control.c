@@ -55,8 +55,10 @@ static uint8_t wait_for_answer(struct net_control *control)
     for (unsigned waited_us = 0; waited_us <= COMMAND_TIMEOUT_US; waited_us += COMMAND_POLL_US) {
         struct virtqueue_completion completion;
 
-        if (virtqueue_pop(&control->queue.ring, &completion))
+        if (virtqueue_pop(&control->queue.ring, &completion)) {
+            virtqueue_suppress_interrupts(&control->queue.ring);
             return *(volatile uint8_t *)(control->buffer.address + ANSWER_OFFSET);
+        }
         if (control->queue.ring.is_broken)
             break;
         if (waited_us == COMMAND_TIMEOUT_US / 4)

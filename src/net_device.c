@@ -6,6 +6,7 @@
 #include "net_device.h"
 
 #include "copy.h"
+#include "hot_path.h"
 #include "random_mac.h"
 #include "virtio_spec/core.h"
 #include "virtio_spec/net.h"
@@ -235,23 +236,24 @@ static uint32_t last_segment_bytes(const struct net_device *net, uint32_t frame_
     return queue->queue.ring.segments_per_slot == 2 ? frame_bytes : net->header_bytes + frame_bytes;
 }
 
-static void rx_push(struct net_device *net, uint16_t slot)
+static OUT_OF_LINE void rx_give_back(struct net_device *net)
 {
-    virtqueue_push(&net->rx.queue.ring, slot,
-                   last_segment_bytes(net, net->rx.frame_bytes, &net->rx));
+    net->rx_was_dry |= !virtqueue_is_busy(&net->rx.queue.ring);
+    virtqueue_push_all(&net->rx.queue.ring, net->rx_kept, net->rx_kept_count);
+    net->rx_kept_count = 0;
+    virtio_queue_publish(&net->rx.queue);
 }
 
 /* A quarter of the buffers at once: the device never runs dry, and the price of
  * publishing is shared. Until then the device must not name them. */
-static void rx_return(struct net_device *net, uint16_t slot)
+static inline void rx_return(struct net_device *net, uint16_t slot)
 {
-    net->rx_kept[net->rx_kept_count++] = slot;
-    if (net->rx_kept_count * 4u < net->rx.count)
-        return;
-    net->rx_was_dry |= !virtqueue_is_busy(&net->rx.queue.ring);
-    while (net->rx_kept_count > 0)
-        rx_push(net, net->rx_kept[--net->rx_kept_count]);
-    virtio_queue_publish(&net->rx.queue);
+    uint16_t count = net->rx_kept_count;
+
+    net->rx_kept[count++] = slot;
+    net->rx_kept_count = count;
+    if (count >= net->rx_kept_max)
+        rx_give_back(net);
 }
 
 static EFI_STATUS set_up_queues(struct net_device *net)
@@ -270,11 +272,13 @@ static EFI_STATUS set_up_queues(struct net_device *net)
         return status;
 
     for (uint16_t slot = 0; slot < net->rx.count; slot++)
-        rx_push(net, slot);
+        net->rx_kept[slot] = slot;
+    virtqueue_push_all(&net->rx.queue.ring, net->rx_kept, net->rx.count);
     for (uint16_t slot = 0; slot < net->tx.count; slot++)
         net->tx_free[slot] = (uint16_t)(net->tx.count - 1 - slot);
     net->tx_free_count = net->tx.count;
     net->rx_kept_count = 0;
+    net->rx_kept_max = (uint16_t)((net->rx.count + 3u) / 4u);
     net->rx_was_dry = false;
     return virtio_device_ready(&net->virtio);
 }
@@ -328,6 +332,7 @@ EFI_STATUS net_device_start(struct net_device *net)
         return status;
     }
     net->is_down = false;
+    net->is_tend_due = false;
     virtio_queue_publish(&net->rx.queue);
     return EFI_SUCCESS;
 }
@@ -355,6 +360,11 @@ void net_device_stop(struct net_device *net)
     net->is_running = false;
     net->has_waiting = false;
     net->virtio.cause = cause;
+}
+
+bool net_device_is_self_contained(const struct net_device *net)
+{
+    return virtio_device_has_direct_doorbells(&net->virtio);
 }
 
 void net_device_quiesce(struct net_device *net)
@@ -412,6 +422,7 @@ void net_device_tend(struct net_device *net)
     bool needs_reset = false;
     bool wants_announcement = false;
 
+    net->is_tend_due = false;
     if (net->is_down)
         return;
     if (EFI_ERROR(virtio_device_needs_reset(&net->virtio, &needs_reset)) || needs_reset ||
@@ -424,7 +435,8 @@ void net_device_tend(struct net_device *net)
     wake(net);
 }
 
-static void count_good(struct net_traffic *traffic, const uint8_t *frame, size_t length_bytes)
+static inline void count_good(struct net_traffic *traffic, const uint8_t *frame,
+                              size_t length_bytes)
 {
     traffic->good_bytes += length_bytes;
     if (!mac_is_group(frame))
@@ -442,7 +454,7 @@ static void count_bad(struct net_traffic *traffic, uint64_t *cause, size_t lengt
 }
 
 /* The device broke a ring: believe nothing more of what it says. */
-static EFI_STATUS ring_error(struct net_device *net)
+static OUT_OF_LINE EFI_STATUS ring_error(struct net_device *net)
 {
     if (!net->is_down)
         net->counters.ring_errors++;
@@ -450,19 +462,25 @@ static EFI_STATUS ring_error(struct net_device *net)
     return EFI_DEVICE_ERROR;
 }
 
+/* The list of free slots is empty: fill it. */
 static EFI_STATUS tx_reclaim(struct net_device *net)
 {
     struct virtqueue *ring = &net->tx.queue.ring;
     struct virtqueue_completion completion;
 
-    while (net->tx_free_count < net->tx.count && virtqueue_pop(ring, &completion))
-        net->tx_free[net->tx_free_count++] = completion.slot;
+    uint16_t count = 0;
+
+    while (count < net->tx.count && virtqueue_pop(ring, &completion))
+        net->tx_free[count++] = completion.slot;
+    net->tx_free_count = count;
+    virtqueue_suppress_interrupts(ring);
     if (ring->is_broken)
         return ring_error(net);
-    return net->tx_free_count > 0 ? EFI_SUCCESS : EFI_NOT_READY;
+    return count > 0 ? EFI_SUCCESS : EFI_NOT_READY;
 }
 
-EFI_STATUS net_device_transmit(struct net_device *net, const void *frame, size_t length_bytes)
+inline EFI_STATUS net_device_transmit(struct net_device *net, const void *frame,
+                                      size_t length_bytes)
 {
     uint16_t slot;
     uint8_t *to;
@@ -489,48 +507,47 @@ EFI_STATUS net_device_transmit(struct net_device *net, const void *frame, size_t
     return EFI_SUCCESS;
 }
 
-/* Why a frame is none that a station may receive from a device that was offered no
- * offload: the counter to raise. NULL: it is one. */
-static uint64_t *find_fault(struct net_device *net, const uint8_t *buffer, uint32_t frame_bytes)
+static inline bool is_length_plausible(const struct net_device *net, uint32_t frame_bytes)
 {
-    const volatile struct virtio_net_hdr *header = (const volatile void *)buffer;
-    struct net_traffic *rx = &net->counters.rx;
-
-    if (frame_bytes < ETHERNET_HEADER_BYTES)
-        return &rx->undersize;
-    if (frame_bytes > ETHERNET_HEADER_BYTES + ETHERNET_VLAN_BYTES + net->mtu)
-        return &rx->oversize;
-    if (header->gso_type != VIRTIO_NET_HDR_GSO_NONE ||
-        (header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
-        return &rx->dropped;
-    return NULL;
+    return frame_bytes - ETHERNET_HEADER_BYTES <= ETHERNET_VLAN_BYTES + net->mtu;
 }
 
-static bool admits(struct net_device *net, const struct virtqueue_completion *completion)
+/* Whether a station may receive the frame from a device that was offered no offload. */
+static inline bool is_plain(const struct net_device *net, const struct net_frame *frame)
 {
-    const uint8_t *buffer = buffer_of(&net->rx, completion->slot);
-    uint32_t frame_bytes = completion->length_bytes - net->header_bytes;
-    uint64_t *fault = find_fault(net, buffer, frame_bytes);
+    const volatile struct virtio_net_hdr *header =
+        (const volatile void *)(frame->bytes - net->header_bytes);
 
-    if (fault) {
-        count_bad(&net->counters.rx, fault, frame_bytes);
-        return false;
-    }
-    if (!net_filter_admits(&net->filter, net->station_mac, buffer + net->header_bytes)) {
+    return header->gso_type == VIRTIO_NET_HDR_GSO_NONE &&
+           !(header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM);
+}
+
+/* Count a frame that is not shown by what it fails first, and let the device have its
+ * buffer again. */
+static OUT_OF_LINE void drop(struct net_device *net, const struct net_frame *frame)
+{
+    struct net_traffic *rx = &net->counters.rx;
+
+    if (frame->length_bytes < ETHERNET_HEADER_BYTES)
+        count_bad(rx, &rx->undersize, frame->length_bytes);
+    else if (!is_length_plausible(net, frame->length_bytes))
+        count_bad(rx, &rx->oversize, frame->length_bytes);
+    else if (!is_plain(net, frame))
+        count_bad(rx, &rx->dropped, frame->length_bytes);
+    else
         net->counters.rx_filtered++;
-        return false;
-    }
-    return true;
+    rx_return(net, frame->slot);
 }
 
 /* Find the next frame to show. One lap of the ring at the most, so that a flood
  * of frames for others cannot hold the caller. */
-static EFI_STATUS rx_advance(struct net_device *net)
+static ALWAYS_INLINE EFI_STATUS rx_advance(struct net_device *net)
 {
     struct virtqueue *ring = &net->rx.queue.ring;
 
     for (uint16_t i = 0; i < net->rx.count; i++) {
         struct virtqueue_completion completion;
+        struct net_frame frame;
 
         if (!virtqueue_pop(ring, &completion))
             return ring->is_broken ? ring_error(net) : EFI_NOT_READY;
@@ -538,18 +555,22 @@ static EFI_STATUS rx_advance(struct net_device *net)
             ring->is_broken = true;
             return ring_error(net);
         }
-        if (admits(net, &completion)) {
-            net->waiting = completion;
+        frame.bytes = buffer_of(&net->rx, completion.slot) + net->header_bytes;
+        frame.length_bytes = completion.length_bytes - net->header_bytes;
+        frame.slot = completion.slot;
+        if (is_length_plausible(net, frame.length_bytes) && is_plain(net, &frame) &&
+            net_filter_admits(&net->filter, net->station_mac, frame.bytes)) {
+            net->waiting = frame;
             net->has_waiting = true;
             return EFI_SUCCESS;
         }
-        rx_return(net, completion.slot);
+        drop(net, &frame);
     }
     return EFI_NOT_READY;
 }
 
-EFI_STATUS net_device_peek(struct net_device *net, const uint8_t **ret_frame,
-                           size_t *ret_length_bytes)
+ALWAYS_INLINE EFI_STATUS net_device_peek(struct net_device *net, const uint8_t **ret_frame,
+                                         size_t *ret_length_bytes)
 {
     if (net->is_down)
         return EFI_DEVICE_ERROR;
@@ -559,15 +580,14 @@ EFI_STATUS net_device_peek(struct net_device *net, const uint8_t **ret_frame,
         if (EFI_ERROR(status))
             return status;
     }
-    *ret_frame = buffer_of(&net->rx, net->waiting.slot) + net->header_bytes;
-    *ret_length_bytes = net->waiting.length_bytes - net->header_bytes;
+    *ret_frame = net->waiting.bytes;
+    *ret_length_bytes = net->waiting.length_bytes;
     return EFI_SUCCESS;
 }
 
-void net_device_take(struct net_device *net)
+inline void net_device_take(struct net_device *net)
 {
     net->has_waiting = false;
-    count_good(&net->counters.rx, buffer_of(&net->rx, net->waiting.slot) + net->header_bytes,
-               net->waiting.length_bytes - net->header_bytes);
+    count_good(&net->counters.rx, net->waiting.bytes, net->waiting.length_bytes);
     rx_return(net, net->waiting.slot);
 }

@@ -53,6 +53,13 @@ struct net_counters {
     uint64_t announcements;
 };
 
+/* A received frame, in a buffer that is not the device's. */
+struct net_frame {
+    const uint8_t *bytes; /* behind the virtio header; the device can still write there */
+    uint32_t length_bytes;
+    uint16_t slot;
+};
+
 struct net_device {
     struct virtio_device virtio;
     struct net_queue rx;
@@ -67,14 +74,24 @@ struct net_device {
     bool is_mac_changeable;
     uint32_t speed_mbps; /* 0: not known */
     bool is_running;     /* queues and buffers are there */
-    bool is_down;        /* no frame flows: stopped, ring broken, or the device asks for a reset */
+
+    union {
+        struct {
+            /* No frame flows: stopped, ring broken, or the device asks for a reset. */
+            volatile bool is_down;
+            /* It is time for net_device_tend, which clears it; the owner's timer sets it. */
+            volatile bool is_tend_due;
+        };
+        volatile uint16_t needs_attention; /* both at once: 0 is the usual case */
+    };
 
     uint8_t header_bytes;   /* virtio header in front of each frame */
     bool rx_was_dry;        /* the device had no buffer left when it last got some */
     bool has_waiting;       /* a received frame was looked at and not yet taken */
     uint16_t rx_kept_count; /* buffers taken and not yet given back to the device */
+    uint16_t rx_kept_max;   /* so many are given back at once */
     uint16_t tx_free_count;
-    struct virtqueue_completion waiting;
+    struct net_frame waiting;
     uint16_t rx_kept[VIRTQUEUE_SLOTS_MAX];
     uint16_t tx_free[VIRTQUEUE_SLOTS_MAX];
 
@@ -115,10 +132,13 @@ EFI_STATUS net_device_set_filter(struct net_device *net, const struct net_filter
 EFI_STATUS net_device_set_mac(struct net_device *net, const uint8_t *mac)
     __attribute__((warn_unused_result));
 
-/* Look after a running device now and then: read the link state and whether it is
+/* Look after a running device when is_tend_due: read the link state and whether it is
  * still well, acknowledge an announcement, and wake it where it may have missed a
  * doorbell. Several device accesses, so not for every frame. */
 void net_device_tend(struct net_device *net);
+
+/* True when transmit, peek and take call no firmware: until the next stop. */
+bool net_device_is_self_contained(const struct net_device *net);
 
 /* Send a frame: it is copied, so the caller's buffer is free at once. At least
  * ETHERNET_HEADER_BYTES, at most ETHERNET_HEADER_BYTES + mtu bytes long; short
@@ -127,10 +147,11 @@ void net_device_tend(struct net_device *net);
 EFI_STATUS net_device_transmit(struct net_device *net, const void *frame, size_t length_bytes)
     __attribute__((warn_unused_result));
 
-/* True when net_device_peek has something to say. Reads memory only. */
+/* True when net_device_peek may have a frame, of a device that is not down. Reads
+ * memory only. */
 static inline bool net_device_has_news(const struct net_device *net)
 {
-    return net->has_waiting || net->is_down || virtqueue_has_news(&net->rx.queue.ring);
+    return net->has_waiting || virtqueue_has_news(&net->rx.queue.ring);
 }
 
 /* Look at the oldest frame that passes the filter; it stays until

@@ -13,13 +13,13 @@ static bool is_listed(const struct net_filter *filter, const uint8_t *destinatio
     return false;
 }
 
-bool net_filter_admits(const struct net_filter *filter, const uint8_t *station,
-                       const uint8_t *destination)
+inline bool net_filter_admits(const struct net_filter *filter, const uint8_t *station,
+                              const uint8_t *destination)
 {
-    if (filter->promiscuous)
+    if (mac_is_equal(destination, station) && filter->unicast) /* nearly every frame */
         return true;
-    if (!mac_is_group(destination))
-        return filter->unicast && mac_is_equal(destination, station);
+    if (filter->promiscuous || !mac_is_group(destination))
+        return filter->promiscuous;
     if (mac_is_broadcast(destination))
         return filter->broadcast;
     return filter->all_multicast || (filter->multicast && is_listed(filter, destination));

@@ -19,6 +19,7 @@
 struct bar_resource {
     bool is_io;
     uint64_t bus_address;
+    uint64_t host_address;
     uint64_t length_bytes;
 };
 
@@ -69,6 +70,7 @@ static EFI_STATUS read_pci_io_bar(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t index,
         *ret_resource = (struct bar_resource){
             .is_io = descriptor->resource_type == ACPI_ADDRESS_SPACE_IO,
             .bus_address = descriptor->range_min + descriptor->translation_offset,
+            .host_address = descriptor->range_min,
             .length_bytes = descriptor->range_length,
         };
     else
@@ -113,6 +115,8 @@ static struct pci_region region_of_bar(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t inde
         .access = resource->is_io ? &pci_io->Io : &pci_io->Mem,
         .bar_index = index,
         .length_bytes = resource->length_bytes,
+        .bar_address = resource->host_address,
+        .bar_bytes = resource->length_bytes,
     };
 }
 

@@ -11,17 +11,51 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The processor's I/O ports, where it has some. */
+#if defined(__x86_64__) || defined(__i386__)
+#define PCI_HAS_PORTS true
+static inline uint8_t pci_port_read8(uint16_t port)
+{
+    uint8_t value;
+
+    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+    return value;
+}
+
+static inline void pci_port_write16(uint16_t port, uint16_t value)
+{
+    __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+#else
+#define PCI_HAS_PORTS false
+static inline uint8_t pci_port_read8(uint16_t port)
+{
+    (void)port;
+    return UINT8_MAX;
+}
+
+static inline void pci_port_write16(uint16_t port, uint16_t value)
+{
+    (void)port;
+    (void)value;
+}
+#endif
+
 struct pci_region {
     EFI_PCI_IO_PROTOCOL *pci_io;
     EFI_PCI_IO_PROTOCOL_ACCESS *access; /* of pci_io: Mem or Io */
     uint8_t bar_index;                  /* as PciIo counts BARs */
     uint64_t offset;                    /* bytes from the start of the BAR */
     uint64_t length_bytes;
+    uint64_t bar_address; /* of the whole BAR, as the CPU sees it; see pci_direct.h */
+    uint64_t bar_bytes;
 };
 
 /* A register whose place was checked once and which is written for ever after:
  * what a doorbell needs. `value` is what the device wants to read there. */
 struct pci_register16 {
+    volatile uint16_t *memory; /* where the CPU reaches it without PciIo; else NULL */
+    uint16_t port;             /* likewise; else 0 */
     EFI_PCI_IO_PROTOCOL *pci_io;
     EFI_PCI_IO_PROTOCOL_IO_MEM write;
     uint64_t offset;
@@ -84,13 +118,23 @@ EFI_STATUS pci_region_register16(const struct pci_region *region, uint64_t offse
                                  struct pci_register16 *ret_register)
     __attribute__((warn_unused_result));
 
+/* True when a write calls no firmware. */
+static inline bool pci_register16_is_direct(const struct pci_register16 *reg)
+{
+    return reg->memory || reg->port;
+}
+
 /* One device access, nothing else. */
 static inline void pci_register16_write(const struct pci_register16 *reg)
 {
     uint16_t value = reg->value;
 
-    /* A doorbell has no answer; a device that is gone shows in its status. */
-    (void)reg->write(reg->pci_io, EfiPciIoWidthUint16, reg->bar_index, reg->offset, 1, &value);
+    if (reg->memory)
+        *reg->memory = value;
+    else if (PCI_HAS_PORTS && reg->port)
+        pci_port_write16(reg->port, value);
+    else /* a doorbell has no answer; a device that is gone shows in its status */
+        (void)reg->write(reg->pci_io, EfiPciIoWidthUint16, reg->bar_index, reg->offset, 1, &value);
 }
 
 #endif

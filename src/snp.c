@@ -9,6 +9,8 @@
 #include <stddef.h>
 
 #include "copy.h"
+#include "exclusion.h"
+#include "hot_path.h"
 
 #define TEND_INTERVAL_100NS (100u * 10000u) /* 100 ms */
 #define IFTYPE_ETHERNET 1u                  /* RFC 3232 */
@@ -105,7 +107,6 @@ static EFI_STATUS start_device(struct snp *snp)
     returns_clear(&snp->returns);
     snp->has_transmitted = false;
     snp->rx_reported = 0;
-    snp->is_tend_due = false;
     snp->mode.MaxPacketSize = snp->net.mtu;
     snp->mode.MediaPresentSupported = snp->net.has_link_status;
     snp->mode.MediaPresent = snp->net.is_link_up;
@@ -122,24 +123,41 @@ static void stop_device(struct snp *snp)
     clear_filters(&snp->mode);
 }
 
-/* What only time calls for: link, health, lost doorbells. */
-static void tend(struct snp *snp)
+/* What a method does first when the device needs attention: answer by state, and do
+ * what only time calls for: link, health, lost doorbells. */
+static EFI_STATUS look_after(struct snp *snp)
 {
-    if (!snp->is_tend_due)
-        return;
-    snp->is_tend_due = false;
-    net_device_tend(&snp->net);
-    snp->mode.MediaPresent = snp->net.is_link_up;
+    EFI_TPL tpl = BS->RaiseTPL(TPL_CALLBACK);
+    EFI_STATUS status = check_initialized(snp);
+
+    if (!EFI_ERROR(status) && snp->net.is_tend_due) {
+        net_device_tend(&snp->net);
+        snp->mode.MediaPresent = snp->net.is_link_up;
+    }
+    BS->RestoreTPL(tpl);
+    return status;
+}
+
+/* What one answers that found out only in its middle: an event came in between, and
+ * shut down what was Initialized, or the device has just broken. */
+static EFI_STATUS why_down(const struct snp *snp)
+{
+    EFI_STATUS status = check_initialized(snp);
+
+    return EFI_ERROR(status) ? status : EFI_DEVICE_ERROR;
+}
+
+/* Transmit, Receive and GetStatus are called for each frame, and all but always of a
+ * device that is well: then one load says so. Never of one that is not Initialized. */
+static inline EFI_STATUS check_attention(struct snp *snp)
+{
+    return snp->net.needs_attention ? look_after(snp) : EFI_SUCCESS;
 }
 
 bool snp_has_media(struct snp *snp)
 {
-    EFI_TPL tpl = BS->RaiseTPL(TPL_CALLBACK);
-
-    snp->is_tend_due = true;
-    if (!EFI_ERROR(check_initialized(snp)))
-        tend(snp);
-    BS->RestoreTPL(tpl);
+    snp->net.is_tend_due = true;
+    (void)look_after(snp); /* not Initialized: as of the last time */
     return snp->mode.MediaPresent;
 }
 
@@ -507,37 +525,37 @@ static UINT32 take_interrupts(struct snp *snp)
     return snp->mode.MediaPresent ? interrupts : 0;
 }
 
-static EFI_STATUS get_status(struct snp *snp, UINT32 *ret_interrupts, VOID **ret_buffer)
+static inline void get_status(struct snp *snp, UINT32 *ret_interrupts, VOID **ret_buffer)
 {
-    EFI_STATUS status = check_initialized(snp);
-
-    if (EFI_ERROR(status))
-        return status;
-    if (!ret_interrupts && !ret_buffer)
-        return EFI_INVALID_PARAMETER;
-
-    tend(snp);
     if (ret_interrupts)
         *ret_interrupts = snp->net.is_running ? take_interrupts(snp) : 0;
     if (ret_buffer) {
         snp->returns.is_collected = true;
         *ret_buffer = returns_pop(&snp->returns);
     }
-    return EFI_SUCCESS;
 }
 
 static EFI_STATUS EFIAPI snp_get_status(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINT32 *ret_interrupts,
                                         VOID **ret_buffer)
 {
+    struct snp *snp = snp_of(this);
     EFI_STATUS status;
-    EFI_TPL tpl;
+    UINTN before;
 
     if (!this)
         return EFI_INVALID_PARAMETER;
+    status = check_attention(snp);
+    if (EFI_ERROR(status))
+        return status;
+    if (!ret_interrupts && !ret_buffer)
+        return EFI_INVALID_PARAMETER;
 
-    tpl = BS->RaiseTPL(TPL_CALLBACK);
-    status = get_status(snp_of(this), ret_interrupts, ret_buffer);
-    BS->RestoreTPL(tpl);
+    before = exclusion_enter(snp->masks_interrupts);
+    if (snp->net.is_down)
+        status = check_initialized(snp);
+    if (!EFI_ERROR(status))
+        get_status(snp, ret_interrupts, ret_buffer);
+    exclusion_leave(snp->masks_interrupts, before);
     return status;
 }
 
@@ -572,34 +590,28 @@ static EFI_STATUS refuse(struct snp *snp, uint64_t *cause, UINTN frame_bytes, EF
     return status;
 }
 
-static EFI_STATUS transmit(struct snp *snp, UINTN header_bytes, UINTN buffer_bytes, VOID *buffer,
-                           const EFI_MAC_ADDRESS *source, const EFI_MAC_ADDRESS *destination,
-                           const UINT16 *protocol)
+/* What is wrong with a frame's length. */
+static EFI_STATUS refuse_length(struct snp *snp, UINTN frame_bytes)
 {
-    EFI_STATUS status = check_initialized(snp);
+    if (frame_bytes < ETHERNET_HEADER_BYTES)
+        return refuse(snp, &snp->net.counters.tx.undersize, frame_bytes, EFI_BUFFER_TOO_SMALL);
+    return refuse(snp, &snp->net.counters.tx.oversize, frame_bytes, EFI_INVALID_PARAMETER);
+}
 
-    if (EFI_ERROR(status))
-        return status;
-    if ((header_bytes != 0 && header_bytes != ETHERNET_HEADER_BYTES) || !buffer)
-        return EFI_INVALID_PARAMETER;
-    if (header_bytes != 0 && (!destination || !protocol))
-        return EFI_INVALID_PARAMETER;
-    if (buffer_bytes < ETHERNET_HEADER_BYTES)
-        return refuse(snp, &snp->net.counters.tx.undersize, buffer_bytes, EFI_BUFFER_TOO_SMALL);
-    if (buffer_bytes > ETHERNET_HEADER_BYTES + snp->net.mtu)
-        return refuse(snp, &snp->net.counters.tx.oversize, buffer_bytes, EFI_INVALID_PARAMETER);
+/* Send the frame in `buffer`, its header filled in. Never entered twice. */
+static inline EFI_STATUS transmit(struct snp *snp, VOID *buffer, UINTN frame_bytes)
+{
+    EFI_STATUS status;
+
+    if (frame_bytes - ETHERNET_HEADER_BYTES > snp->net.mtu) /* also when it is shorter */
+        return refuse_length(snp, frame_bytes);
     if (!make_room(&snp->returns))
         return EFI_NOT_READY;
-
-    if (header_bytes != 0)
-        write_header(snp, buffer, source, destination, *protocol);
-    status = net_device_transmit(&snp->net, buffer, buffer_bytes);
-    if (status == EFI_NOT_READY) {
-        tend(snp);
+    status = net_device_transmit(&snp->net, buffer, frame_bytes);
+    if (status == EFI_NOT_READY)
         return status;
-    }
     if (EFI_ERROR(status))
-        return refuse(snp, &snp->net.counters.tx.dropped, buffer_bytes, status);
+        return refuse(snp, &snp->net.counters.tx.dropped, frame_bytes, why_down(snp));
     returns_push(&snp->returns, buffer);
     snp->has_transmitted = true;
     return EFI_SUCCESS;
@@ -609,16 +621,27 @@ static EFI_STATUS EFIAPI snp_transmit(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN h
                                       UINTN buffer_bytes, VOID *buffer, EFI_MAC_ADDRESS *source,
                                       EFI_MAC_ADDRESS *destination, UINT16 *protocol)
 {
+    struct snp *snp = snp_of(this);
     EFI_STATUS status;
-    EFI_TPL tpl;
+    UINTN before;
 
     if (!this)
         return EFI_INVALID_PARAMETER;
+    status = check_attention(snp);
+    if (EFI_ERROR(status))
+        return status;
+    if (!buffer)
+        return EFI_INVALID_PARAMETER;
+    if (header_bytes != 0) {
+        if (header_bytes != ETHERNET_HEADER_BYTES || !destination || !protocol)
+            return EFI_INVALID_PARAMETER;
+        if (buffer_bytes >= ETHERNET_HEADER_BYTES)
+            write_header(snp, buffer, source, destination, *protocol);
+    }
 
-    tpl = BS->RaiseTPL(TPL_CALLBACK);
-    status =
-        transmit(snp_of(this), header_bytes, buffer_bytes, buffer, source, destination, protocol);
-    BS->RestoreTPL(tpl);
+    before = exclusion_enter(snp->masks_interrupts);
+    status = transmit(snp, buffer, buffer_bytes);
+    exclusion_leave(snp->masks_interrupts, before);
     return status;
 }
 
@@ -637,18 +660,15 @@ static void parse_header(const uint8_t *frame, UINTN *ret_header_bytes, EFI_MAC_
         *ret_protocol = (UINT16)(frame[ETHERTYPE_OFFSET] << 8 | frame[ETHERTYPE_OFFSET + 1]);
 }
 
-static EFI_STATUS receive(struct snp *snp, UINTN *buffer_bytes, VOID *buffer)
+static inline EFI_STATUS receive(struct snp *snp, UINTN *buffer_bytes, VOID *buffer)
 {
     const uint8_t *frame;
     size_t frame_bytes;
-    EFI_STATUS status = check_initialized(snp);
+    EFI_STATUS status;
 
-    if (EFI_ERROR(status))
-        return status;
-    tend(snp);
     status = net_device_peek(&snp->net, &frame, &frame_bytes);
     if (EFI_ERROR(status))
-        return status;
+        return status == EFI_NOT_READY ? status : why_down(snp);
     if (*buffer_bytes < frame_bytes) {
         *buffer_bytes = frame_bytes;
         return EFI_BUFFER_TOO_SMALL;
@@ -659,30 +679,44 @@ static EFI_STATUS receive(struct snp *snp, UINTN *buffer_bytes, VOID *buffer)
     return EFI_SUCCESS;
 }
 
+/* Receive when there may be something to say. */
+static OUT_OF_LINE EFI_STATUS EFIAPI receive_frame(EFI_SIMPLE_NETWORK_PROTOCOL *this,
+                                                   UINTN *ret_header_bytes, UINTN *buffer_bytes,
+                                                   VOID *buffer, EFI_MAC_ADDRESS *ret_source,
+                                                   EFI_MAC_ADDRESS *ret_destination,
+                                                   UINT16 *ret_protocol)
+{
+    struct snp *snp = snp_of(this);
+    EFI_STATUS status;
+    UINTN before;
+
+    status = check_attention(snp);
+    if (EFI_ERROR(status))
+        return status;
+    if (!buffer_bytes || !buffer)
+        return EFI_INVALID_PARAMETER;
+
+    before = exclusion_enter(snp->masks_interrupts);
+    status = receive(snp, buffer_bytes, buffer);
+    exclusion_leave(snp->masks_interrupts, before);
+    if (!EFI_ERROR(status))
+        parse_header(buffer, ret_header_bytes, ret_source, ret_destination, ret_protocol);
+    return status;
+}
+
+/* Clients poll: nearly always there is nothing, and a few loads say so. */
 static EFI_STATUS EFIAPI snp_receive(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN *ret_header_bytes,
                                      UINTN *buffer_bytes, VOID *buffer, EFI_MAC_ADDRESS *ret_source,
                                      EFI_MAC_ADDRESS *ret_destination, UINT16 *ret_protocol)
 {
     struct snp *snp = snp_of(this);
-    EFI_STATUS status;
-    EFI_TPL tpl;
 
     if (!this)
         return EFI_INVALID_PARAMETER;
-    status = check_initialized(snp);
-    if (EFI_ERROR(status))
-        return status;
-    if (!buffer_bytes || !buffer)
-        return EFI_INVALID_PARAMETER;
-    if (!net_device_has_news(&snp->net) && !snp->is_tend_due)
-        return EFI_NOT_READY; /* the usual answer: worth no change of TPL */
-
-    tpl = BS->RaiseTPL(TPL_CALLBACK);
-    status = receive(snp, buffer_bytes, buffer);
-    BS->RestoreTPL(tpl);
-    if (!EFI_ERROR(status))
-        parse_header(buffer, ret_header_bytes, ret_source, ret_destination, ret_protocol);
-    return status;
+    if (!snp->net.needs_attention && !net_device_has_news(&snp->net) && buffer_bytes && buffer)
+        return EFI_NOT_READY;
+    return receive_frame(this, ret_header_bytes, buffer_bytes, buffer, ret_source, ret_destination,
+                         ret_protocol);
 }
 
 /* Runs at TPL_CALLBACK, like every method. */
@@ -702,7 +736,7 @@ static VOID EFIAPI on_tend_timer(EFI_EVENT event, VOID *context)
     struct snp *snp = context;
 
     (void)event;
-    snp->is_tend_due = true;
+    snp->net.is_tend_due = true;
 }
 
 /* The device must not write into memory that is about to be the OS's. */
@@ -779,6 +813,7 @@ EFI_STATUS snp_init(struct snp *snp, EFI_PCI_IO_PROTOCOL *pci_io, const CHAR16 *
         *ret_cause = net_device_cause(&snp->net);
         return status;
     }
+    snp->masks_interrupts = net_device_is_self_contained(&snp->net) && interrupts_are_maskable();
     fill_protocol(snp);
     status = create_events(snp);
     if (EFI_ERROR(status)) {

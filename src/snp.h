@@ -30,10 +30,10 @@ struct snp {
     struct net_device net;
 
     struct snp_returns returns;
-    uint16_t rx_reported;      /* used index at the last GetStatus */
-    bool has_transmitted;      /* since the last GetStatus */
-    volatile bool is_tend_due; /* set by tend_timer */
-    volatile bool has_exited;  /* ExitBootServices was called: touch nothing */
+    uint16_t rx_reported;     /* used index at the last GetStatus */
+    bool has_transmitted;     /* since the last GetStatus */
+    bool masks_interrupts;    /* how Transmit, Receive and GetStatus keep events out */
+    volatile bool has_exited; /* ExitBootServices was called: touch nothing */
     EFI_EVENT tend_timer;
     EFI_EVENT exit_event;
 };

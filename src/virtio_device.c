@@ -6,6 +6,7 @@
 
 #include <efilib.h>
 
+#include "pci_direct.h"
 #include "virtio_pci.h"
 #include "virtio_spec/core.h"
 
@@ -79,6 +80,15 @@ void virtio_device_fini(struct virtio_device *device)
     device->negotiated = 0;
 }
 
+bool virtio_device_has_direct_doorbells(const struct virtio_device *device)
+{
+    const struct virtio_transport *transport = &device->transport;
+
+    return device->is_direct && (virtio_device_is_legacy(device) ||
+                                 (transport->notify.bar_index == transport->common.bar_index &&
+                                  transport->notify.access == transport->common.access));
+}
+
 bool virtio_device_is_legacy(const struct virtio_device *device)
 {
     return device->transport.ops->is_legacy;
@@ -139,6 +149,21 @@ static EFI_STATUS confirm_features(struct virtio_device *device)
     return EFI_SUCCESS;
 }
 
+/* During the first negotiation the status reads `expected` through PciIo: so it must at
+ * the address where the registers seem to be, in this and in every state. */
+static void compare_status(struct virtio_device *device, uint8_t expected)
+{
+    const struct virtio_transport *transport = &device->transport;
+
+    if (device->is_negotiated_once)
+        return;
+    if (expected == 0)
+        device->is_direct = pci_direct_is_mapped(&transport->common);
+    device->is_direct =
+        device->is_direct &&
+        pci_direct_read8(&transport->common, transport->ops->status_offset) == expected;
+}
+
 static EFI_STATUS negotiate(struct virtio_device *device, uint64_t wanted,
                             const struct virtio_feature_need *needs, size_t need_count)
 {
@@ -147,15 +172,19 @@ static EFI_STATUS negotiate(struct virtio_device *device, uint64_t wanted,
     status = reset(device);
     if (EFI_ERROR(status))
         return status;
+    compare_status(device, 0);
     status = virtio_pci_allow_dma(&device->transport);
     if (EFI_ERROR(status))
         return fault(device, status, L"bus mastering could not be enabled");
     status = add_status(device, VIRTIO_STATUS_ACKNOWLEDGE);
     if (EFI_ERROR(status))
         return status;
+    compare_status(device, VIRTIO_STATUS_ACKNOWLEDGE);
     status = add_status(device, VIRTIO_STATUS_DRIVER);
     if (EFI_ERROR(status))
         return status;
+    compare_status(device, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
+    device->is_negotiated_once = true;
     status = settle_features(device, wanted, needs, need_count);
     if (EFI_ERROR(status))
         return status;
@@ -266,6 +295,8 @@ static EFI_STATUS hand_over(struct virtio_queue *queue, struct virtio_device *de
     status = transport->ops->enable_queue(transport, index, size, &addresses, &queue->doorbell);
     if (EFI_ERROR(status))
         return fault(device, status, L"a queue could not be enabled");
+    if (device->is_direct)
+        pci_direct_adopt(&transport->common, &queue->doorbell);
     return EFI_SUCCESS;
 }
 

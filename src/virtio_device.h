@@ -32,6 +32,8 @@ struct virtio_device {
     uint64_t offered;    /* as read at the last negotiation */
     uint64_t negotiated; /* 0 until a negotiation succeeds */
     bool is_halted;      /* and so cannot access memory */
+    bool is_negotiated_once;
+    bool is_direct; /* the CPU reaches the registers in `common` without PciIo */
 
     /* Why the last call failed, for people; NULL when nothing did. Static text. */
     const CHAR16 *cause;
@@ -67,6 +69,10 @@ static inline bool virtio_device_has(const struct virtio_device *device, uint64_
 }
 
 bool virtio_device_is_legacy(const struct virtio_device *device);
+
+/* True when no doorbell of the device, now or later, goes through the firmware. Known
+ * after the first negotiation. */
+bool virtio_device_has_direct_doorbells(const struct virtio_device *device);
 
 /* Copy a field of device configuration, `length_bytes` in accesses of
  * `width_bytes`. The caller has checked the feature that the field needs. */

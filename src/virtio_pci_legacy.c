@@ -116,6 +116,7 @@ static EFI_STATUS enable_queue(const struct virtio_transport *transport, uint16_
 static const struct virtio_transport_ops legacy_ops = {
     .name = L"legacy",
     .is_legacy = true,
+    .status_offset = VIRTIO_PCI_LEGACY_DEVICE_STATUS,
     .read_status = read_status,
     .write_status = write_status,
     .read_features = read_features,

@@ -156,6 +156,7 @@ static EFI_STATUS enable_queue(const struct virtio_transport *transport, uint16_
 
 static const struct virtio_transport_ops modern_ops = {
     .name = L"modern",
+    .status_offset = COMMON(device_status),
     .read_status = read_status,
     .write_status = write_status,
     .read_features = read_features,

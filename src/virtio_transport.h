@@ -28,6 +28,7 @@ struct virtio_queue_addresses {
 struct virtio_transport_ops {
     const CHAR16 *name; /* for people: "modern", "legacy" */
     bool is_legacy;
+    uint32_t status_offset; /* of the device status, in `common` */
 
     EFI_STATUS (*read_status)(const struct virtio_transport *transport, uint8_t *ret_status);
     EFI_STATUS (*write_status)(const struct virtio_transport *transport, uint8_t status);

@@ -39,9 +39,10 @@ void virtqueue_init(struct virtqueue *queue, void *memory, uint16_t size, uint16
     queue->slot_count = slot_count;
     queue->segments_per_slot = segments_per_slot;
     queue->has_event_idx = has_event_idx;
+    queue->chained_count = (uint16_t)(slot_count * segments_per_slot);
 
     queue->avail->flags = VIRTQ_AVAIL_F_NO_INTERRUPT;
-    *queue->used_event = (uint16_t)-1;
+    virtqueue_suppress_interrupts(queue);
 }
 
 void virtqueue_set_slot(struct virtqueue *queue, uint16_t slot,
@@ -62,18 +63,38 @@ void virtqueue_set_slot(struct virtqueue *queue, uint16_t slot,
         if (segments[i].device_writable)
             writable_bytes += segments[i].length_bytes;
     }
-    queue->slots[slot].writable_bytes = writable_bytes;
+    queue->chains[first] = (struct virtqueue_chain){.writable_bytes = writable_bytes, .slot = slot};
 }
 
-void virtqueue_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes)
+/* What a frame passes through is `inline` here, and so becomes a part of its callers
+ * in other files when the driver is linked. */
+inline void virtqueue_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes)
 {
-    uint16_t first = (uint16_t)(slot * queue->segments_per_slot);
+    unsigned first = slot * queue->segments_per_slot;
 
     queue->desc[first + queue->segments_per_slot - 1].len = last_length_bytes;
-    queue->avail->ring[queue->avail_next & (queue->size - 1)] = first;
+    queue->avail->ring[queue->avail_next & (queue->size - 1)] = (uint16_t)first;
     queue->avail_next++;
     queue->in_flight_count++;
-    queue->slots[slot].in_flight = true;
+    queue->chains[first].is_in_flight = true;
+}
+
+inline void virtqueue_push_all(struct virtqueue *queue, const uint16_t *slots, uint16_t count)
+{
+    volatile uint16_t *ring = queue->avail->ring;
+    unsigned next = queue->avail_next;
+    unsigned mask = queue->size - 1u;
+    unsigned segments = queue->segments_per_slot;
+
+    for (unsigned i = 0; i < count; i++) {
+        unsigned first = slots[i] * segments;
+
+        ring[next++ & mask] = (uint16_t)first;
+        queue->chains[first].is_in_flight = true;
+    }
+    queue->avail_next = (uint16_t)next;
+    queue->in_flight_count += count;
+    virtqueue_suppress_interrupts(queue);
 }
 
 /* 2.7.10: the device wants to hear when entry `event` becomes available. Asked of
@@ -91,7 +112,7 @@ static bool is_event_crossed(struct virtqueue *queue)
     return true;
 }
 
-bool virtqueue_publish(struct virtqueue *queue)
+inline bool virtqueue_publish(struct virtqueue *queue)
 {
     /* Descriptors and ring entries before the index: the device may read them
      * as soon as it sees it. */
@@ -106,51 +127,46 @@ bool virtqueue_publish(struct virtqueue *queue)
     return !(queue->used->flags & VIRTQ_USED_F_NO_NOTIFY);
 }
 
-/* A used id names the first descriptor of a chain, hence a slot. */
-static bool slot_of_id(const struct virtqueue *queue, uint32_t id, uint16_t *ret_slot)
+inline bool virtqueue_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion)
 {
-    uint32_t slot = queue->segments_per_slot == 1 ? id : id / queue->segments_per_slot;
-
-    if (slot >= queue->slot_count || slot * queue->segments_per_slot != id)
-        return false;
-    *ret_slot = (uint16_t)slot;
-    return true;
-}
-
-bool virtqueue_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion)
-{
-    uint16_t waiting = (uint16_t)(queue->used->idx - queue->used_next);
+    uint16_t next = queue->used_next;
+    uint16_t waiting = (uint16_t)(queue->used->idx - next);
     const volatile struct virtq_used_elem *elem;
+    struct virtqueue_chain *chain;
     uint32_t id;
     uint32_t length_bytes;
-    uint16_t slot;
 
-    if (waiting == 0 || queue->is_broken)
+    if (waiting == 0)
         return false;
     if (waiting > queue->in_flight_count)
         goto broken;
 
     barrier_read(); /* the index before the entry that it announces */
-    elem = &queue->used->ring[queue->used_next & (queue->size - 1)];
+    elem = &queue->used->ring[next & (queue->size - 1)];
     id = elem->id;
     length_bytes = elem->len;
 
-    if (!slot_of_id(queue, id, &slot) || !queue->slots[slot].in_flight)
+    /* A used id names the first descriptor of a chain. */
+    if (id >= queue->chained_count)
         goto broken;
-    if (queue->slots[slot].writable_bytes == 0)
+    chain = &queue->chains[id];
+    if (!chain->is_in_flight)
+        goto broken;
+    if (length_bytes > chain->writable_bytes) {
+        if (chain->writable_bytes != 0)
+            goto broken;
         length_bytes = 0; /* nothing to write: legacy devices put anything here (2.7.8.1) */
-    if (length_bytes > queue->slots[slot].writable_bytes)
-        goto broken;
+    }
 
-    queue->slots[slot].in_flight = false;
+    chain->is_in_flight = false;
     queue->in_flight_count--;
-    queue->used_next++;
-    /* With EVENT_IDX the flag above is ignored: keep the event one lap away. */
-    *queue->used_event = (uint16_t)(queue->used_next - 1);
-    *ret_completion = (struct virtqueue_completion){.slot = slot, .length_bytes = length_bytes};
+    queue->used_next = (uint16_t)(next + 1);
+    ret_completion->slot = chain->slot;
+    ret_completion->length_bytes = length_bytes;
     return true;
 
 broken:
     queue->is_broken = true;
+    queue->in_flight_count = 0; /* so that nothing more is taken */
     return false;
 }

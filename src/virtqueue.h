@@ -40,9 +40,11 @@ struct virtqueue_completion {
     uint32_t length_bytes; /* written by the device; at most what it could write */
 };
 
-struct virtqueue_slot {
+/* What is private of a chain, found by the descriptor that it starts with. */
+struct virtqueue_chain {
     uint32_t writable_bytes;
-    bool in_flight;
+    uint16_t slot;
+    bool is_in_flight; /* never for a descriptor inside a chain */
 };
 
 struct virtqueue {
@@ -61,8 +63,9 @@ struct virtqueue {
     uint16_t avail_next; /* index of the next available entry */
     uint16_t avail_rung; /* that at the last doorbell, or `size` entries back if that is later */
     uint16_t used_next;  /* index of the next completion */
-    uint16_t in_flight_count;
-    struct virtqueue_slot slots[VIRTQUEUE_SLOTS_MAX];
+    uint16_t in_flight_count; /* 0 as well once the ring is broken */
+    uint16_t chained_count;   /* descriptors that belong to slots, from the first on */
+    struct virtqueue_chain chains[VIRTQUEUE_SLOTS_MAX * VIRTQUEUE_SEGMENTS_MAX];
 };
 
 /* The layout of a queue of `size` entries, a power of two up to VIRTQ_SIZE_MAX. */
@@ -84,6 +87,9 @@ void virtqueue_set_slot(struct virtqueue *queue, uint16_t slot,
  * is `last_length_bytes` long this time. The device sees it at the next publish. */
 void virtqueue_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes);
 
+/* Queue `count` slots that are not in flight, each as it was described last. */
+void virtqueue_push_all(struct virtqueue *queue, const uint16_t *slots, uint16_t count);
+
 /* Show the device what was pushed. True when it wants a doorbell for that, or
  * wanted one since the last: a wish that came too late for its own publish is
  * found by the next. */
@@ -96,14 +102,22 @@ static inline bool virtqueue_is_busy(const struct virtqueue *queue)
     return queue->used->idx != queue->avail->idx;
 }
 
-/* True when pop has something to say: a completion, or a broken ring. */
+/* True while the device says that it used something which pop has not taken. */
 static inline bool virtqueue_has_news(const struct virtqueue *queue)
 {
-    return queue->used->idx != queue->used_next || queue->is_broken;
+    return queue->used->idx != queue->used_next;
 }
 
 /* Take the next completion; the slot is the caller's again. False when there is
  * none, or when the device broke the ring; is_broken then stays set. */
 bool virtqueue_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion);
+
+/* Ask for no interrupt for the next 65,535 completions. Once after each batch of pops
+ * is enough; init and push_all do it too. */
+static inline void virtqueue_suppress_interrupts(struct virtqueue *queue)
+{
+    /* With EVENT_IDX the flag is ignored: keep the event a lap of the index away. */
+    *queue->used_event = (uint16_t)(queue->used_next - 1);
+}
 
 #endif

@@ -585,9 +585,9 @@ static void shutdown_stops_the_timer(void **state)
     struct snp_fixture *fixture = *state;
 
     assert_success(snp_shutdown(fixture));
-    fixture->snp->is_tend_due = false;
+    fixture->snp->net.is_tend_due = false;
     fake_firmware_advance_us(fixture->firmware, 1000000);
-    assert_false(fixture->snp->is_tend_due);
+    assert_false(fixture->snp->net.is_tend_due);
 }
 
 static void shutdown_clears_filters_and_multicast_list(void **state)

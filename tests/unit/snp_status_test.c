@@ -320,13 +320,16 @@ static void receive_asks_for_the_link_once_when_100_ms_passed(void **state)
     assert_int_equal(asked, fake_device_access_count(fixture->device));
 }
 
-static void transmit_asks_for_nothing_while_there_is_room(void **state)
+static void transmit_asks_the_device_once_when_100_ms_have_passed(void **state)
 {
     struct snp_fixture *fixture = *state;
 
     pass_link_interval(fixture);
     fake_device_clear_access_counts(fixture->device);
     assert_success(transmit_frame(fixture, 0));
+    assert_true(fake_device_access_count(fixture->device) > 1);
+    fake_device_clear_access_counts(fixture->device);
+    assert_success(transmit_frame(fixture, 1));
     assert_int_equal(1, fake_device_access_count(fixture->device)); /* the doorbell */
 }
 
@@ -382,7 +385,7 @@ int main(void)
         SNP_TEST(link_is_asked_for_at_most_every_100_ms),
         SNP_TEST(link_is_asked_for_as_soon_as_100_ms_passed),
         SNP_TEST(receive_asks_for_the_link_once_when_100_ms_passed),
-        SNP_TEST(transmit_asks_for_nothing_while_there_is_room),
+        SNP_TEST(transmit_asks_the_device_once_when_100_ms_have_passed),
         SNP_TEST(get_status_finds_out_that_the_device_needs_a_reset),
         SNP_TEST(get_status_answers_from_a_device_that_is_gone),
     };

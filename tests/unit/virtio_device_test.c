@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "dxe_services.h"
 #include "fixture.h"
 #include "virtio_device.h"
 
@@ -32,6 +33,8 @@ struct bench {
     unsigned status_write_count;
     uint8_t unplugged_at; /* the device goes when this is written to its status */
     bool is_reset;        /* 0 was read from the status register */
+    uint8_t *image;       /* memory that follows the status register, as if it were it */
+    unsigned image_lag;   /* this write, from 1 on, does not reach it */
     bool had_dma_before_reset;
 };
 
@@ -59,6 +62,8 @@ static void tap_write(void *context, unsigned bar, uint64_t offset, unsigned wid
     if (bar == bench->status_bar && offset == bench->status_offset) {
         assert_true(bench->status_write_count < STATUS_WRITES_MAX);
         bench->status_writes[bench->status_write_count++] = (uint8_t)value;
+        if (bench->image && bench->status_write_count != bench->image_lag)
+            bench->image[offset] = (uint8_t)value;
     }
     bench->model->write(bench->model_context, bar, offset, width, value);
     if (bench->unplugged_at && value == bench->unplugged_at && offset == bench->status_offset)
@@ -192,6 +197,86 @@ static void fini_halts_a_live_device_and_gives_it_back(void **state)
     assert_int_equal(fake_device_status(bench->fixture.device), 0);
     assert_int_equal(bench->device.negotiated, 0);
     fake_firmware_assert_nothing_leaked(bench->fixture.firmware);
+}
+
+/* ---- registers without PciIo ---- */
+
+#define IMAGE_BYTES 0x4000u
+
+/* Let the registers of the BAR seem to be at `image` too. */
+static void set_image(struct bench *bench, uint8_t *image)
+{
+    struct virtio_transport *transport = &bench->device.transport;
+
+    memset(image, 0, IMAGE_BYTES);
+    bench->image = image;
+    transport->common.bar_address = (uintptr_t)image;
+    transport->common.bar_bytes = IMAGE_BYTES;
+    fake_dxe_services_install((uintptr_t)image, IMAGE_BYTES);
+}
+
+static void doorbell_is_direct_when_the_status_follows_in_every_state(void **state)
+{
+    static uint8_t image[IMAGE_BYTES];
+    struct bench *bench = *state;
+    struct virtio_queue queue;
+    uint16_t rung;
+
+    set_image(bench, image);
+    negotiate(bench);
+    assert_true(virtio_device_has_direct_doorbells(&bench->device));
+    assert_int_equal(virtio_queue_init(&queue, &bench->device, 1, 256, 1), EFI_SUCCESS);
+    assert_int_equal(virtio_device_ready(&bench->device), EFI_SUCCESS);
+    memset(image, 0xee, sizeof(image));
+    pci_register16_write(&queue.doorbell);
+    memcpy(&rung, image + queue.doorbell.offset, sizeof(rung));
+    assert_int_equal(1, rung);
+    virtio_device_halt(&bench->device);
+    virtio_queue_fini(&queue);
+}
+
+static void doorbell_is_not_direct_when_the_status_differs_in_one_state(void **state)
+{
+    static uint8_t image[IMAGE_BYTES];
+
+    (void)state;
+    for (unsigned lag = 0; lag <= 3; lag++) {
+        struct bench *bench = bench_new(NULL);
+        struct virtio_queue queue;
+
+        set_image(bench, image);
+        image[20] = 0x99; /* before the reset */
+        bench->image_lag = lag;
+        negotiate(bench);
+        assert_int_equal(lag == 0, virtio_device_has_direct_doorbells(&bench->device));
+        assert_int_equal(virtio_queue_init(&queue, &bench->device, 1, 256, 1), EFI_SUCCESS);
+        assert_int_equal(lag == 0, pci_register16_is_direct(&queue.doorbell));
+        virtio_device_halt(&bench->device);
+        virtio_queue_fini(&queue);
+        bench_fini(bench);
+    }
+}
+
+static void doorbell_in_a_bar_of_its_own_is_not_direct(void **state)
+{
+    static uint8_t image[IMAGE_BYTES];
+    struct bench *bench = *state;
+
+    set_image(bench, image);
+    negotiate(bench);
+    bench->device.transport.notify.bar_index++;
+    assert_false(virtio_device_has_direct_doorbells(&bench->device));
+}
+
+static void later_negotiations_do_not_change_how_doorbells_are_rung(void **state)
+{
+    static uint8_t image[IMAGE_BYTES];
+    struct bench *bench = *state;
+
+    negotiate(bench);
+    set_image(bench, image);
+    negotiate(bench);
+    assert_false(virtio_device_has_direct_doorbells(&bench->device));
 }
 
 /* ---- status ---- */
@@ -799,6 +884,10 @@ int main(void)
         WITH_DEVICE(init_without_a_transport_fails_with_a_cause),
         cmocka_unit_test(fini_accepts_a_zeroed_device_and_queue),
         ON_BENCH(fini_halts_a_live_device_and_gives_it_back),
+        ON_BENCH(doorbell_is_direct_when_the_status_follows_in_every_state),
+        cmocka_unit_test(doorbell_is_not_direct_when_the_status_differs_in_one_state),
+        ON_BENCH(doorbell_in_a_bar_of_its_own_is_not_direct),
+        ON_BENCH(later_negotiations_do_not_change_how_doorbells_are_rung),
         ON_BENCH(a_modern_status_grows_bit_by_bit),
         cmocka_unit_test(a_legacy_status_grows_without_features_ok),
         ON_BENCH(bits_that_the_device_sets_are_not_cleared),

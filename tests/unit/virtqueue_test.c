@@ -228,14 +228,14 @@ static void set_slot_chains_as_many_segments_as_it_is_given(void **state)
     assert_desc(&ring.desc[3], 0xa000, 2, VIRTQ_DESC_F_NEXT, 4);
     assert_desc(&ring.desc[4], 0xb000, 6, VIRTQ_DESC_F_NEXT, 5);
     assert_desc(&ring.desc[5], 0xc000, 1, VIRTQ_DESC_F_WRITE, 0);
-    assert_int_equal(1, ring.queue.slots[1].writable_bytes);
+    assert_int_equal(1, ring.queue.chains[3].writable_bytes);
 
     virtqueue_set_slot(&ring.queue, 1, &segments[1], 2); /* a shorter one in its place */
     assert_desc(&ring.desc[3], 0xb000, 6, VIRTQ_DESC_F_NEXT, 4);
     assert_desc(&ring.desc[4], 0xc000, 1, VIRTQ_DESC_F_WRITE, 0);
     virtqueue_set_slot(&ring.queue, 1, segments, 1);
     assert_desc(&ring.desc[3], 0xa000, 2, 0, 0);
-    assert_int_equal(0, ring.queue.slots[1].writable_bytes);
+    assert_int_equal(0, ring.queue.chains[3].writable_bytes);
     ring_fini(&ring);
 }
 
@@ -654,7 +654,7 @@ static void a_broken_ring_stays_broken_when_the_device_mends_its_ways(void **sta
     ring.used->idx = 0;
     assert_false(virtqueue_pop(&ring.queue, &completion));
     assert_true(ring.queue.is_broken);
-    assert_true(virtqueue_has_news(&ring.queue));
+    assert_int_equal(0, ring.queue.in_flight_count);
     ring_fini(&ring);
 }
 
@@ -726,6 +726,8 @@ static void no_used_entry_ever_crosses_the_used_event(void **state)
         virtqueue_set_slot(&ring.queue, slot, &writable, 1);
     for (uint32_t lap = 0; lap < 9000; lap++) {
         push(&ring, 0, 8);
+        if (lap % 8000 == 0) /* 64,000 completions with one call */
+            virtqueue_suppress_interrupts(&ring.queue);
         for (uint16_t slot = 0; slot < 8; slot++) {
             for (uint16_t used = 1; used <= 8; used++)
                 assert_false(vring_need_event(*ring.used_event, (uint16_t)(popped + used), popped));

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * The part of the DXE services table that tells what an address is. Firmware that
+ * follows the Platform Initialization specification has it among its configuration
+ * tables; UEFI does not ask for it. Source: PI 1.7, volume 2, 7.2.
+ */
+#ifndef UEFI_EXT_DXE_SERVICES_H
+#define UEFI_EXT_DXE_SERVICES_H
+
+#include <efi.h>
+
+#define DXE_SERVICES_TABLE_GUID                                                                    \
+    {                                                                                              \
+        0x05ad34ba, 0x6f02, 0x4214,                                                                \
+        {                                                                                          \
+            0x95, 0x2e, 0x4d, 0xa0, 0x39, 0x8e, 0x2b, 0xb9                                         \
+        }                                                                                          \
+    }
+#define DXE_SERVICES_SIGNATURE 0x565245535f455844ull /* "DXE_SERV" */
+
+typedef enum {
+    EfiGcdMemoryTypeNonExistent,
+    EfiGcdMemoryTypeReserved,
+    EfiGcdMemoryTypeSystemMemory,
+    EfiGcdMemoryTypeMemoryMappedIo,
+} EFI_GCD_MEMORY_TYPE;
+
+typedef enum {
+    EfiGcdIoTypeNonExistent,
+    EfiGcdIoTypeReserved,
+    EfiGcdIoTypeIo,
+} EFI_GCD_IO_TYPE;
+
+typedef struct {
+    EFI_PHYSICAL_ADDRESS BaseAddress;
+    UINT64 Length;
+    UINT64 Capabilities;
+    UINT64 Attributes;
+    EFI_GCD_MEMORY_TYPE GcdMemoryType;
+    EFI_HANDLE ImageHandle;
+    EFI_HANDLE DeviceHandle;
+} EFI_GCD_MEMORY_SPACE_DESCRIPTOR;
+
+typedef struct {
+    EFI_PHYSICAL_ADDRESS BaseAddress;
+    UINT64 Length;
+    EFI_GCD_IO_TYPE GcdIoType;
+    EFI_HANDLE ImageHandle;
+    EFI_HANDLE DeviceHandle;
+} EFI_GCD_IO_SPACE_DESCRIPTOR;
+
+/* What stands between these and behind them is not called here. */
+typedef struct {
+    EFI_TABLE_HEADER Hdr;
+    VOID *AddMemorySpace;
+    VOID *AllocateMemorySpace;
+    VOID *FreeMemorySpace;
+    VOID *RemoveMemorySpace;
+    EFI_STATUS(EFIAPI *GetMemorySpaceDescriptor)
+    (EFI_PHYSICAL_ADDRESS BaseAddress, EFI_GCD_MEMORY_SPACE_DESCRIPTOR *Descriptor);
+    VOID *SetMemorySpaceAttributes;
+    VOID *GetMemorySpaceMap;
+    VOID *AddIoSpace;
+    VOID *AllocateIoSpace;
+    VOID *FreeIoSpace;
+    VOID *RemoveIoSpace;
+    EFI_STATUS(EFIAPI *GetIoSpaceDescriptor)
+    (EFI_PHYSICAL_ADDRESS BaseAddress, EFI_GCD_IO_SPACE_DESCRIPTOR *Descriptor);
+} DXE_SERVICES;
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Keeps events out while state is between two states: what a timer runs at
+ * TPL_CALLBACK may call any method of an interface, also while an application is
+ * inside another.
+ *
+ * There are two ways. TPL_CALLBACK is UEFI's, and a pair of calls into the firmware.
+ * Masking interrupts is four instructions: events come from the timer's interrupt,
+ * there is one processor, and nobody else preempts. It is sound where the code that is
+ * kept alone calls no firmware, which could unmask them, and is short; and it takes a
+ * processor that lets the driver do it, as UEFI's handoff state does (UEFI 2.10, 2.3).
+ */
+#ifndef EXCLUSION_H
+#define EXCLUSION_H
+
+#include <efi.h>
+#include <efilib.h>
+#include <stdbool.h>
+
+#if defined(__x86_64__) || defined(__i386__)
+
+/* False in a sandbox that runs drivers without privilege, and in a unit test. */
+static inline bool interrupts_are_maskable(void)
+{
+    uint16_t code_segment;
+
+    __asm__("mov %%cs, %0" : "=r"(code_segment));
+    return (code_segment & 3u) == 0; /* the current privilege level */
+}
+
+static inline UINTN interrupts_mask(void)
+{
+    UINTN flags;
+
+    __asm__ volatile("pushf; pop %0; cli" : "=r"(flags) : : "memory", "cc");
+    return flags;
+}
+
+static inline void interrupts_restore(UINTN flags)
+{
+    __asm__ volatile("push %0; popf" : : "r"(flags) : "memory", "cc");
+}
+
+#elif defined(__aarch64__)
+
+/* UEFI runs at EL1 or EL2 (UEFI 2.10, 2.3.6); a unit test does not. */
+static inline bool interrupts_are_maskable(void)
+{
+    return !__STDC_HOSTED__;
+}
+
+static inline UINTN interrupts_mask(void)
+{
+    UINTN flags;
+
+    __asm__ volatile("mrs %0, daif; msr daifset, #3" : "=r"(flags) : : "memory");
+    return flags;
+}
+
+static inline void interrupts_restore(UINTN flags)
+{
+    __asm__ volatile("msr daif, %0" : : "r"(flags) : "memory");
+}
+
+#else /* nobody has looked at it: TPL_CALLBACK it is */
+
+static inline bool interrupts_are_maskable(void)
+{
+    return false;
+}
+
+static inline UINTN interrupts_mask(void)
+{
+    return 0;
+}
+
+static inline void interrupts_restore(UINTN flags)
+{
+    (void)flags;
+}
+
+#endif
+
+/* `masks_interrupts` is the same for both calls of a pair; what enter returns goes to
+ * leave. At any TPL up to TPL_CALLBACK. */
+static inline UINTN exclusion_enter(bool masks_interrupts)
+{
+    return masks_interrupts ? interrupts_mask() : BS->RaiseTPL(TPL_CALLBACK);
+}
+
+static inline void exclusion_leave(bool masks_interrupts, UINTN before)
+{
+    if (masks_interrupts)
+        interrupts_restore(before);
+    else
+        BS->RestoreTPL(before);
+}
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Where the code that every frame passes through ends up. The driver is optimized as
+ * a whole when it is linked (see the Makefile), so an `inline` function may become a
+ * part of its callers in other files; two words say more than that.
+ */
+#ifndef HOT_PATH_H
+#define HOT_PATH_H
+
+/* Every frame comes through here: a part of each caller. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+/* Hardly a frame comes through here: kept out of the callers, whose registers it would
+ * take. */
+#define OUT_OF_LINE __attribute__((noinline))
+
+#endif
