@@ -123,9 +123,6 @@ static EFI_STATUS negotiate(struct net_device *net)
     net->mtu = mtu;
     net->header_bytes = virtio_device_is_legacy(&net->virtio) ? VIRTIO_NET_HDR_LENGTH_LEGACY
                                                               : VIRTIO_NET_HDR_LENGTH;
-    net->is_mac_changeable =
-        virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR | VIRTIO_NET_F_CTRL_RX) ||
-        virtio_device_is_legacy(&net->virtio);
     status = read_speed(net);
     return EFI_ERROR(status) ? status : read_link(net, &unused);
 }
@@ -280,7 +277,8 @@ static EFI_STATUS set_up_queues(struct net_device *net)
 }
 
 /* Tell the device its address, where it can be told. One that cannot is made
- * promiscuous instead: that is the filter's part. */
+ * promiscuous instead, or, without CTRL_RX, passes every frame by itself: that is
+ * the filter's part. */
 static EFI_STATUS program_mac(struct net_device *net, const uint8_t *mac)
 {
     if (virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR))
@@ -386,8 +384,6 @@ EFI_STATUS net_device_set_mac(struct net_device *net, const uint8_t *mac)
     uint8_t before[MAC_BYTES];
     EFI_STATUS status;
 
-    if (!net->is_mac_changeable && !mac_is_equal(mac, net->station_mac))
-        return EFI_UNSUPPORTED;
     if (net->is_down || EFI_ERROR(program_mac(net, mac)))
         return EFI_DEVICE_ERROR;
     __builtin_memcpy(before, net->station_mac, MAC_BYTES);

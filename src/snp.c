@@ -109,7 +109,6 @@ static EFI_STATUS start_device(struct snp *snp)
     snp->mode.MaxPacketSize = snp->net.mtu;
     snp->mode.MediaPresentSupported = snp->net.has_link_status;
     snp->mode.MediaPresent = snp->net.is_link_up;
-    snp->mode.MacAddressChangeable = snp->net.is_mac_changeable;
     return EFI_SUCCESS;
 }
 
@@ -763,7 +762,7 @@ static void fill_protocol(struct snp *snp)
     set_mac(&mode->BroadcastAddress, broadcast);
     set_mac(&mode->PermanentAddress, snp->net.permanent_mac);
     mode->IfType = IFTYPE_ETHERNET;
-    mode->MacAddressChangeable = snp->net.is_mac_changeable;
+    mode->MacAddressChangeable = TRUE;
     mode->MultipleTxSupported = TRUE;
     mode->MediaPresentSupported = snp->net.has_link_status;
     mode->MediaPresent = snp->net.is_link_up;
