@@ -13,6 +13,8 @@
 #define TEND_INTERVAL_100NS (100u * 10000u) /* 100 ms */
 #define IFTYPE_ETHERNET 1u                  /* RFC 3232 */
 #define ETHERTYPE_OFFSET 12u
+#define FRAME_BYTES_MAX                                                                            \
+    (ETHERNET_HEADER_BYTES + UINT16_MAX) /* with any MTU that a device can have */
 #define DEFAULT_FILTERS (EFI_SIMPLE_NETWORK_RECEIVE_UNICAST | EFI_SIMPLE_NETWORK_RECEIVE_BROADCAST)
 #define ALL_FILTERS                                                                                \
     (EFI_SIMPLE_NETWORK_RECEIVE_UNICAST | EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST |                   \
@@ -563,11 +565,13 @@ static bool make_room(struct snp_returns *returns)
     return true;
 }
 
-/* A frame that is not sent counts with its bytes all the same. */
+/* A frame that is not sent counts with its bytes all the same; what no frame can have
+ * is a slip of the caller's, not bytes. */
 static EFI_STATUS refuse(struct snp *snp, uint64_t *cause, UINTN frame_bytes, EFI_STATUS status)
 {
     (*cause)++;
-    snp->net.counters.tx.bad_bytes += frame_bytes;
+    if (frame_bytes <= FRAME_BYTES_MAX)
+        snp->net.counters.tx.bad_bytes += frame_bytes;
     return status;
 }
 
