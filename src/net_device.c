@@ -101,26 +101,45 @@ static EFI_STATUS read_speed(struct net_device *net)
     return EFI_SUCCESS;
 }
 
-/* Negotiate, and without MTU where the device's is one that nobody could use. */
-static EFI_STATUS negotiate(struct net_device *net)
+/* Negotiated features that nobody could use: an MTU that is none, a control queue
+ * without room for a command. */
+static EFI_STATUS find_useless(struct net_device *net, uint64_t *ret_features)
 {
-    bool unused;
+    uint64_t features = 0;
+    bool has_room;
     uint16_t mtu;
     EFI_STATUS status;
 
-    status = negotiate_features(net, SUPPORTED_FEATURES);
-    if (EFI_ERROR(status))
-        return status;
     status = read_mtu(net, &mtu);
     if (EFI_ERROR(status))
         return status;
+    status = net_control_has_room(&net->virtio, &has_room);
+    if (EFI_ERROR(status))
+        return status;
     if (mtu < VIRTIO_NET_MTU_MIN) {
-        status = negotiate_features(net, SUPPORTED_FEATURES & ~VIRTIO_NET_F_MTU);
-        if (EFI_ERROR(status))
-            return status;
+        features |= VIRTIO_NET_F_MTU;
         mtu = ETHERNET_MTU;
     }
+    if (!has_room)
+        features |= VIRTIO_NET_F_CTRL_VQ;
     net->mtu = mtu;
+    *ret_features = features;
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS negotiate(struct net_device *net)
+{
+    uint64_t useless = 0;
+    bool unused;
+    EFI_STATUS status;
+
+    status = negotiate_features(net, SUPPORTED_FEATURES);
+    if (!EFI_ERROR(status))
+        status = find_useless(net, &useless);
+    if (!EFI_ERROR(status) && useless)
+        status = negotiate_features(net, SUPPORTED_FEATURES & ~useless);
+    if (EFI_ERROR(status))
+        return status;
     net->header_bytes = virtio_device_is_legacy(&net->virtio) ? VIRTIO_NET_HDR_LENGTH_LEGACY
                                                               : VIRTIO_NET_HDR_LENGTH;
     status = read_speed(net);

@@ -57,6 +57,7 @@ static const struct {
     {"CTRL_RX without CTRL_RX_EXTRA", {.removed_features = VIRTIO_NET_F_CTRL_RX_EXTRA}},
     {"everything", {0}},
     {"everything, a table of one address", {.mac_table_max = 1}},
+    {"a control queue without room", {.queue_size = {0, 0, 2}}},
     {"legacy", {.transport = FAKE_LEGACY}},
 };
 

@@ -38,6 +38,9 @@ static const struct way {
     {"not at all, no control queue",
      {.transport = FAKE_MODERN, .removed_features = VIRTIO_NET_F_CTRL_VQ},
      UNTOLD},
+    {"not at all, no room in the control queue",
+     {.transport = FAKE_MODERN, .queue_size = {0, 0, 2}},
+     UNTOLD},
     {"not at all, no command for it",
      {.transport = FAKE_MODERN,
       .removed_features =
