@@ -394,8 +394,14 @@ static void wake(struct net_device *net)
 
 EFI_STATUS net_device_set_filter(struct net_device *net, const struct net_filter *filter)
 {
+    struct net_filter before = net->filter;
+    EFI_STATUS status;
+
     net->filter = *filter;
-    return net->is_down ? EFI_SUCCESS : program_filter(net);
+    status = net->is_down ? EFI_SUCCESS : program_filter(net);
+    if (EFI_ERROR(status))
+        net->filter = before;
+    return status;
 }
 
 EFI_STATUS net_device_set_mac(struct net_device *net, const uint8_t *mac)

@@ -104,7 +104,8 @@ void net_device_stop(struct net_device *net);
 void net_device_quiesce(struct net_device *net);
 
 /* Receive what `filter` admits from now on; a device that is not running learns of
- * it at its start. Errors: EFI_DEVICE_ERROR, the device may hold frames back. */
+ * it at its start. Errors: EFI_DEVICE_ERROR, the device would hold frames back; the
+ * filter is as before. */
 EFI_STATUS net_device_set_filter(struct net_device *net, const struct net_filter *filter)
     __attribute__((warn_unused_result));
 

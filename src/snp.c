@@ -293,6 +293,7 @@ static EFI_STATUS receive_filters(struct snp *snp, UINT32 enable, UINT32 disable
 {
     bool wants_list = enable & ~disable & EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST;
     EFI_SIMPLE_NETWORK_MODE *mode = &snp->mode;
+    EFI_SIMPLE_NETWORK_MODE before = *mode;
     EFI_STATUS status = check_initialized(snp);
     struct net_filter filter;
 
@@ -309,7 +310,10 @@ static EFI_STATUS receive_filters(struct snp *snp, UINT32 enable, UINT32 disable
     else if (wants_list)
         set_multicast_list(mode, count, list);
     filter = filter_of_mode(mode);
-    return net_device_set_filter(&snp->net, &filter);
+    status = net_device_set_filter(&snp->net, &filter);
+    if (EFI_ERROR(status))
+        *mode = before; /* which is still in force */
+    return status;
 }
 
 static EFI_STATUS EFIAPI snp_receive_filters(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINT32 enable,
