@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """A LAN with a real router on it: Linux's IPv6 stack, dnsmasq for router advertisements and DHCPv6,
-and a web server, all in a network namespace of their own, on a tap interface that is the guest's wire.
+and a web server, all in a network namespace of their own; a tap there is the guest's wire.
 
-    with Lan(folder) as lan, Guest("case", nics=[Nic(netdev=lan.netdev)], inside=lan.inside) as guest:
+    with Lan(folder) as lan, Guest("case", nics=[Nic(netdev=lan.netdev)], inside=lan.inside) as g:
         ...
 
 Unlike QEMU's user network it leases addresses, and looks for its neighbours by multicast. Needs
@@ -91,13 +91,15 @@ class Lan:
         if not os.access(TUN, os.R_OK | os.W_OK):
             raise SetupError(f"{TUN}: cannot be opened, so there is no LAN to test on")
         user = ["--user", "--map-root-user"] if os.geteuid() != 0 else []
-        holder = self._start("namespace", ["unshare", *user, "--net", "sh", "-euc", SET_UP], "ready")
+        command = ["unshare", *user, "--net", "sh", "-euc", SET_UP]
+        holder = self._start("namespace", command, "ready")
         self.inside = ["nsenter", f"--target={holder.pid}", "--net"]
         self.inside += ["--user", "--preserve-credentials"] if user else []
 
     def _serve_addresses(self) -> None:
-        options = ["keep-in-foreground", "conf-file=/dev/null", "log-facility=-", "log-dhcp"]
-        options += ["user=root", "group=root", "pid-file=", f"dhcp-leasefile={self._leases}"]
+        # no-daemon: it also stays the user that it is, of which a user namespace has but one.
+        options = ["no-daemon", "conf-file=/dev/null", "log-dhcp"]
+        options += [f"dhcp-leasefile={self._leases}"]
         options += ["port=0", "interface=tap0", "bind-dynamic", "enable-ra"]
         options += [f"dhcp-range={LEASES[0]},{LEASES[1]},64,1h"]
         command = ["dnsmasq"] + [f"--{option}" for option in options]
@@ -123,8 +125,8 @@ class Lan:
         deadline = time.monotonic() + START_TIMEOUT_S
         while sign not in log.read_text():
             if process.poll() is not None or time.monotonic() > deadline:
-                lines = log.read_text().strip().splitlines() or ["no message"]
-                raise SetupError(f"a network namespace of its own: {name}: {lines[-1]}")
+                said = " / ".join(log.read_text().strip().splitlines()[-2:]) or "no message"
+                raise SetupError(f"no LAN to test on: {name}: {said}")
             time.sleep(0.05)
         return process
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""IPv6 in the firmware's stack: an address by autoconfiguration or by DHCPv6, neighbours, ping6, HTTP.
+"""IPv6 in the firmware's stack: an address, also by DHCPv6, neighbours, ping6, HTTP.
 
 Nothing of it works without multicast reception: the router advertises itself to 33:33:0:0:0:1,
 and who looks for the guest, a DHCPv6 server with its answer included, asks 33:33:ff and the end of
