@@ -15,6 +15,7 @@ packages=(
     # QEMU tests and the demo
     qemu-system-x86 ovmf ipxe-qemu mtools fdisk gdb
     python3 python3-pytest python3-pytest-xdist python3-pefile
+    dnsmasq-base iproute2
     # signing for Secure Boot
     sbsigntool openssl
 )

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * The one copy of the data path. libefi's memcpy moves a byte per iteration;
- * the string instruction moves eight, which is one guest instruction each under
- * emulation and a microcoded burst on a real CPU.
+ * The one copy of the data path. libefi's memcpy moves a byte per iteration; x86's
+ * string instruction moves a word at any address, which is one guest instruction
+ * each under emulation and a microcoded burst on a real CPU. Elsewhere memory for
+ * DMA may be mapped as a device's, where an unaligned access faults, and no frame
+ * can be expected to be aligned: there only whole aligned words are touched.
  */
 #ifndef COPY_H
 #define COPY_H
@@ -10,24 +12,76 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define COPY_WORD_BYTES sizeof(uint64_t)
+#define COPY_WORD_BITS 64u
+
+typedef uint64_t __attribute__((may_alias)) copy_word;
+
+static inline void copy_by_bytes(uint8_t *to, const uint8_t *from, size_t length_bytes)
+{
+    for (size_t i = 0; i < length_bytes; i++) {
+        uint8_t byte = from[i];
+
+        __asm__("" : "+r"(byte)); /* else this loop becomes a call of memcpy */
+        to[i] = byte;
+    }
+}
+
+/* `count` words to an aligned `to`, each put together from the two aligned words in
+ * which it lies. No word is read that holds no byte of it. Little-endian. */
+static inline void copy_words(copy_word *to, const uint8_t *from, size_t count)
+{
+    unsigned shift = (uintptr_t)from % COPY_WORD_BYTES * 8;
+    const copy_word *source = (const void *)(from - (uintptr_t)from % COPY_WORD_BYTES);
+
+    if (shift == 0) {
+        for (size_t i = 0; i < count; i++) {
+            copy_word word = source[i];
+
+            __asm__("" : "+r"(word));
+            to[i] = word;
+        }
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        to[i] = source[i] >> shift | source[i + 1] << (COPY_WORD_BITS - shift);
+}
+
+/* Copy with aligned accesses only, whatever the alignment of either side. */
+static inline void copy_aligned(void *to, const void *from, size_t length_bytes)
+{
+    uint8_t *target = to;
+    const uint8_t *source = from;
+    size_t head = -(uintptr_t)target % COPY_WORD_BYTES;
+    size_t body;
+
+    if (head > length_bytes)
+        head = length_bytes;
+    copy_by_bytes(target, source, head);
+    body = (length_bytes - head) / COPY_WORD_BYTES * COPY_WORD_BYTES;
+    copy_words((void *)(target + head), source + head, body / COPY_WORD_BYTES);
+    copy_by_bytes(target + head + body, source + head + body, length_bytes - head - body);
+}
+
 /* Copy `length_bytes` from `from` to `to`, which do not overlap. Hosted builds
  * (unit tests, fuzzers) use memcpy, which the sanitizers can see into. */
 static inline void copy_bytes(void *to, const void *from, size_t length_bytes)
 {
 #if __STDC_HOSTED__
     __builtin_memcpy(to, from, length_bytes);
-#elif defined(__x86_64__)
-    size_t words = length_bytes / 8;
-    size_t rest = length_bytes % 8;
+#elif defined(__x86_64__) || defined(__i386__)
+#ifdef __x86_64__
+#define COPY_STRING "rep movsq"
+#else
+#define COPY_STRING "rep movsl"
+#endif
+    size_t words = length_bytes / sizeof(size_t);
+    size_t rest = length_bytes % sizeof(size_t);
 
-    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+    __asm__ volatile(COPY_STRING : "+D"(to), "+S"(from), "+c"(words) : : "memory");
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(rest) : : "memory");
 #else
-    volatile uint8_t *target = to; /* volatile: else this becomes a call of memcpy */
-    const uint8_t *source = from;
-
-    while (length_bytes-- > 0)
-        *target++ = *source++;
+    copy_aligned(to, from, length_bytes);
 #endif
 }
 

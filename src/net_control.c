@@ -21,6 +21,18 @@
 
 _Static_assert(COMMAND_BYTES + DATA_BYTES_MAX <= ANSWER_OFFSET, "the longest command fits");
 
+EFI_STATUS net_control_has_room(struct virtio_device *device, bool *ret_has_room)
+{
+    uint16_t size = VIRTQUEUE_SEGMENTS_MAX;
+    EFI_STATUS status = EFI_SUCCESS;
+
+    if (virtio_device_has(device, VIRTIO_NET_F_CTRL_VQ))
+        status = virtio_queue_size(device, VIRTIO_NET_QUEUE_CTRL, QUEUE_SIZE_MAX, &size);
+    if (!EFI_ERROR(status))
+        *ret_has_room = size >= VIRTQUEUE_SEGMENTS_MAX;
+    return status;
+}
+
 EFI_STATUS net_control_init(struct net_control *control, struct virtio_device *device)
 {
     EFI_STATUS status;

@@ -22,6 +22,11 @@ struct net_control {
     uint64_t overdue;  /* not answered in time; ends the queue's use */
 };
 
+/* Whether the device's queue can hold a command; true where CTRL_VQ was not
+ * negotiated. After negotiation. Errors: what PciIo answers. */
+EFI_STATUS net_control_has_room(struct virtio_device *device, bool *ret_has_room)
+    __attribute__((warn_unused_result));
+
 /* Set up the queue, where CTRL_VQ was negotiated; else nothing. Between negotiation
  * and DRIVER_OK. Errors: as virtio_queue_init and dma_init; fini cleans up. */
 EFI_STATUS net_control_init(struct net_control *control, struct virtio_device *device)

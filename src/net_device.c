@@ -102,31 +102,47 @@ static EFI_STATUS read_speed(struct net_device *net)
     return EFI_SUCCESS;
 }
 
-/* Negotiate, and without MTU where the device's is one that nobody could use. */
-static EFI_STATUS negotiate(struct net_device *net)
+/* Negotiated features that nobody could use: an MTU that is none, a control queue
+ * without room for a command. */
+static EFI_STATUS find_useless(struct net_device *net, uint64_t *ret_features)
 {
-    bool unused;
+    uint64_t features = 0;
+    bool has_room;
     uint16_t mtu;
     EFI_STATUS status;
 
-    status = negotiate_features(net, SUPPORTED_FEATURES);
-    if (EFI_ERROR(status))
-        return status;
     status = read_mtu(net, &mtu);
     if (EFI_ERROR(status))
         return status;
+    status = net_control_has_room(&net->virtio, &has_room);
+    if (EFI_ERROR(status))
+        return status;
     if (mtu < VIRTIO_NET_MTU_MIN) {
-        status = negotiate_features(net, SUPPORTED_FEATURES & ~VIRTIO_NET_F_MTU);
-        if (EFI_ERROR(status))
-            return status;
+        features |= VIRTIO_NET_F_MTU;
         mtu = ETHERNET_MTU;
     }
+    if (!has_room)
+        features |= VIRTIO_NET_F_CTRL_VQ;
     net->mtu = mtu;
+    *ret_features = features;
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS negotiate(struct net_device *net)
+{
+    uint64_t useless = 0;
+    bool unused;
+    EFI_STATUS status;
+
+    status = negotiate_features(net, SUPPORTED_FEATURES);
+    if (!EFI_ERROR(status))
+        status = find_useless(net, &useless);
+    if (!EFI_ERROR(status) && useless)
+        status = negotiate_features(net, SUPPORTED_FEATURES & ~useless);
+    if (EFI_ERROR(status))
+        return status;
     net->header_bytes = virtio_device_is_legacy(&net->virtio) ? VIRTIO_NET_HDR_LENGTH_LEGACY
                                                               : VIRTIO_NET_HDR_LENGTH;
-    net->is_mac_changeable =
-        virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR | VIRTIO_NET_F_CTRL_RX) ||
-        virtio_device_is_legacy(&net->virtio);
     status = read_speed(net);
     return EFI_ERROR(status) ? status : read_link(net, &unused);
 }
@@ -284,7 +300,8 @@ static EFI_STATUS set_up_queues(struct net_device *net)
 }
 
 /* Tell the device its address, where it can be told. One that cannot is made
- * promiscuous instead: that is the filter's part. */
+ * promiscuous instead, or, without CTRL_RX, passes every frame by itself: that is
+ * the filter's part. */
 static EFI_STATUS program_mac(struct net_device *net, const uint8_t *mac)
 {
     if (virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR))
@@ -387,8 +404,14 @@ static void wake(struct net_device *net)
 
 EFI_STATUS net_device_set_filter(struct net_device *net, const struct net_filter *filter)
 {
+    struct net_filter before = net->filter;
+    EFI_STATUS status;
+
     net->filter = *filter;
-    return net->is_down ? EFI_SUCCESS : program_filter(net);
+    status = net->is_down ? EFI_SUCCESS : program_filter(net);
+    if (EFI_ERROR(status))
+        net->filter = before;
+    return status;
 }
 
 EFI_STATUS net_device_set_mac(struct net_device *net, const uint8_t *mac)
@@ -396,8 +419,6 @@ EFI_STATUS net_device_set_mac(struct net_device *net, const uint8_t *mac)
     uint8_t before[MAC_BYTES];
     EFI_STATUS status;
 
-    if (!net->is_mac_changeable && !mac_is_equal(mac, net->station_mac))
-        return EFI_UNSUPPORTED;
     if (net->is_down || EFI_ERROR(program_mac(net, mac)))
         return EFI_DEVICE_ERROR;
     __builtin_memcpy(before, net->station_mac, MAC_BYTES);

@@ -71,7 +71,6 @@ struct net_device {
     uint32_t mtu; /* bytes behind the Ethernet header, both directions */
     bool has_link_status;
     bool is_link_up;
-    bool is_mac_changeable;
     uint32_t speed_mbps; /* 0: not known */
     bool is_running;     /* queues and buffers are there */
 
@@ -122,13 +121,14 @@ void net_device_stop(struct net_device *net);
 void net_device_quiesce(struct net_device *net);
 
 /* Receive what `filter` admits from now on; a device that is not running learns of
- * it at its start. Errors: EFI_DEVICE_ERROR, the device may hold frames back. */
+ * it at its start. Errors: EFI_DEVICE_ERROR, the device would hold frames back; the
+ * filter is as before. */
 EFI_STATUS net_device_set_filter(struct net_device *net, const struct net_filter *filter)
     __attribute__((warn_unused_result));
 
 /* Be known as `mac`, an address that a station can have, until the next call; the
- * device is running. Errors: EFI_UNSUPPORTED, not is_mac_changeable;
- * EFI_DEVICE_ERROR, it did not obey, and the address is as before. */
+ * device is running. Errors: EFI_DEVICE_ERROR, it did not obey, and the address is as
+ * before. */
 EFI_STATUS net_device_set_mac(struct net_device *net, const uint8_t *mac)
     __attribute__((warn_unused_result));
 

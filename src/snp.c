@@ -15,6 +15,8 @@
 #define TEND_INTERVAL_100NS (100u * 10000u) /* 100 ms */
 #define IFTYPE_ETHERNET 1u                  /* RFC 3232 */
 #define ETHERTYPE_OFFSET 12u
+#define FRAME_BYTES_MAX                                                                            \
+    (ETHERNET_HEADER_BYTES + UINT16_MAX) /* with any MTU that a device can have */
 #define DEFAULT_FILTERS (EFI_SIMPLE_NETWORK_RECEIVE_UNICAST | EFI_SIMPLE_NETWORK_RECEIVE_BROADCAST)
 #define ALL_FILTERS                                                                                \
     (EFI_SIMPLE_NETWORK_RECEIVE_UNICAST | EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST |                   \
@@ -110,7 +112,6 @@ static EFI_STATUS start_device(struct snp *snp)
     snp->mode.MaxPacketSize = snp->net.mtu;
     snp->mode.MediaPresentSupported = snp->net.has_link_status;
     snp->mode.MediaPresent = snp->net.is_link_up;
-    snp->mode.MacAddressChangeable = snp->net.is_mac_changeable;
     return EFI_SUCCESS;
 }
 
@@ -310,6 +311,7 @@ static EFI_STATUS receive_filters(struct snp *snp, UINT32 enable, UINT32 disable
 {
     bool wants_list = enable & ~disable & EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST;
     EFI_SIMPLE_NETWORK_MODE *mode = &snp->mode;
+    EFI_SIMPLE_NETWORK_MODE before = *mode;
     EFI_STATUS status = check_initialized(snp);
     struct net_filter filter;
 
@@ -326,7 +328,10 @@ static EFI_STATUS receive_filters(struct snp *snp, UINT32 enable, UINT32 disable
     else if (wants_list)
         set_multicast_list(mode, count, list);
     filter = filter_of_mode(mode);
-    return net_device_set_filter(&snp->net, &filter);
+    status = net_device_set_filter(&snp->net, &filter);
+    if (EFI_ERROR(status))
+        *mode = before; /* which is still in force */
+    return status;
 }
 
 static EFI_STATUS EFIAPI snp_receive_filters(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINT32 enable,
@@ -582,11 +587,13 @@ static bool make_room(struct snp_returns *returns)
     return true;
 }
 
-/* A frame that is not sent counts with its bytes all the same. */
+/* A frame that is not sent counts with its bytes all the same; what no frame can have
+ * is a slip of the caller's, not bytes. */
 static EFI_STATUS refuse(struct snp *snp, uint64_t *cause, UINTN frame_bytes, EFI_STATUS status)
 {
     (*cause)++;
-    snp->net.counters.tx.bad_bytes += frame_bytes;
+    if (frame_bytes <= FRAME_BYTES_MAX)
+        snp->net.counters.tx.bad_bytes += frame_bytes;
     return status;
 }
 
@@ -797,7 +804,7 @@ static void fill_protocol(struct snp *snp)
     set_mac(&mode->BroadcastAddress, broadcast);
     set_mac(&mode->PermanentAddress, snp->net.permanent_mac);
     mode->IfType = IFTYPE_ETHERNET;
-    mode->MacAddressChangeable = snp->net.is_mac_changeable;
+    mode->MacAddressChangeable = TRUE;
     mode->MultipleTxSupported = TRUE;
     mode->MediaPresentSupported = snp->net.has_link_status;
     mode->MediaPresent = snp->net.is_link_up;

@@ -300,26 +300,37 @@ static EFI_STATUS hand_over(struct virtio_queue *queue, struct virtio_device *de
     return EFI_SUCCESS;
 }
 
-EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *device,
-                             uint16_t index, uint16_t size_max, uint16_t segments_per_slot)
+EFI_STATUS virtio_queue_size(struct virtio_device *device, uint16_t index, uint16_t size_max,
+                             uint16_t *ret_size)
 {
     const struct virtio_transport *transport = &device->transport;
     uint16_t device_max;
-    uint16_t size;
-    uint16_t slot_count;
     EFI_STATUS status;
 
     status = transport->ops->select_queue(transport, index, &device_max);
     if (EFI_ERROR(status))
         return access_fault(device, status);
-    size = choose_size(device, device_max, size_max);
+    *ret_size = choose_size(device, device_max, size_max);
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *device,
+                             uint16_t index, uint16_t size_max, uint16_t segments_per_slot)
+{
+    uint16_t size;
+    uint16_t slot_count;
+    EFI_STATUS status;
+
+    status = virtio_queue_size(device, index, size_max, &size);
+    if (EFI_ERROR(status))
+        return status;
     slot_count = size / segments_per_slot;
     if (slot_count == 0)
         return fault(device, EFI_UNSUPPORTED, L"a queue is missing or has an impossible size");
     if (slot_count > VIRTQUEUE_SLOTS_MAX)
         slot_count = VIRTQUEUE_SLOTS_MAX;
 
-    status = dma_init(&queue->memory, transport->pci_io, virtqueue_layout(size).size_bytes);
+    status = dma_init(&queue->memory, device->transport.pci_io, virtqueue_layout(size).size_bytes);
     if (EFI_ERROR(status))
         return fault(device, status, L"no memory for a queue");
     virtqueue_init(&queue->ring, queue->memory.address, size, slot_count, segments_per_slot,

@@ -100,6 +100,11 @@ void virtio_device_halt(struct virtio_device *device);
 EFI_STATUS virtio_device_needs_reset(struct virtio_device *device, bool *ret_needs)
     __attribute__((warn_unused_result));
 
+/* The size that virtio_queue_init would give to queue `index`; 0: the device has no
+ * such queue or one of impossible size. Errors: what PciIo answers. */
+EFI_STATUS virtio_queue_size(struct virtio_device *device, uint16_t index, uint16_t size_max,
+                             uint16_t *ret_size) __attribute__((warn_unused_result));
+
 /* Allocate queue `index` and hand it to the device: at most `size_max` entries (a
  * power of two; a legacy device's own size wins) and as many slots of
  * `segments_per_slot` descriptors as fit, up to VIRTQUEUE_SLOTS_MAX.

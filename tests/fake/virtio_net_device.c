@@ -221,7 +221,7 @@ static void apply_options(struct fake_device *device)
     for (unsigned i = 0; i < FAKE_DEVICE_QUEUES; i++)
         device->queues[i].size_max =
             options->queue_size[i] ? options->queue_size[i] : DEFAULT_QUEUE_SIZE;
-    if (!(device->offered & VIRTIO_NET_F_CTRL_VQ))
+    if (options->no_control_queue || !(device->offered & VIRTIO_NET_F_CTRL_VQ))
         device->queues[VIRTIO_NET_QUEUE_CTRL].size_max = 0;
 }
 

@@ -39,6 +39,7 @@ struct fake_device_options {
     uint64_t features;         /* 0: FAKE_DEVICE_FEATURES; VERSION_1 comes by itself */
     uint64_t removed_features; /* taken from the above, also VERSION_1 */
     uint16_t queue_size[FAKE_DEVICE_QUEUES];
+    bool no_control_queue; /* whatever CTRL_VQ says */
     uint8_t mac[6];
     uint16_t mtu;
     uint32_t speed_mbps; /* 0: 1000 */

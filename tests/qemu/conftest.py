@@ -27,10 +27,10 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
-    """A guest's error says it all: no traceback through the library."""
+    """A guest's error, or that of this machine, says it all: no traceback through the library."""
     outcome = yield
     report = outcome.get_result()
-    if call.excinfo and isinstance(call.excinfo.value, guest.GuestError):
+    if call.excinfo and isinstance(call.excinfo.value, (guest.GuestError, guest.SetupError)):
         in_test = [entry for entry in call.excinfo.traceback if entry.path == item.path]
         line = f"{item.path.name}:{in_test[-1].lineno + 1}: " if in_test else ""
         report.longrepr = line + str(call.excinfo.value)

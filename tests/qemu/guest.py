@@ -106,6 +106,7 @@ class Guest:
     disk         a FAT image to boot a copy of, instead of one made from `files`
     timeout      hard limit in seconds for the guest's whole life
     extra        further QEMU arguments
+    inside       what QEMU's command is put behind, such as nsenter and its options
     paused       start with -S; call resume() (before it, qmp() works and the console is silent)
     reboots      reset() is allowed; else QEMU ends when the guest resets, as after a crash
     driver       the driver's host file, or None for none
@@ -120,6 +121,7 @@ class Guest:
         files: Mapping[str, Path | bytes] | None = None,
         timeout: float = 120,
         extra: Sequence[str] = (),
+        inside: Sequence[str] = (),
         paused: bool = False,
         reboots: bool = False,
         driver: Path | None = DRIVER,
@@ -141,6 +143,7 @@ class Guest:
         self._machine = machine
         self._files = dict(files or {})
         self._extra = list(extra)
+        self._inside = list(inside)
         self._paused = paused
         self._reboots = reboots
         self._memory_mib = memory_mib
@@ -316,7 +319,7 @@ class Guest:
         shutil.copyfile(self.variables, self.folder / "vars.fd")
         self._make_disk()
         # It dies with its parent, so that an interrupted run leaves no guest behind.
-        command = ["setpriv", "--pdeathsig", "KILL", QEMU] + self._arguments()
+        command = [*self._inside, "setpriv", "--pdeathsig", "KILL", QEMU] + self._arguments()
         (self.folder / "command").write_text(" ".join(command) + "\n")
         self._began = time.monotonic()
         with (self.folder / "qemu.log").open("wb") as log:

@@ -102,14 +102,15 @@ def get_lease(guest: Guest, index: int = 0) -> str:
     return address
 
 
-def get_address_v6(guest: Guest, index: int = 0) -> str:
-    """Let the routers of the network give an address, poll until it is there, and return it."""
+def get_address_v6(guest: Guest, index: int = 0, prefix: str = "FEC0") -> str:
+    """Do as the routers of the network say, poll until an address is there, and return it."""
     name = interface(guest, index)["name"]
     guest.run(f"ifconfig6 -s {name} auto")
     deadline = time.monotonic() + DHCP_TIMEOUT_S
-    while not (seen := re.search(r"^(FEC0:[0-9A-F:]+)/64$", _addresses_v6(guest, name), re.M)):
+    pattern = rf"^({prefix}:[0-9A-F:]+)/\d+$"
+    while not (seen := re.search(pattern, _addresses_v6(guest, name), re.MULTILINE)):
         if time.monotonic() > deadline:
-            raise guest.error(f"an IPv6 address within {DHCP_TIMEOUT_S} s", "none")
+            raise guest.error(f"an IPv6 address within {DHCP_TIMEOUT_S} s", "none in `ifconfig6 -l`")
         time.sleep(0.3)
     return seen[1]
 

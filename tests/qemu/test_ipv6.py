@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""IPv6 in the firmware's stack: an address by autoconfiguration, neighbours, ping6, HTTP.
+"""IPv6 in the firmware's stack: an address, also by DHCPv6, neighbours, ping6, HTTP.
 
-Nothing of it works without multicast reception: the router advertises its prefix to 33:33:0:0:0:1,
-and who looks for the guest asks 33:33:ff and the end of its address.
+Nothing of it works without multicast reception: the router advertises itself to 33:33:0:0:0:1,
+and who looks for the guest, a DHCPv6 server with its answer included, asks 33:33:ff and the end of
+the guest's address.
 """
 
 from __future__ import annotations
 
+import os
 import zlib
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Iterator
 
 import evidence
+import lan
 import network
 import pytest
 from guest import BUILD, Guest, Nic
@@ -49,18 +53,49 @@ def test_ipv6_works_by_multicast(device: str, server: network.Server) -> None:
 
         address = network.get_address_v6(guest)
         network.ping(guest, ROUTER, command="ping6")
-        download(guest, server)
+        data = server.files[network.HTTP_FILE]
+        download(guest, f"http://[{ROUTER}]:{server.port}/{network.HTTP_FILE}", data)
         assert_multicast(guest, adapter, address, filters)
         evidence.assert_ours(guest, transport)
 
         guest.power_off()
 
 
-def download(guest: Guest, server: network.Server) -> None:
-    """Download HTTP_FILE by the firmware's HTTP driver, and compare length and checksum."""
-    url = f"http://[{ROUTER}]:{server.port}/{network.HTTP_FILE}"
+@pytest.mark.parametrize("device", DEVICES)
+def test_dhcpv6_leases_an_address(device: str, tmp_path: Path) -> None:
+    """On a network whose router says that addresses come from its DHCPv6 server alone."""
+    options, transport, filters = DEVICES[device]
+    data = os.urandom(network.HTTP_BYTES)
+    (tmp_path / network.HTTP_FILE).write_bytes(data)
+    with lan.Lan(tmp_path) as wire, Guest(
+        f"dhcpv6-{device}",
+        nics=[Nic(options, netdev=wire.netdev)],
+        files={APP.name: APP},
+        inside=wire.inside,
+        timeout=TIMEOUT_S,
+    ) as guest:
+        guest.load_driver()
+        guest.run("connect -r", timeout=60)
+        adapter = evidence.assert_ours(guest, transport)[0]
+
+        address = network.get_address_v6(guest, prefix="FD00")
+        leases = wire.leases()
+        if leases != [str(IPv6Address(address))]:
+            raise guest.error(f"{address} to be the one lease of dnsmasq", str(leases))
+        found = wire.neighbour(leases[0])
+        if found != adapter.mac:
+            raise guest.error(f"{adapter.mac} as the neighbour with {address}", f"`{found}`")
+        network.ping(guest, lan.ROUTER, command="ping6")
+        download(guest, f"http://[{lan.ROUTER}]:{lan.PORT}/{network.HTTP_FILE}", data)
+        assert_multicast(guest, adapter, address, filters)
+        evidence.assert_ours(guest, transport)
+
+        guest.power_off()
+
+
+def download(guest: Guest, url: str, data: bytes) -> None:
+    """Download by the firmware's HTTP driver, and compare length and checksum."""
     output = guest.run(f"{APP.name} {url}", timeout=60)
-    data = server.files[network.HTTP_FILE]
     expected = f"HTTPV6 bytes={len(data)} crc32={zlib.crc32(data):08x}"
     if output.strip().lower() != expected.lower():
         raise guest.error(f"`{expected}`", f"`{output[-200:].strip()}`")
@@ -75,8 +110,7 @@ def assert_multicast(
     for row in ("Received: multicast frames", "Sent: multicast frames"):
         if diagnosis.number(row) == 0:
             raise guest.error(f"{row} above 0", "0")
-    last = address.replace(":", "")[-6:].lower()
-    groups = {ALL_NODES, "33:33:ff:" + ":".join(last[at : at + 2] for at in (0, 2, 4))}
+    groups = {ALL_NODES, "33:33:ff:" + IPv6Address(address).packed[-3:].hex(":")}
     state = guest.qmp("query-rx-filter", name="nic0")[0]  # type: ignore[index]
     seen = (state["promiscuous"], state["multicast"])
     if filters and (seen != (False, "normal") or not groups <= set(state["multicast-table"])):

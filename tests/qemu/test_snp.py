@@ -73,9 +73,6 @@ WITHOUT = {
     "ctrl_rx=off,ctrl_mac_addr=off": "VIRTIO_NET_F_CTRL_RX",
 }
 
-# A modern device with neither command cannot be told of an address, nor to let all frames pass.
-UNCHANGEABLE = {("modern", "ctrl_vq=off"), ("modern", "ctrl_rx=off,ctrl_mac_addr=off")}
-
 
 @pytest.mark.parametrize("transport", ["modern", "legacy"])
 def test_frames_that_arrive_depend_on_the_setting_alone(transport: str) -> None:
@@ -102,10 +99,6 @@ def test_frames_that_arrive_depend_on_the_setting_alone(transport: str) -> None:
             if feature in evidence.device_state(guest, index).offered:
                 raise guest.error(f"a device without {feature}", "one with it")
             output = guest.run(f"{app}.efi {index}", timeout=APP_TIMEOUT_S)
-            changeable = int((transport, lack) not in UNCHANGEABLE)
-            if f"STATION changeable={changeable}" not in output:
-                seen = re.search(r"STATION.*", output)
-                raise guest.error(f"{lack}: changeable={changeable}", str(seen and seen[0]))
             assert_passed(guest, app, output, CONTRACTS[app])
         evidence.assert_ours(guest, case.transport)
         guest.power_off()

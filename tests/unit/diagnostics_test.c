@@ -215,6 +215,22 @@ static void extended_test_sends_one_frame_through_each_slot(void **state)
     }
 }
 
+static void extended_test_leaves_the_statistics_alone(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < CASES; i++) {
+        struct driver_fixture *fixture = open_case(i);
+        struct net_counters before;
+
+        if (network(fixture)->Mode->State == EfiSimpleNetworkInitialized)
+            assert_traffic_flows(network(fixture), fixture->device);
+        before = adapter(fixture)->snp.net.counters;
+        assert_success(run(fixture, EXTENDED));
+        assert_memory_equal(&before, &adapter(fixture)->snp.net.counters, sizeof(before));
+        driver_fixture_free(fixture);
+    }
+}
+
 static void extended_test_uses_the_control_queue(void **state)
 {
     struct driver_fixture *fixture = open_nic(NULL, EfiSimpleNetworkInitialized);
@@ -579,6 +595,7 @@ int main(void)
         cmocka_unit_test(extended_test_passes_and_keeps_each_state),
         cmocka_unit_test(interface_works_as_before_after_an_extended_test),
         cmocka_unit_test(extended_test_sends_one_frame_through_each_slot),
+        cmocka_unit_test(extended_test_leaves_the_statistics_alone),
         cmocka_unit_test(extended_test_uses_the_control_queue),
         cmocka_unit_test(failing_device_gives_fail_lines_and_device_error_in_time),
         cmocka_unit_test(report_names_features_rings_link_and_counters),

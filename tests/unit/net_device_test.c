@@ -792,6 +792,38 @@ static void modern_queue_whose_size_is_no_power_of_two_is_shrunk(void **state)
     end(&fixture);
 }
 
+/* A command takes three descriptors: without them the device is as one without CTRL_VQ. */
+static void control_queue_without_room_for_a_command_is_left_alone(void **state)
+{
+    const struct fake_device_options cases[] = {
+        {.transport = FAKE_MODERN, .no_control_queue = true},
+        {.transport = FAKE_MODERN, .queue_size = {0, 0, 1}},
+        {.transport = FAKE_MODERN, .queue_size = {0, 0, 2}},
+        {.transport = FAKE_MODERN, .queue_size = {0, 0, 3}}, /* a size is a power of two */
+        {.transport = FAKE_MODERN, .queue_size = {0, 0, 2}, .mtu = 20},
+        {.transport = FAKE_TRANSITIONAL, .queue_size = {0, 0, 2}},
+        {.transport = FAKE_LEGACY, .queue_size = {0, 0, 2}},
+        {.transport = FAKE_LEGACY, .no_control_queue = true},
+    };
+    const uint64_t control = VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX |
+                             VIRTIO_NET_F_CTRL_RX_EXTRA | VIRTIO_NET_F_CTRL_MAC_ADDR |
+                             VIRTIO_NET_F_GUEST_ANNOUNCE;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct net_fixture fixture;
+
+        find_and_start(&fixture, &cases[i]);
+        assert_int_equal(0, fake_device_accepted_features(fixture.device) & control);
+        assert_true(fake_device_accepted_features(fixture.device) & VIRTIO_NET_F_STATUS);
+        assert_int_equal(1500, fixture.net->mtu);
+        assert_int_equal(0, fake_device_queue_size(fixture.device, VIRTIO_NET_QUEUE_CTRL));
+        assert_traffic_flows(&fixture);
+        assert_int_equal(0, fake_device_command_count(fixture.device));
+        end(&fixture);
+    }
+}
+
 static void failed_init_says_why_and_restores_the_function(void **state)
 {
     const struct {
@@ -919,6 +951,7 @@ static const struct CMUnitTest other_tests[] = {
     cmocka_unit_test(device_that_cannot_be_identified_is_marked_failed),
     cmocka_unit_test(device_that_works_is_not_marked_failed),
     cmocka_unit_test(modern_queue_whose_size_is_no_power_of_two_is_shrunk),
+    cmocka_unit_test(control_queue_without_room_for_a_command_is_left_alone),
     cmocka_unit_test(failed_init_says_why_and_restores_the_function),
     cmocka_unit_test(init_without_any_random_number_says_why),
     cmocka_unit_test(start_without_memory_says_why),

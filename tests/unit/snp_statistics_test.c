@@ -288,6 +288,28 @@ static void frames_that_are_not_sent_count_by_their_fault(void **state)
     assert_table(fixture, &expected);
 }
 
+/* The largest length that a frame can have counts with its bytes, one more is none. */
+static void bytes_that_no_frame_can_have_are_not_counted(void **state)
+{
+    struct snp_fixture *fixture = *state;
+    const size_t absurd[] = {FRAME_HEADER_BYTES + 65535 + 1, UINT32_MAX, SIZE_MAX};
+    EFI_NETWORK_STATISTICS expected = {
+        .TxTotalFrames = 1,
+        .TxOversizeFrames = 1,
+        .TxTotalBytes = FRAME_HEADER_BYTES + 65535,
+    };
+    uint8_t frame[FRAME_MIN_BYTES] = {0};
+
+    assert_status(EFI_INVALID_PARAMETER, transmit(fixture, frame, FRAME_HEADER_BYTES + 65535));
+    assert_table(fixture, &expected);
+    for (size_t i = 0; i < ARRAY_LENGTH(absurd); i++) {
+        assert_status(EFI_INVALID_PARAMETER, transmit(fixture, frame, absurd[i]));
+        expected.TxTotalFrames++;
+        expected.TxOversizeFrames++;
+        assert_table(fixture, &expected);
+    }
+}
+
 /* The caller keeps the frame and tries again: nothing was lost. */
 static void frame_that_finds_the_ring_full_is_not_counted(void **state)
 {
@@ -349,6 +371,7 @@ int main(void)
         SNP_TEST(good_frames_count_by_destination_with_their_bytes),
         SNP_TEST(received_frames_that_are_not_shown_count_by_their_fault),
         SNP_TEST(frames_that_are_not_sent_count_by_their_fault),
+        SNP_TEST(bytes_that_no_frame_can_have_are_not_counted),
         SNP_TEST(frame_that_finds_the_ring_full_is_not_counted),
         SNP_TEST(frames_for_others_are_not_counted),
         SNP_TEST(frame_counts_once_however_often_it_is_looked_at),

@@ -271,20 +271,16 @@ static void check_address(const CHAR16 *when, const EFI_MAC_ADDRESS *ours,
 static void test_station_address(void)
 {
     EFI_MAC_ADDRESS permanent = mode->PermanentAddress;
-    bool is_changeable = mode->MacAddressChangeable;
-    const EFI_MAC_ADDRESS *ours = is_changeable ? &new_mac : &permanent;
-    const EFI_MAC_ADDRESS *not_ours = is_changeable ? &permanent : &new_mac;
 
-    Print(L"STATION changeable=%d\n", is_changeable);
+    check_number(L"station_address_is_changeable_on_any_device", TRUE, mode->MacAddressChangeable);
     (void)set_filters(UNICAST | BROADCAST | MULTICAST, 1, &group_mac);
-    check_status(L"station_address_answers_as_the_mode_says",
-                 is_changeable ? EFI_SUCCESS : EFI_UNSUPPORTED,
+    check_status(L"station_address_can_be_set", EFI_SUCCESS,
                  snp->StationAddress(snp, FALSE, &new_mac));
     check_true(L"peer_knows_us_by_our_address", ask(HELLO, 0, 0));
-    check_address(L"set", ours, not_ours);
+    check_address(L"set", &new_mac, &permanent);
     check_bytes(L"permanent_address_stays", &permanent, &mode->PermanentAddress, sizeof permanent);
     check_status(L"reset_with_an_address_set_works", EFI_SUCCESS, snp->Reset(snp, FALSE));
-    check_address(L"kept", ours, not_ours);
+    check_address(L"kept", &new_mac, &permanent);
     check_status(L"station_address_can_be_reset", EFI_SUCCESS,
                  snp->StationAddress(snp, TRUE, NULL));
     check_true(L"peer_knows_us_by_our_address_again", ask(HELLO, 0, 0));
