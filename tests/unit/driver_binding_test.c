@@ -533,8 +533,7 @@ static void stop_that_the_holder_of_the_path_refuses_leaves_everything_whole(voi
 }
 
 /* Whichever protocol it is that somebody does not let go of. */
-static void
-holder_of_any_protocol_of_the_child_leaves_stop_and_unload_everything_whole(void **state)
+static void holder_of_any_protocol_of_the_child_leaves_everything_whole(void **state)
 {
     EFI_GUID *const guids[] = {&snp_guid, &adapter_information_guid, &device_path_guid,
                                &hii_config_access_guid};
@@ -569,7 +568,7 @@ holder_of_any_protocol_of_the_child_leaves_stop_and_unload_everything_whole(void
 }
 
 /* The NICs are let go of before it shows that the image's protocols are held, and come back. */
-static void holder_of_any_protocol_of_the_image_leaves_unload_the_driver_whole(void **state)
+static void holder_of_any_protocol_of_the_image_leaves_the_driver_whole(void **state)
 {
     EFI_GUID *const guids[] = {
         &driver_binding_guid,      &driver_family_override_guid, &driver_supported_efi_version_guid,
@@ -859,9 +858,8 @@ int main(void)
         DRIVER_TEST(stop_asks_the_client_first),
         DRIVER_TEST(stop_that_a_client_refuses_leaves_everything_whole),
         DRIVER_TEST(stop_that_the_holder_of_the_path_refuses_leaves_everything_whole),
-        cmocka_unit_test(
-            holder_of_any_protocol_of_the_child_leaves_stop_and_unload_everything_whole),
-        cmocka_unit_test(holder_of_any_protocol_of_the_image_leaves_unload_the_driver_whole),
+        cmocka_unit_test(holder_of_any_protocol_of_the_child_leaves_everything_whole),
+        cmocka_unit_test(holder_of_any_protocol_of_the_image_leaves_the_driver_whole),
         DRIVER_TEST(stop_after_a_failed_exit_frees_everything_and_start_brings_it_back),
         cmocka_unit_test(attributes_are_what_they_were),
         DRIVER_TEST(connect_prefers_this_driver_to_the_firmwares),
