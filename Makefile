@@ -72,7 +72,7 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all rom sign unit unit-build lint lint-format lint-tidy lint-cppcheck lint-shell lint-layers lint-spec image deploy \
+.PHONY: all rom sign unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec image deploy \
         qemu esp dist check demo run coverage format clean help
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom $(APPS) ## build the driver, its debug file, its option ROM and the EFI test programs
@@ -139,13 +139,17 @@ unit: $(UNIT_TESTS) ## run the unit tests on this machine, under ASan and UBSan
 	$(Q)failed=; for test in $(UNIT_TESTS); do ./$$test || failed="$$failed $$test"; done; \
 	    [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
-lint: lint-format lint-tidy lint-cppcheck lint-shell lint-layers lint-spec ## format, clang-tidy, cppcheck, shellcheck, layers, SPEC.md
+lint: lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec ## format, clang-tidy, gcc -fanalyzer, cppcheck, shellcheck, layers, SPEC.md
 
 lint-format:
 	$(Q)$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
 
 lint-tidy: # one process per file: clang-tidy is slow
 	$(Q)printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -I FILE $(CLANG_TIDY) --quiet FILE -- $(TIDY_CFLAGS)
+
+lint-analyzer: # the compiler that builds the driver, with the driver's own flags
+	$(Q)printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -I FILE $(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(INCLUDES) \
+	    -fanalyzer -c -o /dev/null FILE
 
 lint-cppcheck:
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \

@@ -53,7 +53,7 @@ run_unit() {
 
 run_lint() {
     local check log
-    for check in format tidy cppcheck shell layers spec; do
+    for check in format tidy analyzer cppcheck shell layers spec; do
         log=$logs/lint-$check.log
         if make lint-$check >"$log" 2>&1; then
             pass "lint $check"

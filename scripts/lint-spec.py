@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """usage: scripts/lint-spec.py [ROOT]
 
-Checks docs/SPEC.md: each row of its tables names at least one function of src/ and one test, and
-each that is named exists. A function that several files have is named `file:function`. A test is a
-function of tests/unit or tests/qemu, or a claim of an application in tests/qemu/apps.
+Checks the tables of obligations in docs/SPEC.md and of promises in docs/SECURITY.md: each row names
+at least one function of src/ and one test, and each that is named exists. A function that several
+files have is named `file:function`. A test is a function of tests/unit, tests/image or tests/qemu, or
+a claim of an application in tests/qemu/apps.
 """
 import re
 import sys
@@ -15,7 +16,8 @@ UNIT_TEST = re.compile(r"^static void (\w+)\(void \*\*\w+\)\s*\{", re.MULTILINE)
 QEMU_TEST = re.compile(r"^def (test_\w+)\(", re.MULTILINE)
 CLAIM = re.compile(r"check_(?:status|number|true|bytes|state|kinds|source|header)\(\s*L\"(\w+)\"")
 NAME = re.compile(r"`([^`]+)`")
-EXPECTED_ROWS = 100  # fewer means that the tables were not understood
+HEADER = re.compile(r"\|\s*(Obligation|Promise)\s*\|")
+DOCUMENTS = {"docs/SPEC.md": 100, "docs/SECURITY.md": 15}  # fewer rows: they were not understood
 
 
 def functions(root):
@@ -31,6 +33,7 @@ def tests(root):
     found = set()
     for pattern, files in (
         (UNIT_TEST, "tests/unit/*_test.c"),
+        (QEMU_TEST, "tests/image/test_*.py"),
         (QEMU_TEST, "tests/qemu/test_*.py"),
         (CLAIM, "tests/qemu/apps/*.[ch]"),
     ):
@@ -40,9 +43,12 @@ def tests(root):
 
 
 def rows(text):
-    """The rows of all tables, as (line number, cells); without headers and rulers."""
+    """The rows of the tables with such a header, as (line number, cells), without rulers."""
+    is_ours = False
     for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith("|") and not re.match(r"\|(-|\s*Obligation\s*\|)", line):
+        is_header = HEADER.match(line)
+        is_ours = bool(is_header) or (is_ours and line.startswith("|"))
+        if is_ours and not is_header and not line.startswith("|-"):
             yield number, [cell.strip() for cell in line.strip("|").split("|")]
 
 
@@ -56,24 +62,31 @@ def check_function(name, found):
     return None
 
 
-def main():
-    root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
-    spec = root / "docs/SPEC.md"
-    in_src, in_tests = functions(root), tests(root)
+def check_document(document, text, expected_rows, in_src, in_tests):
     problems, count = [], 0
-    for number, cells in rows(spec.read_text()):
+    for number, cells in rows(text):
         count += 1
-        where = f"docs/SPEC.md:{number}"
+        where = f"{document}:{number}"
         if len(cells) != 3 or not all(cells):
-            problems.append(f"{where}: not an obligation, its functions and its tests")
+            problems.append(f"{where}: not an obligation or a promise, its functions and its tests")
             continue
         names, claims = NAME.findall(cells[1]), NAME.findall(cells[2])
         if not names or not claims:
             problems.append(f"{where}: names no function, or no test")
         problems += [f"{where}: {bad}" for name in names if (bad := check_function(name, in_src))]
         problems += [f"{where}: no test {name}" for name in claims if name not in in_tests]
-    if count < EXPECTED_ROWS:
-        problems.append(f"docs/SPEC.md: {count} rows found, not {EXPECTED_ROWS} or more")
+    if count < expected_rows:
+        problems.append(f"{document}: {count} rows found, not {expected_rows} or more")
+    return problems
+
+
+def main():
+    root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
+    in_src, in_tests = functions(root), tests(root)
+    problems = []
+    for document, expected_rows in DOCUMENTS.items():
+        text = (root / document).read_text()
+        problems += check_document(document, text, expected_rows, in_src, in_tests)
     print("\n".join(problems), end="\n" if problems else "")
     return 1 if problems else 0
 

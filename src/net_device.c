@@ -41,7 +41,7 @@ static EFI_STATUS negotiate_features(struct net_device *net, uint64_t wanted)
 
 static EFI_STATUS read_mac(struct net_device *net)
 {
-    uint8_t mac[MAC_BYTES];
+    uint8_t mac[MAC_BYTES] = {0}; /* no station's */
     EFI_STATUS status;
 
     if (virtio_device_has(&net->virtio, VIRTIO_NET_F_MAC)) {
@@ -49,7 +49,7 @@ static EFI_STATUS read_mac(struct net_device *net)
         if (EFI_ERROR(status))
             return status;
     }
-    if (!virtio_device_has(&net->virtio, VIRTIO_NET_F_MAC) || !mac_is_station(mac)) {
+    if (!mac_is_station(mac)) {
         status = random_mac(net->virtio.transport.pci_io, mac);
         if (EFI_ERROR(status)) {
             net->virtio.cause = L"the device has no MAC address, and none could be made up";

@@ -6,6 +6,7 @@
 
 #include <efilib.h>
 
+#include "barrier.h"
 #include "pci_direct.h"
 #include "virtio_pci.h"
 #include "virtio_spec/core.h"
@@ -231,6 +232,9 @@ EFI_STATUS virtio_device_write_config(struct virtio_device *device, uint32_t off
 
 EFI_STATUS virtio_device_ready(struct virtio_device *device)
 {
+    /* The rings as they were set up before the device may look at them: a register is
+     * no memory, and need not wait for it. */
+    barrier_write();
     return add_status(device, VIRTIO_STATUS_DRIVER_OK);
 }
 

@@ -41,6 +41,7 @@ enum virtio_pci_cfg_type {
     VIRTIO_PCI_CAP_ISR_CFG = 3,
     VIRTIO_PCI_CAP_DEVICE_CFG = 4,
     VIRTIO_PCI_CAP_PCI_CFG = 5,
+    VIRTIO_PCI_CAP_SHARED_MEMORY_CFG = 8,
 };
 
 /* Common configuration (4.1.4.3). Two trailing fields came with VIRTIO 1.2;

@@ -13,6 +13,7 @@
 #include "firmware_internal.h"
 
 #define FRESH_BUFFER 0xa5
+#define STALE_BUFFER 0x5a
 #define LOW_ADDRESS UINT64_C(0x30000000)
 #define HIGH_ADDRESS UINT64_C(0x1c0000000)
 
@@ -156,6 +157,8 @@ static EFI_STATUS EFIAPI map(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL_OPER
         memcpy(mapping->bounce, host, *length);
     else if (mapping->bounce)
         memset(mapping->bounce, FRESH_BUFFER, *length);
+    if (is_common && function->options.bounces_common_buffers)
+        memset(host, FRESH_BUFFER, *length);
     mapping->next = function->mappings;
     function->mappings = mapping;
     *ret_device_address = mapping->device_address;
@@ -191,6 +194,9 @@ static EFI_STATUS EFIAPI unmap(EFI_PCI_IO_PROTOCOL *this, void *token)
                                         mapping->resource.size);
     if (mapping->operation == EfiPciIoOperationBusMasterWrite)
         memcpy(mapping->host, mapping->bounce, mapping->resource.size);
+    if (mapping->operation == EfiPciIoOperationBusMasterCommonBuffer &&
+        function->options.bounces_common_buffers)
+        memset(mapping->host, STALE_BUFFER, mapping->resource.size);
     release_mapping(link);
     return EFI_SUCCESS;
 }
@@ -242,6 +248,15 @@ unsigned fake_pci_mapping_count(const struct fake_pci_function *function)
     for (const struct fake_dma_mapping *each = function->mappings; each; each = each->next)
         count++;
     return count;
+}
+
+bool fake_pci_maps_within(const struct fake_pci_function *function, uint64_t start, uint64_t end)
+{
+    for (const struct fake_dma_mapping *each = function->mappings; each; each = each->next)
+        if (each->device_address < start || each->device_address > end ||
+            each->resource.size > end - each->device_address)
+            return false;
+    return true;
 }
 
 void fake_pci_visit_dma(void *context, fake_resource_visitor *visitor, void *argument)

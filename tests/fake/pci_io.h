@@ -49,6 +49,7 @@ struct fake_pci_options {
     unsigned device_number;      /* PciRoot(0)/Pci(device_number,0) */
     bool dma_above_4gib;         /* while DUAL_ADDRESS_CYCLE is enabled */
     bool no_dual_address_cycle;  /* this attribute is not supported */
+    bool bounces_common_buffers; /* Map and Unmap move them: what they hold is lost each time */
     bool compressed_bar_index;   /* edk2's: BarIndex counts a 64-bit BAR once */
     uint64_t initial_attributes; /* enabled before the driver comes */
     size_t map_limit_bytes;      /* Map covers no more than this; 0: everything */
@@ -100,6 +101,9 @@ void *fake_pci_find_dma(struct fake_pci_function *function, uint64_t device_addr
                         uint64_t length, bool device_writes);
 
 unsigned fake_pci_mapping_count(const struct fake_pci_function *function);
+
+/* Whether every mapping lies in device addresses from `start` to before `end`. */
+bool fake_pci_maps_within(const struct fake_pci_function *function, uint64_t start, uint64_t end);
 
 /* pci_dma.c's part of the protocol. */
 void fake_pci_dma_init(struct fake_pci_function *function);

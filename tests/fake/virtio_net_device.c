@@ -119,11 +119,37 @@ static void add_odd_capabilities(struct capability_list *list)
     add_region(list, 0x77, &nowhere, sizeof(struct virtio_pci_cap));
 }
 
+/* A capability of 64 bits, 4.1.4.7, that ends long after the last address. */
+static void add_shared_memory_without_end(struct capability_list *list)
+{
+    uint8_t bytes[24];
+
+    memset(bytes, 0xff, sizeof(bytes));
+    bytes[0] = VIRTIO_PCI_CAP_ID;
+    bytes[2] = sizeof(bytes);
+    bytes[3] = VIRTIO_PCI_CAP_SHARED_MEMORY_CFG;
+    bytes[4] = VIRTIO_PCI_BAR_MAX;
+    add_capability(list, bytes, sizeof(bytes));
+}
+
+/* The list begins with a capability whose last bytes are the first of another. */
+static void overlap_first_capability(struct capability_list *list, uint8_t first)
+{
+    uint8_t second = (uint8_t)(first + 8); /* the first one's offset and length */
+
+    list->config[first + 1] = second;
+    list->config[second] = VIRTIO_PCI_CAP_ID;
+    list->config[second + 1] = (uint8_t)(first + sizeof(struct virtio_pci_cap));
+    list->config[second + 2] = sizeof(struct virtio_pci_cap);
+    list->config[second + 3] = VIRTIO_PCI_CAP_COMMON_CFG;
+}
+
 static void add_modern_capabilities(struct fake_device *device, struct capability_list *list)
 {
     const struct fake_device_options *options = &device->options;
     uint32_t multiplier = options->notify_multiplier ? options->notify_multiplier : 4;
     struct fake_region common = device->common;
+    struct fake_region notify = device->notify;
     struct fake_region second = {.bar = device->common.bar, .offset = 0x800, .length = 56};
     uint8_t common_position;
     uint8_t position;
@@ -142,6 +168,16 @@ static void add_modern_capabilities(struct fake_device *device, struct capabilit
         common.offset = 0xfffff000;
         common.length = 0x2000;
         break;
+    case FAKE_CAPABILITY_EMPTY:
+        common.length = 0;
+        break;
+    case FAKE_CAPABILITY_64BIT_OVERFLOWS:
+        add_shared_memory_without_end(list);
+        break;
+    case FAKE_REGIONS_OVERLAP:
+        notify.bar = common.bar;
+        notify.offset = common.offset;
+        break;
     default:
         break;
     }
@@ -157,8 +193,8 @@ static void add_modern_capabilities(struct fake_device *device, struct capabilit
     if (options->odd_capabilities)
         add_region(list, VIRTIO_PCI_CAP_COMMON_CFG, &second, sizeof(struct virtio_pci_cap));
     add_region(list, VIRTIO_PCI_CAP_ISR_CFG, &device->isr, sizeof(struct virtio_pci_cap));
-    position = add_region(list, VIRTIO_PCI_CAP_NOTIFY_CFG, &device->notify,
-                          sizeof(struct virtio_pci_notify_cap));
+    position =
+        add_region(list, VIRTIO_PCI_CAP_NOTIFY_CFG, &notify, sizeof(struct virtio_pci_notify_cap));
     memcpy(&list->config[position + sizeof(struct virtio_pci_cap)], &multiplier, 4);
     if (!options->no_device_cfg)
         position = add_region(list, VIRTIO_PCI_CAP_DEVICE_CFG, &device->config,
@@ -166,6 +202,8 @@ static void add_modern_capabilities(struct fake_device *device, struct capabilit
 
     if (device->misbehaviour == FAKE_CAPABILITY_LIST_LOOPS)
         list->config[position + 1] = common_position;
+    if (device->misbehaviour == FAKE_CAPABILITIES_OVERLAP)
+        overlap_first_capability(list, common_position);
     if (device->misbehaviour == FAKE_CAPABILITY_OUTSIDE_CONFIG) {
         list->config[0xf8] = VIRTIO_PCI_CAP_ID;
         list->config[0xfa] = sizeof(struct virtio_pci_cap);
@@ -373,9 +411,25 @@ void fake_device_unplug(struct fake_device *device)
 void fake_device_misbehave(struct fake_device *device, enum fake_device_misbehaviour which)
 {
     device->is_tainted |= which != FAKE_BEHAVES || device->misbehaviour != FAKE_BEHAVES;
+    device->accesses_left = 0;
+    device->feature_readings = 0;
     device->misbehaviour = which;
     device->function->is_unplugged = which == FAKE_ALL_ONES;
+    if (which == FAKE_NEEDS_RESET)
+        fake_device_need_reset(device);
     fake_device_fill_config_space(device);
+}
+
+void fake_device_misbehave_from(struct fake_device *device, enum fake_device_misbehaviour which,
+                                unsigned nth_access)
+{
+    device->next_misbehaviour = which;
+    device->accesses_left = nth_access;
+}
+
+bool fake_device_misbehaves(const struct fake_device *device)
+{
+    return device->misbehaviour != FAKE_BEHAVES;
 }
 
 const char *fake_misbehaviour_name(enum fake_device_misbehaviour which)
@@ -383,6 +437,7 @@ const char *fake_misbehaviour_name(enum fake_device_misbehaviour which)
     static const char *const names[FAKE_MISBEHAVIOURS] = {
         [FAKE_BEHAVES] = "behaves",
         [FAKE_USED_ID_OUT_OF_RANGE] = "used id out of range",
+        [FAKE_USED_ID_MAX] = "used id 2^32-1",
         [FAKE_USED_ID_NOT_IN_FLIGHT] = "used id not in flight",
         [FAKE_USED_ID_TWICE] = "used id twice",
         [FAKE_USED_LENGTH_BELOW_HEADER] = "used length below the header",
@@ -390,11 +445,16 @@ const char *fake_misbehaviour_name(enum fake_device_misbehaviour which)
         [FAKE_USED_LENGTH_MAX] = "used length 2^32-1",
         [FAKE_USED_INDEX_JUMPS] = "used index jumps",
         [FAKE_USED_INDEX_RUNS_BACKWARDS] = "used index runs backwards",
+        [FAKE_USED_INDEX_WRAPS] = "used index wraps",
+        [FAKE_AVAILABLE_RING_REWRITTEN] = "available ring rewritten",
         [FAKE_DESCRIPTORS_REWRITTEN] = "descriptors rewritten",
         [FAKE_GSO_TYPE_SET] = "gso type set",
         [FAKE_NEEDS_CSUM_SET] = "NEEDS_CSUM set",
         [FAKE_RESET_NEVER_SETTLES] = "reset never settles",
         [FAKE_FEATURES_OK_DROPPED] = "FEATURES_OK dropped",
+        [FAKE_FEATURES_OK_REVOKED] = "FEATURES_OK revoked",
+        [FAKE_FEATURES_NONE] = "no features",
+        [FAKE_FEATURES_ALL] = "all features",
         [FAKE_FEATURES_CHANGE] = "features change between readings",
         [FAKE_QUEUE_SIZE_ZERO] = "queue size 0",
         [FAKE_QUEUE_SIZE_NOT_POWER_OF_TWO] = "queue size 100",
@@ -410,8 +470,13 @@ const char *fake_misbehaviour_name(enum fake_device_misbehaviour which)
         [FAKE_CAPABILITY_BAR_MISSING] = "capability in a missing BAR",
         [FAKE_CAPABILITY_OUTSIDE_BAR] = "capability outside its BAR",
         [FAKE_CAPABILITY_OFFSET_OVERFLOWS] = "capability offset overflows",
+        [FAKE_CAPABILITY_64BIT_OVERFLOWS] = "64-bit capability overflows",
+        [FAKE_CAPABILITY_EMPTY] = "empty capability",
+        [FAKE_CAPABILITIES_OVERLAP] = "capabilities overlap",
+        [FAKE_REGIONS_OVERLAP] = "regions overlap",
         [FAKE_CONTROL_NEVER_ACKS] = "control queue never acks",
         [FAKE_CONTROL_ACKS_GARBAGE] = "control queue acks with garbage",
+        [FAKE_CONTROL_ACKS_LATE] = "control queue acks late",
         [FAKE_CONTROL_REFUSES] = "control queue refuses",
     };
 

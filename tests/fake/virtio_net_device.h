@@ -18,6 +18,7 @@
 
 #define FAKE_DEVICE_QUEUES 3u
 #define FAKE_DEVICE_RESET_NEVER UINT32_MAX
+#define FAKE_LATE_ACK_US 250000u
 
 enum fake_transport {
     FAKE_TRANSITIONAL, /* the default, as QEMU's */
@@ -64,7 +65,8 @@ enum fake_device_misbehaviour {
     FAKE_BEHAVES,
 
     /* rings */
-    FAKE_USED_ID_OUT_OF_RANGE,
+    FAKE_USED_ID_OUT_OF_RANGE,  /* by one */
+    FAKE_USED_ID_MAX,           /* 2^32 - 1 */
     FAKE_USED_ID_NOT_IN_FLIGHT, /* with every descriptor in flight: as FAKE_USED_ID_TWICE */
     FAKE_USED_ID_TWICE,
     FAKE_USED_LENGTH_BELOW_HEADER,
@@ -72,21 +74,26 @@ enum fake_device_misbehaviour {
     FAKE_USED_LENGTH_MAX, /* 2^32 - 1 */
     FAKE_USED_INDEX_JUMPS,
     FAKE_USED_INDEX_RUNS_BACKWARDS,
+    FAKE_USED_INDEX_WRAPS, /* once around, 65,536: what was used stays hidden */
     FAKE_DESCRIPTORS_REWRITTEN,
+    FAKE_AVAILABLE_RING_REWRITTEN, /* flags, index and entries */
     FAKE_GSO_TYPE_SET,
     FAKE_NEEDS_CSUM_SET,
 
     /* registers */
     FAKE_RESET_NEVER_SETTLES,
-    FAKE_FEATURES_OK_DROPPED,
-    FAKE_FEATURES_CHANGE,
+    FAKE_FEATURES_OK_DROPPED, /* is never set: the features are refused */
+    FAKE_FEATURES_OK_REVOKED, /* is seen once, then gone */
+    FAKE_FEATURES_CHANGE,     /* in the next reading, then back, and so on */
+    FAKE_FEATURES_NONE,       /* not even VERSION_1 */
+    FAKE_FEATURES_ALL,        /* 64 */
     FAKE_QUEUE_SIZE_ZERO,
     FAKE_QUEUE_SIZE_NOT_POWER_OF_TWO,
     FAKE_QUEUE_SIZE_32768,
     FAKE_NOTIFY_OFFSET_OVERFLOWS,
     FAKE_GENERATION_NEVER_SETTLES, /* legacy: the MAC is different in each reading */
     FAKE_MTU_BELOW_68,
-    FAKE_NEEDS_RESET, /* from DRIVER_OK on */
+    FAKE_NEEDS_RESET, /* now, and after each DRIVER_OK */
     FAKE_ALL_ONES,    /* unplugged */
 
     /* configuration space; of a modern or transitional device */
@@ -96,10 +103,15 @@ enum fake_device_misbehaviour {
     FAKE_CAPABILITY_BAR_MISSING,
     FAKE_CAPABILITY_OUTSIDE_BAR,
     FAKE_CAPABILITY_OFFSET_OVERFLOWS,
+    FAKE_CAPABILITY_64BIT_OVERFLOWS, /* shared memory with all ones for offset and length */
+    FAKE_CAPABILITY_EMPTY,           /* a region of no bytes */
+    FAKE_CAPABILITIES_OVERLAP,       /* one begins within another */
+    FAKE_REGIONS_OVERLAP,            /* doorbells and common configuration in one place */
 
     /* control queue */
     FAKE_CONTROL_NEVER_ACKS,
     FAKE_CONTROL_ACKS_GARBAGE,
+    FAKE_CONTROL_ACKS_LATE, /* at the first register access after FAKE_LATE_ACK_US */
     FAKE_CONTROL_REFUSES,
 
     FAKE_MISBEHAVIOURS,
@@ -210,6 +222,13 @@ void fake_device_unplug(struct fake_device *device);
 
 /* One misbehaviour at a time; FAKE_BEHAVES ends it. */
 void fake_device_misbehave(struct fake_device *device, enum fake_device_misbehaviour which);
+
+/* The same, from just before the nth register access from now on, counted from 1. */
+void fake_device_misbehave_from(struct fake_device *device, enum fake_device_misbehaviour which,
+                                unsigned nth_access);
+
+/* False while that access has not come. */
+bool fake_device_misbehaves(const struct fake_device *device);
 const char *fake_misbehaviour_name(enum fake_device_misbehaviour which);
 
 /* Control queue. The commands since the device was made, oldest first; NULL: fewer. */

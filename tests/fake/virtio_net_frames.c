@@ -328,8 +328,10 @@ void fake_device_take_command(struct fake_device *device, const struct fake_chai
         device->commands[device->command_count++] = command;
     switch (next_command_failure(device)) {
     case FAKE_CONTROL_NEVER_ACKS:
+    case FAKE_CONTROL_ACKS_LATE:
         device->unanswered = *chain;
         device->has_unanswered = true;
+        device->unanswered_since_us = fake_firmware_now_us(device->function->firmware);
         break;
     case FAKE_CONTROL_ACKS_GARBAGE:
         answer(device, chain, ACK_GARBAGE);
@@ -344,10 +346,11 @@ void fake_device_take_command(struct fake_device *device, const struct fake_chai
 
 void fake_device_answer_late(struct fake_device *device)
 {
-    struct fake_control_command command = read_command(&device->unanswered);
+    struct fake_control_command command;
 
     if (!device->has_unanswered)
         return;
+    command = read_command(&device->unanswered);
     device->has_unanswered = false;
     answer(device, &device->unanswered, execute(device, &command) ? ACK_OK : ACK_ERROR);
 }

@@ -62,7 +62,9 @@ struct fake_device {
     struct fake_region isr;
     struct fake_region config;
     enum fake_device_misbehaviour misbehaviour;
-    bool is_tainted; /* misbehaved since the last reset */
+    enum fake_device_misbehaviour next_misbehaviour;
+    unsigned accesses_left; /* until it begins; 0: none is planned */
+    bool is_tainted;        /* misbehaved since the last reset */
 
     uint64_t offered;
     uint64_t accepted;
@@ -80,7 +82,7 @@ struct fake_device {
     bool features_ok_was_seen;
     bool uses_legacy; /* the interface that the driver chose */
     bool has_chosen;
-    unsigned feature_reads;
+    unsigned feature_readings; /* since the misbehaviour began */
     unsigned resets;
     unsigned interrupts;
 
@@ -105,6 +107,7 @@ struct fake_device {
     enum fake_device_misbehaviour command_failure;
     struct fake_chain unanswered;
     bool has_unanswered;
+    uint64_t unanswered_since_us;
     struct fake_device_filter filter;
     bool filters_frames;
 };

@@ -85,8 +85,11 @@ static uint8_t read_status(struct fake_device *device)
     }
     if (device->status == 0)
         device->reset_was_seen = true;
-    if (device->status & VIRTIO_STATUS_FEATURES_OK)
+    if (device->status & VIRTIO_STATUS_FEATURES_OK) {
+        if (device->misbehaviour == FAKE_FEATURES_OK_REVOKED && device->features_ok_was_seen)
+            device->status &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
         device->features_ok_was_seen = true;
+    }
     return device->status;
 }
 
@@ -121,7 +124,8 @@ static uint64_t find_unsupported_feature(uint64_t accepted)
 
 static bool features_are_valid(struct fake_device *device)
 {
-    uint64_t offered = device->uses_legacy ? (uint32_t)device->offered : device->offered;
+    uint64_t offers = device->misbehaviour == FAKE_FEATURES_ALL ? UINT64_MAX : device->offered;
+    uint64_t offered = device->uses_legacy ? (uint32_t)offers : offers;
     uint64_t lonely = find_unsupported_feature(device->accepted);
 
     if (device->accepted & ~offered)
@@ -196,8 +200,14 @@ static uint32_t offered_half(struct fake_device *device, uint32_t select)
 {
     uint64_t offered = device->offered;
 
-    if (device->misbehaviour == FAKE_FEATURES_CHANGE && device->feature_reads++ % 2)
+    if (select == 0)
+        device->feature_readings++;
+    if (device->misbehaviour == FAKE_FEATURES_CHANGE && device->feature_readings % 2)
         offered ^= VIRTIO_NET_F_MAC | VIRTIO_NET_F_CTRL_RX | VIRTIO_F_EVENT_IDX;
+    if (device->misbehaviour == FAKE_FEATURES_NONE)
+        offered = 0;
+    if (device->misbehaviour == FAKE_FEATURES_ALL)
+        offered = UINT64_MAX;
     return select < 2 ? (uint32_t)(offered >> (32 * select)) : 0;
 }
 
@@ -597,10 +607,23 @@ static bool is_in(const struct fake_region *region, unsigned bar, uint64_t offse
            offset < (uint64_t)region->offset + region->length;
 }
 
+/* What comes with an access and not with the register. */
+static void do_what_is_due(struct fake_device *device)
+{
+    uint64_t now_us = fake_firmware_now_us(device->function->firmware);
+
+    if (device->accesses_left > 0 && --device->accesses_left == 0)
+        fake_device_misbehave(device, device->next_misbehaviour);
+    if (device->misbehaviour == FAKE_CONTROL_ACKS_LATE &&
+        now_us - device->unanswered_since_us >= FAKE_LATE_ACK_US)
+        fake_device_answer_late(device);
+}
+
 static enum fake_access_kind count_access(struct fake_device *device, unsigned bar, uint64_t offset)
 {
     enum fake_access_kind kind = FAKE_ACCESS_OTHER;
 
+    do_what_is_due(device);
     if (device->options.transport != FAKE_MODERN && bar == VIRTIO_PCI_LEGACY_BAR)
         kind = offset == VIRTIO_PCI_LEGACY_QUEUE_NOTIFY ? FAKE_ACCESS_NOTIFY : FAKE_ACCESS_LEGACY;
     else if (is_in(&device->common, bar, offset))

@@ -360,6 +360,9 @@ static unsigned distort(struct fake_device *device, const struct fake_queue *que
     case FAKE_USED_ID_OUT_OF_RANGE:
         elements[0].id = queue->size;
         return 1;
+    case FAKE_USED_ID_MAX:
+        elements[0].id = UINT32_MAX;
+        return 1;
     case FAKE_USED_ID_NOT_IN_FLIGHT:
         elements[1] = elements[0];
         elements[0].id = find_idle_descriptor(queue, (uint16_t)elements[0].id);
@@ -391,6 +394,14 @@ static void rewrite_descriptors(struct fake_device *device, const struct fake_qu
                                           VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE, UINT16_MAX};
 }
 
+static void rewrite_available_ring(struct fake_device *device, const struct fake_queue *queue)
+{
+    struct virtq_avail *avail = avail_of(device, queue);
+
+    if (avail)
+        memset(avail, 0xff, 6 + 2 * (size_t)queue->size);
+}
+
 void fake_queue_complete(struct fake_device *device, unsigned index, const struct fake_chain *chain,
                          uint32_t written_bytes)
 {
@@ -404,6 +415,8 @@ void fake_queue_complete(struct fake_device *device, unsigned index, const struc
         return;
     if (device->misbehaviour == FAKE_DESCRIPTORS_REWRITTEN)
         rewrite_descriptors(device, queue, chain->head);
+    if (device->misbehaviour == FAKE_AVAILABLE_RING_REWRITTEN)
+        rewrite_available_ring(device, queue);
     count = distort(device, queue, chain, elements);
     for (unsigned i = 0; i < count; i++)
         used->ring[queue->used_index++ % queue->size] = elements[i];
@@ -411,6 +424,8 @@ void fake_queue_complete(struct fake_device *device, unsigned index, const struc
         queue->used_index = (uint16_t)(queue->used_index + queue->size);
     if (device->misbehaviour == FAKE_USED_INDEX_RUNS_BACKWARDS)
         queue->used_index = (uint16_t)(old - 1);
+    if (device->misbehaviour == FAKE_USED_INDEX_WRAPS)
+        queue->used_index = old;
     release_descriptors(queue, chain->head);
     __atomic_store_n(&used->idx, queue->used_index, __ATOMIC_RELEASE);
     raise_interrupt(device, queue, old);

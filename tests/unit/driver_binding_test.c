@@ -3,6 +3,7 @@
  * Supported, Start, Stop and Unload before a firmware that keeps the books.
  */
 #include "driver_fixture.h"
+#include "hii.h"
 
 #define BY_DRIVER EFI_OPEN_PROTOCOL_BY_DRIVER
 #define EXCLUSIVE EFI_OPEN_PROTOCOL_EXCLUSIVE
@@ -531,6 +532,69 @@ static void stop_that_the_holder_of_the_path_refuses_leaves_everything_whole(voi
     client->refuses_to_stop = false;
 }
 
+/* Whichever protocol it is that somebody does not let go of. */
+static void holder_of_any_protocol_of_the_child_leaves_everything_whole(void **state)
+{
+    EFI_GUID *const guids[] = {&snp_guid, &adapter_information_guid, &device_path_guid,
+                               &hii_config_access_guid};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(guids); i++) {
+        struct driver_fixture *fixture = driver_fixture_new(1, NULL);
+        EFI_SIMPLE_NETWORK_PROTOCOL *network;
+        struct fake_consumer *holder;
+        EFI_HANDLE child;
+
+        (void)fake_hii_new(fixture->firmware);
+        fake_firmware_baseline(fixture->firmware);
+        assert_success(start(fixture, fixture->controller));
+        child = child_at(fixture, 0);
+        network = network_of(fixture, child);
+        bring_up(network);
+        holder = fake_firmware_hold_protocol(fixture->firmware, child, guids[i], true);
+
+        for (unsigned attempt = 0; attempt < 3; attempt++) {
+            assert_status(EFI_DEVICE_ERROR, stop_child(fixture, fixture->controller, child));
+            assert_true(EFI_ERROR(unload_driver(fixture)));
+            assert_bound(fixture, fixture->controller);
+            assert_ptr_equal(network, network_of(fixture, child));
+            for (size_t j = 0; j < ARRAY_LENGTH(guids); j++)
+                assert_non_null(fake_firmware_interface(fixture->firmware, child, guids[j]));
+            assert_traffic_flows(network, fixture->device);
+        }
+        holder->refuses_to_stop = false;
+        driver_fixture_free(fixture);
+    }
+}
+
+/* The NICs are let go of before it shows that the image's protocols are held, and come back. */
+static void holder_of_any_protocol_of_the_image_leaves_the_driver_whole(void **state)
+{
+    EFI_GUID *const guids[] = {
+        &driver_binding_guid,      &driver_family_override_guid, &driver_supported_efi_version_guid,
+        &driver_diagnostics2_guid, &component_name2_guid,        &component_name_guid};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(guids); i++) {
+        struct driver_fixture *fixture = driver_fixture_new(1, NULL);
+        struct fake_consumer *holder;
+
+        assert_success(start(fixture, fixture->controller));
+        holder = fake_firmware_hold_protocol(fixture->firmware, fixture->image, guids[i], true);
+        for (unsigned attempt = 0; attempt < 3; attempt++) {
+            assert_true(EFI_ERROR(unload_driver(fixture)));
+            for (size_t j = 0; j < ARRAY_LENGTH(guids); j++)
+                assert_non_null(
+                    fake_firmware_interface(fixture->firmware, fixture->image, guids[j]));
+            assert_bound(fixture, fixture->controller);
+            bring_up(network_of(fixture, child_at(fixture, 0)));
+            assert_traffic_flows(network_of(fixture, child_at(fixture, 0)), fixture->device);
+        }
+        holder->refuses_to_stop = false;
+        driver_fixture_free(fixture);
+    }
+}
+
 static VOID EFIAPI ignore_event(EFI_EVENT event, VOID *context)
 {
     (void)event;
@@ -794,6 +858,8 @@ int main(void)
         DRIVER_TEST(stop_asks_the_client_first),
         DRIVER_TEST(stop_that_a_client_refuses_leaves_everything_whole),
         DRIVER_TEST(stop_that_the_holder_of_the_path_refuses_leaves_everything_whole),
+        cmocka_unit_test(holder_of_any_protocol_of_the_child_leaves_everything_whole),
+        cmocka_unit_test(holder_of_any_protocol_of_the_image_leaves_the_driver_whole),
         DRIVER_TEST(stop_after_a_failed_exit_frees_everything_and_start_brings_it_back),
         cmocka_unit_test(attributes_are_what_they_were),
         DRIVER_TEST(connect_prefers_this_driver_to_the_firmwares),

@@ -1137,6 +1137,13 @@ static void used_ring_misbehaves_as_named(void **state)
     deliver_one(&mini, FAKE_USED_INDEX_RUNS_BACKWARDS);
     assert_int_equal(mini.queues[0].used->idx, 0xffff);
     mini_free(&mini);
+    deliver_one(&mini, FAKE_USED_INDEX_WRAPS);
+    assert_int_equal(mini.queues[0].used->idx, 0);
+    mini_free(&mini);
+    deliver_one(&mini, FAKE_AVAILABLE_RING_REWRITTEN);
+    assert_int_equal(mini.queues[0].avail->idx, 0xffff);
+    assert_int_equal(mini.queues[0].avail->ring[255], 0xffff);
+    mini_free(&mini);
     deliver_one(&mini, FAKE_GSO_TYPE_SET);
     assert_int_equal(((struct virtio_net_hdr *)mini.buffers)->gso_type, 1);
     mini_free(&mini);
@@ -1172,6 +1179,55 @@ static void reset_settles_late_or_never(void **state)
     set_status(&mini, 0);
     for (unsigned i = 0; i < 1000; i++)
         assert_int_not_equal(get_status(&mini), 0);
+    mini_free(&mini);
+}
+
+static void misbehaviour_begins_with_the_access_that_was_named(void **state)
+{
+    struct mini_driver mini;
+
+    (void)state;
+    mini_new(&mini, NULL);
+    mini_negotiate(&mini);
+    fake_device_misbehave_from(mini.fixture.device, FAKE_NEEDS_RESET, 3);
+    for (unsigned i = 1; i <= 4; i++) {
+        assert_int_equal(i >= 3, (get_status(&mini) & VIRTIO_STATUS_NEEDS_RESET) != 0);
+        assert_int_equal(i >= 3, fake_device_misbehaves(mini.fixture.device));
+    }
+    mini_free(&mini);
+}
+
+static void features_ok_is_seen_once_before_it_is_revoked(void **state)
+{
+    struct mini_driver mini;
+
+    (void)state;
+    mini_new(&mini, NULL);
+    fake_device_misbehave(mini.fixture.device, FAKE_FEATURES_OK_REVOKED);
+    mini_negotiate(&mini);
+    assert_int_equal(0, get_status(&mini) & VIRTIO_STATUS_FEATURES_OK);
+    mini_free(&mini);
+}
+
+static uint32_t offered_low_half(struct mini_driver *mini)
+{
+    reg_write(mini, COMMON(device_feature_select), 4, 0);
+    return (uint32_t)reg_read(mini, COMMON(device_feature), 4);
+}
+
+static void features_change_from_each_reading_to_the_next(void **state)
+{
+    struct mini_driver mini;
+
+    (void)state;
+    mini_new(&mini, NULL);
+    mini_negotiate(&mini);
+    fake_device_misbehave(mini.fixture.device, FAKE_FEATURES_CHANGE);
+    assert_int_not_equal(offered_low_half(&mini), offered_low_half(&mini));
+    fake_device_misbehave(mini.fixture.device, FAKE_FEATURES_NONE);
+    assert_int_equal(0, offered_low_half(&mini));
+    fake_device_misbehave(mini.fixture.device, FAKE_FEATURES_ALL);
+    assert_int_equal(UINT32_MAX, offered_low_half(&mini));
     mini_free(&mini);
 }
 
@@ -1222,6 +1278,9 @@ int main(void)
         cmocka_unit_test(referee_reports_each_broken_rule),
         cmocka_unit_test(referee_knows_legacy_rules),
         cmocka_unit_test(used_ring_misbehaves_as_named),
+        cmocka_unit_test(misbehaviour_begins_with_the_access_that_was_named),
+        cmocka_unit_test(features_ok_is_seen_once_before_it_is_revoked),
+        cmocka_unit_test(features_change_from_each_reading_to_the_next),
         cmocka_unit_test(driver_is_judged_again_only_after_the_next_reset),
         cmocka_unit_test(reset_settles_late_or_never),
         cmocka_unit_test(unplugged_device_reads_all_ones),

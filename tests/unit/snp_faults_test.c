@@ -23,6 +23,7 @@ static const struct {
     unsigned good_transmissions; /* then all are faulty, until the ring is full */
 } ring_faults[] = {
     {FAKE_USED_ID_OUT_OF_RANGE, DEVICE_ERROR, 1, DEVICE_ERROR, RING_BUFFERS - 1},
+    {FAKE_USED_ID_MAX, DEVICE_ERROR, 1, DEVICE_ERROR, RING_BUFFERS - 1},
     {FAKE_USED_ID_NOT_IN_FLIGHT, DEVICE_ERROR, 1, DEVICE_ERROR, RING_BUFFERS - 1},
     {FAKE_USED_ID_TWICE, DEVICE_ERROR, 1, DEVICE_ERROR, RING_BUFFERS - 1},
     {FAKE_USED_LENGTH_BELOW_HEADER, DEVICE_ERROR, 1, WORKS, 0}, /* TX: any length is fine */
