@@ -22,9 +22,11 @@
 _Static_assert(NET_FILTER_MULTICAST_MAX <= MAX_MCAST_FILTER_CNT, "Mode has no more room");
 _Static_assert((SNP_RETURNS_MAX & (SNP_RETURNS_MAX - 1)) == 0, "the indices run freely");
 
+_Static_assert(offsetof(struct snp, protocol) == 0, "NULL stays NULL");
+
 static struct snp *snp_of(EFI_SIMPLE_NETWORK_PROTOCOL *protocol)
 {
-    return (struct snp *)((uint8_t *)protocol - offsetof(struct snp, protocol));
+    return (struct snp *)protocol;
 }
 
 /* What a method that needs the interface initialized answers when it is not. */
