@@ -438,6 +438,8 @@ static void reconnect(struct rings_fuzz *fuzz)
         (void)fake_firmware_disconnect(fuzz->firmware, fuzz->controller);
     } else {
         hostile_watch(&fuzz->hostile);
+        /* It may have been driven by registers that are not its own. */
+        fuzz->device->is_tainted |= fuzz->is_deceived;
         (void)fake_firmware_connect(fuzz->firmware, fuzz->controller);
         fuzz->is_deceived = fuzz->hostile.has_deceived;
     }
