@@ -53,6 +53,8 @@ static bool returns_are_full(const struct snp_returns *returns)
 
 static void returns_push(struct snp_returns *returns, void *buffer)
 {
+    if (returns_are_full(returns))
+        returns->first++; /* forgotten on purpose */
     returns->buffers[returns->end++ & (SNP_RETURNS_MAX - 1)] = buffer;
 }
 
@@ -556,14 +558,9 @@ static void write_header(const struct snp *snp, uint8_t *frame, const EFI_MAC_AD
 }
 
 /* A client that has never asked for a buffer does not miss the oldest. */
-static bool make_room(struct snp_returns *returns)
+static bool has_room(const struct snp_returns *returns)
 {
-    if (!returns_are_full(returns))
-        return true;
-    if (returns->is_collected)
-        return false;
-    (void)returns_pop(returns); /* forgotten on purpose */
-    return true;
+    return !returns_are_full(returns) || !returns->is_collected;
 }
 
 /* A frame that is not sent counts with its bytes all the same. */
@@ -590,7 +587,7 @@ static EFI_STATUS transmit(struct snp *snp, UINTN header_bytes, UINTN buffer_byt
         return refuse(snp, &snp->net.counters.tx.undersize, buffer_bytes, EFI_BUFFER_TOO_SMALL);
     if (buffer_bytes > ETHERNET_HEADER_BYTES + snp->net.mtu)
         return refuse(snp, &snp->net.counters.tx.oversize, buffer_bytes, EFI_INVALID_PARAMETER);
-    if (!make_room(&snp->returns))
+    if (!has_room(&snp->returns))
         return EFI_NOT_READY;
 
     if (header_bytes != 0)

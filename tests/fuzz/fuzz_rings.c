@@ -415,7 +415,7 @@ static void let_time_pass(struct rings_fuzz *fuzz)
 static void fail_firmware(struct rings_fuzz *fuzz)
 {
     fake_firmware_fail_nth(fuzz->firmware, fuzz_take8(&fuzz->input));
-    fuzz->hostile.is_firmware_at_fault = true;
+    fuzz->hostile.is_unjudged = true;
 }
 
 /* A driver that was connected or disconnected: find its interface. */
@@ -437,11 +437,9 @@ static void reconnect(struct rings_fuzz *fuzz)
     if (fuzz->child) {
         (void)fake_firmware_disconnect(fuzz->firmware, fuzz->controller);
     } else {
-        hostile_watch(&fuzz->hostile);
-        /* It may have been driven by registers that are not its own. */
-        fuzz->device->is_tainted |= fuzz->is_deceived;
+        hostile_connecting(&fuzz->hostile, true);
         (void)fake_firmware_connect(fuzz->firmware, fuzz->controller);
-        fuzz->is_deceived = fuzz->hostile.has_deceived;
+        hostile_connecting(&fuzz->hostile, false);
     }
     look(fuzz);
 }
@@ -523,16 +521,18 @@ static void run_next(struct rings_fuzz *fuzz)
 /* The device is good from its next reset on: so must the driver be. */
 static void recover(struct rings_fuzz *fuzz)
 {
+    bool was_unjudged = fuzz->hostile.is_unjudged;
     EFI_SIMPLE_NETWORK_PROTOCOL *network;
 
     fake_firmware_fail_nth(fuzz->firmware, 0);
     hostile_become_good(&fuzz->hostile);
     /* A device that lied about where its registers are has to be looked at anew. Where the firmware
      * failed between child and controller, there is no child, but the controller is held. */
-    if (!fuzz->network || fuzz->is_deceived) {
+    if (!fuzz->network || was_unjudged) {
         (void)fake_firmware_disconnect(fuzz->firmware, fuzz->controller);
         look(fuzz);
         fuzz_claim(!fuzz->network, "the driver does not let go of its NIC");
+        fuzz->device->is_tainted |= was_unjudged;
         run(fuzz, RECONNECT, false);
     }
     network = fuzz->network;

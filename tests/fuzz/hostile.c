@@ -12,7 +12,7 @@ static void taint(struct hostile *hostile)
 {
     hostile->device->is_tainted = true;
     hostile->has_tainted = true;
-    hostile->has_deceived = true;
+    hostile->is_unjudged |= hostile->is_connecting;
 }
 
 static bool can_write(const struct hostile *hostile)
@@ -272,7 +272,7 @@ static void before(void *context)
     struct hostile *hostile = context;
     bool was_tainted = hostile->device->is_tainted;
 
-    hostile->device->is_tainted |= hostile->is_firmware_at_fault;
+    hostile->device->is_tainted |= hostile->is_unjudged;
     if (hostile->ambush == 0 || --hostile->ambush > 0)
         return;
     hostile->has_tainted = false;
@@ -308,10 +308,11 @@ void hostile_init(struct hostile *hostile, struct fuzz_input *input, struct fake
     wire->context = hostile;
 }
 
-void hostile_watch(struct hostile *hostile)
+void hostile_connecting(struct hostile *hostile, bool is_connecting)
 {
-    hostile->has_deceived =
-        hostile->device->misbehaviour != FAKE_BEHAVES || hostile->is_firmware_at_fault;
+    hostile->is_connecting = is_connecting;
+    hostile->is_unjudged |= hostile->device->misbehaviour != FAKE_BEHAVES;
+    hostile->device->is_tainted |= hostile->is_unjudged;
 }
 
 void hostile_become_good(struct hostile *hostile)
@@ -320,7 +321,7 @@ void hostile_become_good(struct hostile *hostile)
 
     hostile->ambush = 0;
     hostile->lies = 0;
-    hostile->is_firmware_at_fault = false;
+    hostile->is_unjudged = false;
     taint(hostile); /* until the reset */
     fake_device_stall(device, false);
     fake_device_poll_rings(device, false);

@@ -15,13 +15,13 @@ struct hostile {
     struct fuzz_input *input;
     struct fake_device *device;
     struct wire *wire;
-    unsigned ambush;           /* moments until the next act within a call; 0: none */
-    bool is_firmware_at_fault; /* an access may fail: the driver is not judged at all */
-    bool has_deceived;         /* since hostile_watch */
-    bool has_tainted;          /* by the last act */
-    unsigned truths;           /* readings until the lies begin */
-    unsigned lies;             /* readings that are replaced then */
-    uint8_t lie_value[4];      /* by this */
+    unsigned ambush;  /* moments until the next act within a call; 0: none */
+    bool is_unjudged; /* an access may fail, or the driver connected to lies: no referee */
+    bool is_connecting;
+    bool has_tainted;     /* by the last act */
+    unsigned truths;      /* readings until the lies begin */
+    unsigned lies;        /* readings that are replaced then */
+    uint8_t lie_value[4]; /* by this */
 };
 
 /* Acts from here on also within the driver's calls, where hostile_arm asks for it. */
@@ -34,8 +34,8 @@ void hostile_act(struct hostile *hostile);
  * within a call says when the next is. */
 void hostile_arm(struct hostile *hostile);
 
-/* Note from here on whether the device, or the firmware, does what it should not. */
-void hostile_watch(struct hostile *hostile);
+/* Around a connect. A device that lies within it is good again only for the next. */
+void hostile_connecting(struct hostile *hostile, bool is_connecting);
 
 /* From the next reset on the device does as the specification says. */
 void hostile_become_good(struct hostile *hostile);
