@@ -15,6 +15,7 @@
 #include "driver_binding.h"
 #include "guids.h"
 #include "hostile.h"
+#include "snp.h"
 #include "uefi_ext/adapter_information.h"
 
 #define HEADER_BYTES 14u
@@ -105,6 +106,32 @@ static void check_mode(const struct rings_fuzz *fuzz)
                mode->ReceiveFilterSetting);
     fuzz_claim(!(mode->CurrentAddress.Addr[0] & 1) && !(mode->PermanentAddress.Addr[0] & 1),
                "the station has a group's address");
+}
+
+/* What the driver keeps for itself, since it does not believe the ring. */
+static void check_ring(const struct virtqueue *ring)
+{
+    unsigned in_flight = 0;
+
+    for (unsigned i = 0; i < ring->slot_count; i++)
+        in_flight += ring->slots[i].in_flight;
+    fuzz_claim(in_flight == ring->in_flight_count, "%u slots are in flight, %u are counted",
+               in_flight, ring->in_flight_count);
+}
+
+static void check_rings(const struct rings_fuzz *fuzz)
+{
+    const struct net_device *net = &((const struct snp *)fuzz->network)->net;
+
+    if (net->is_down)
+        return;
+    check_ring(&net->rx.queue.ring);
+    check_ring(&net->tx.queue.ring);
+    fuzz_claim(net->tx_free_count + net->tx.queue.ring.in_flight_count == net->tx.count,
+               "a transmit slot is lost, or there twice");
+    fuzz_claim(net->rx_kept_count + net->has_waiting + net->rx.queue.ring.in_flight_count ==
+                   net->rx.count,
+               "a receive buffer is lost, or there twice");
 }
 
 static void start(struct rings_fuzz *fuzz)
@@ -501,8 +528,10 @@ static void run(struct rings_fuzz *fuzz, unsigned index, bool is_at_callback)
         wire_end(&fuzz->wire, operations[index].name);
     if (is_at_callback)
         BS->RestoreTPL(tpl);
-    if (fuzz->network)
+    if (fuzz->network) {
         check_mode(fuzz);
+        check_rings(fuzz);
+    }
 }
 
 static void run_next(struct rings_fuzz *fuzz)
