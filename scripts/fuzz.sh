@@ -43,7 +43,7 @@ if [ "$status" -eq 0 ] && [ "${runs:-0}" -gt 0 ]; then
     echo "ok    fuzz $name: $runs executions, $covered${edges:+ of $edges} edges"
 else
     input=$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)
-    cause=$(grep -m 1 -E '^fuzz: |ERROR: |SUMMARY: |runtime error: |Error' "$log") || true
+    cause=$(grep -m 1 -E '^fuzz: |ERROR: |SUMMARY: |runtime error: |^[A-Za-z.]+([Ee]rror|Slow)' "$log") || true
     echo "FAIL  fuzz $name: ${input:-no input was kept}, see $log: ${cause:-exit status $status}"
     exit 1
 fi

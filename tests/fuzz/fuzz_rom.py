@@ -163,7 +163,7 @@ def keep(prefix: str, rom: bytes) -> Path:
 def crash(rom: bytes, prefix: str) -> None:
     traceback.print_exc()
     path = keep(f"{prefix}crash-", rom)
-    sys.exit(f"fuzz: Test unit written to {path}")
+    sys.exit(f"Test unit written to {path}")
 
 
 def read(folders: list[Path]) -> list[bytes]:
