@@ -22,6 +22,8 @@ EFI_INCLUDE  ?= /usr/include/efi
 EFI_LIB      ?= /usr/lib
 OUT          := build/$(ARCH)
 HOST_OUT     ?= build/host
+FUZZ_OUT     ?= build/fuzz
+CLANG        ?= clang-14
 Q            := $(if $(filter 1,$(V)),,@)
 
 export SOURCE_DATE_EPOCH ?= 0
@@ -39,6 +41,9 @@ APPS         := $(APP_SOURCES:tests/qemu/apps/%.c=$(OUT)/apps/%.efi)
 # On the host libc and the fakes provide what src/freestanding.c does.
 HOST_OBJS    := $(patsubst %.c,$(HOST_OUT)/%.o,$(filter-out src/freestanding.c,$(SOURCES)) $(FAKE_SOURCES))
 UNIT_TESTS   := $(UNIT_SOURCES:tests/unit/%.c=$(HOST_OUT)/%)
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_PARTS   := $(patsubst %.c,$(FUZZ_OUT)/%.o,$(filter-out tests/fuzz/fuzz_%,$(sort $(wildcard tests/fuzz/*.c))))
+FUZZ_OBJS    := $(HOST_OBJS:$(HOST_OUT)/%=$(FUZZ_OUT)/%) $(FUZZ_PARTS)
 
 WARNINGS := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Wstrict-prototypes \
             -Wmissing-prototypes -Wundef -Wvla -Wwrite-strings -Werror=incompatible-pointer-types -Werror \
@@ -67,13 +72,19 @@ ROM_IDS := 1af4:1000,1041
 SANITIZE    ?= -fsanitize=address,undefined -fno-sanitize-recover=all
 HOST_CFLAGS  = $(COMMON) -DGNU_EFI_USE_MS_ABI -O1 $(SANITIZE)
 HOST_LIBS   := -lcmocka
+# Edges and loads are traced in the driver and in the target, not in the fakes.
+TIME          ?= 60
+FUZZ          ?=
+FUZZ_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_TRACE    ?= -fsanitize=fuzzer-no-link -fsanitize-coverage=trace-loads
+FUZZ_CFLAGS    = $(COMMON) -Wno-missing-field-initializers -DGNU_EFI_USE_MS_ABI -O1 $(FUZZ_SANITIZE)
 TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
                -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"' $(INCLUDES)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all rom sign unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec image deploy \
-        qemu esp dist check demo run coverage format clean help
+        fuzz fuzz-build fuzz-coverage qemu esp dist check demo run coverage format clean help
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom $(APPS) ## build the driver, its debug file, its option ROM and the EFI test programs
 
@@ -132,6 +143,27 @@ $(HOST_OUT)/%.o: %.c Makefile
 $(HOST_OUT)/%_test: $(HOST_OUT)/tests/unit/%_test.o $(HOST_OBJS)
 	$(if $(Q),@echo "  HOSTLD  $@")
 	$(Q)$(HOSTCC) $(SANITIZE) -o $@ $^ $(HOST_LIBS)
+
+$(FUZZ_OUT)/tests/fake/%.o: FUZZ_TRACE :=
+$(FUZZ_PARTS): FUZZ_TRACE :=
+$(FUZZ_OUT)/%.o: %.c Makefile
+	$(if $(Q),@echo "  CLANG   $@")
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_TRACE) $(INCLUDES) -Itests/fake -Itests/fuzz -c -o $@ $<
+
+$(FUZZ_OUT)/fuzz_%: $(FUZZ_OUT)/tests/fuzz/fuzz_%.o $(FUZZ_OBJS)
+	$(if $(Q),@echo "  FUZZLD  $@")
+	$(Q)$(CLANG) $(FUZZ_SANITIZE) -fsanitize=fuzzer -o $@ $^ $(HOST_LIBS)
+
+fuzz-build: $(FUZZ_TARGETS)
+
+fuzz: fuzz-build ## fuzz the driver and check-rom.py, TIME=60 seconds each; FUZZ="rings config" runs these alone
+	$(Q)scripts/fuzz.sh $(TIME) $(FUZZ)
+
+fuzz-coverage: ## line coverage of src/ by the committed fuzz corpora
+	$(Q)$(MAKE) --no-print-directory FUZZ_OUT=build/fuzz-coverage \
+	    FUZZ_SANITIZE='-fprofile-instr-generate -fcoverage-mapping' fuzz-build
+	$(Q)scripts/fuzz-coverage.sh build/fuzz-coverage
 
 unit-build: $(UNIT_TESTS)
 
@@ -203,4 +235,4 @@ clean: ## remove build/
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
--include $(shell find $(OUT) $(HOST_OUT) -type f -name '*.d' 2>/dev/null)
+-include $(shell find $(OUT) $(HOST_OUT) $(FUZZ_OUT) -type f -name '*.d' 2>/dev/null)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/check.sh [SUITE...]
-# Installs what is missing, builds, and runs the suites unit, lint, image, deploy and qemu,
+# Installs what is missing, builds, and runs the suites unit, lint, fuzz, image, deploy and qemu,
 # or those named. The last line is "N passed, N failed". Logs stay in build/check/.
 # A crash, a skipped test, a build error and a suite without tests count as failed.
 set -eu
@@ -12,19 +12,11 @@ logs=build/check
 passed=0
 failed=0
 
-pass() {
-    echo "ok    $1"
-    passed=$((passed + ${2:-1}))
-}
-
-fail() {
-    echo "FAIL  $1"
-    failed=$((failed + ${2:-1}))
-}
+pass() { echo "ok    $1" && passed=$((passed + ${2:-1})); }
+fail() { echo "FAIL  $1" && failed=$((failed + ${2:-1})); }
 
 finish() {
-    echo "total time: $SECONDS s"
-    echo "$passed passed, $failed failed"
+    printf 'total time: %s s\n%s passed, %s failed\n' $SECONDS $passed $failed
     [ "$failed" -eq 0 ] && exit 0 || exit 1
 }
 
@@ -52,16 +44,24 @@ run_unit() {
 }
 
 run_lint() {
-    local check log
+    local check
     for check in format tidy analyzer cppcheck shell layers spec; do
-        log=$logs/lint-$check.log
-        if make lint-$check >"$log" 2>&1; then
+        if make lint-$check >"$logs/lint-$check.log" 2>&1; then
             pass "lint $check"
         else
-            cat "$log"
+            cat "$logs/lint-$check.log"
             fail "lint $check"
         fi
     done
+}
+
+run_fuzz() {
+    local log=$logs/fuzz.log status=0
+    make --no-print-directory fuzz >"$log" 2>&1 || status=$?
+    cat "$log"
+    passed=$((passed + $(grep -c '^ok ' "$log"))) || true
+    failed=$((failed + $(grep -c '^FAIL ' "$log"))) || true
+    [ "$status" -eq 0 ] || grep -q '^FAIL ' "$log" || fail "fuzz: exit status $status"
 }
 
 # One <testcase> is one test; any child element that says otherwise makes it a failure.
@@ -83,14 +83,14 @@ run_pytest() { # NAME of the make target
 scripts/setup.sh --with-kernel || { fail "setup" && finish; }
 rm -rf "$logs"
 mkdir -p "$logs"
-make -j"$(nproc)" --keep-going all unit-build || fail "build"
+make -j"$(nproc)" --keep-going all unit-build fuzz-build || fail "build"
 
-[ $# -gt 0 ] || set -- unit lint image deploy qemu
+[ $# -gt 0 ] || set -- unit lint fuzz image deploy qemu
 for suite in "$@"; do
     echo "== $suite"
     before=$((passed + failed))
     case $suite in
-    unit | lint) "run_$suite" ;;
+    unit | lint | fuzz) "run_$suite" ;;
     image | deploy | qemu) run_pytest "$suite" ;;
     *) fail "no suite is called $suite" ;;
     esac

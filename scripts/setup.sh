@@ -12,6 +12,8 @@ packages=(
     gcc libc6-dev make binutils gnu-efi
     # unit tests, coverage, lint
     libcmocka-dev gcovr clang-format-14 clang-tidy-14 cppcheck shellcheck
+    # fuzzing
+    clang-14 libclang-rt-14-dev llvm-14
     # QEMU tests and the demo
     qemu-system-x86 ovmf ipxe-qemu mtools fdisk gdb
     python3 python3-pytest python3-pytest-xdist python3-pefile

@@ -26,9 +26,11 @@
 _Static_assert(NET_FILTER_MULTICAST_MAX <= MAX_MCAST_FILTER_CNT, "Mode has no more room");
 _Static_assert((SNP_RETURNS_MAX & (SNP_RETURNS_MAX - 1)) == 0, "the indices run freely");
 
+_Static_assert(offsetof(struct snp, protocol) == 0, "NULL stays NULL");
+
 static struct snp *snp_of(EFI_SIMPLE_NETWORK_PROTOCOL *protocol)
 {
-    return (struct snp *)((uint8_t *)protocol - offsetof(struct snp, protocol));
+    return (struct snp *)protocol;
 }
 
 /* What a method that needs the interface initialized answers when it is not. */
@@ -55,6 +57,8 @@ static bool returns_are_full(const struct snp_returns *returns)
 
 static void returns_push(struct snp_returns *returns, void *buffer)
 {
+    if (returns_are_full(returns))
+        returns->first++; /* forgotten on purpose */
     returns->buffers[returns->end++ & (SNP_RETURNS_MAX - 1)] = buffer;
 }
 
@@ -577,14 +581,9 @@ static void write_header(const struct snp *snp, uint8_t *frame, const EFI_MAC_AD
 }
 
 /* A client that has never asked for a buffer does not miss the oldest. */
-static bool make_room(struct snp_returns *returns)
+static bool has_room(const struct snp_returns *returns)
 {
-    if (!returns_are_full(returns))
-        return true;
-    if (returns->is_collected)
-        return false;
-    (void)returns_pop(returns); /* forgotten on purpose */
-    return true;
+    return !returns_are_full(returns) || !returns->is_collected;
 }
 
 /* A frame that is not sent counts with its bytes all the same; what no frame can have
@@ -612,7 +611,7 @@ static inline EFI_STATUS transmit(struct snp *snp, VOID *buffer, UINTN frame_byt
 
     if (frame_bytes - ETHERNET_HEADER_BYTES > snp->net.mtu) /* also when it is shorter */
         return refuse_length(snp, frame_bytes);
-    if (!make_room(&snp->returns))
+    if (!has_room(&snp->returns))
         return EFI_NOT_READY;
     status = net_device_transmit(&snp->net, buffer, frame_bytes);
     if (status == EFI_NOT_READY)

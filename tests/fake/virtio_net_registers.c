@@ -181,6 +181,10 @@ static void write_status(struct fake_device *device, uint8_t value)
         fake_device_reset(device);
         return;
     }
+    if (added & VIRTIO_STATUS_FAILED) { /* 3.1.1: a driver may give up at any time */
+        device->status |= VIRTIO_STATUS_FAILED;
+        return;
+    }
     if (device->resets > 0 && !is_awake(device))
         fake_referee(device, "status %#x written before the reset was seen to end", value);
     if ((value & device->status & ~own) != (device->status & ~own))

@@ -143,6 +143,24 @@ static void one_collected_buffer_makes_room_for_one(void **state)
     }
 }
 
+static void refused_transmit_forgets_no_buffer(void **state)
+{
+    struct snp_fixture *fixture = *state;
+    size_t sent = 0;
+
+    for (; sent < RETURNS_MAX; sent++)
+        assert_success(transmit_frame(fixture, sent));
+    fake_device_stall(fixture->device, true);
+    while (transmit_frame(fixture, sent) == EFI_SUCCESS)
+        sent++;
+    assert_status(EFI_NOT_READY, transmit_frame(fixture, sent));
+
+    assert_true(sent > RETURNS_MAX);
+    for (size_t i = sent - RETURNS_MAX; i < sent; i++)
+        assert_ptr_equal(frames[i], collect(fixture));
+    assert_null(collect(fixture));
+}
+
 static void late_collector_finds_the_latest_1024_buffers(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -370,6 +388,7 @@ int main(void)
         SNP_TEST(client_that_asks_for_interrupts_alone_can_send_for_ever),
         SNP_TEST(client_that_collects_gets_not_ready_when_1024_buffers_wait),
         SNP_TEST(one_collected_buffer_makes_room_for_one),
+        SNP_TEST(refused_transmit_forgets_no_buffer),
         SNP_TEST(late_collector_finds_the_latest_1024_buffers),
         SNP_TEST(buffers_keep_their_order_through_70000_sends),
         SNP_TEST(interrupt_status_is_zero_when_nothing_happened),

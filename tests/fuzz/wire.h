@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * The wire between the driver and the fake: it stands in PciIo and in Stall, counts
+ * what passes, and asks the fuzzer before each access, wait and load of shared memory
+ * what the device does at that moment. The loads are seen because src/ is built with
+ * -fsanitize-coverage=trace-loads: a device can so strike between two loads of the
+ * same word.
+ */
+#ifndef WIRE_H
+#define WIRE_H
+
+#include "fixture.h"
+#include "fuzz.h"
+
+/* No call of the driver may last longer, by the fake's clock, or access more registers. The
+ * longest is the extended diagnostics: three resets of half a second, a second for the
+ * slots, and commands of 200 ms of which the first that is late is the last, but each may take
+ * just less. */
+#define WIRE_CALL_US_MAX 8000000u
+#define WIRE_CALL_ACCESSES_MAX 40000u
+
+#define WIRE_SHARED_MAX 16u
+
+/* Memory that the device can reach. */
+struct wire_memory {
+    void *token;
+    uint8_t *bytes;
+    size_t length;
+};
+
+struct wire {
+    struct fake_firmware *firmware;
+    struct fake_pci_function *function;
+    EFI_PCI_IO_PROTOCOL real;
+    EFI_STALL real_stall;
+    struct wire_memory shared[WIRE_SHARED_MAX];
+    unsigned shared_count;
+    unsigned accesses; /* of the call under way */
+    uint64_t call_start_us;
+    bool is_in_call;
+    bool is_in_hook;
+
+    /* Called within the driver's calls alone, and never within itself. */
+    void (*before)(void *context);
+    void (*after_read)(void *context, void *value, size_t bytes);
+    void *context;
+};
+
+/* One at a time; it lasts until the firmware is freed, and wire_fini. */
+void wire_init(struct wire *wire, struct fake_device *device);
+void wire_fini(void);
+
+/* Around each call of the driver. The end claims that the bounds were kept and that the TPL
+ * is what it was. */
+void wire_begin(struct wire *wire);
+void wire_end(struct wire *wire, const char *what);
+
+#endif
