@@ -84,7 +84,7 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all rom sign unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec image deploy \
-        fuzz fuzz-build fuzz-coverage qemu esp dist check demo run coverage format clean help
+        fuzz fuzz-build fuzz-coverage qemu soak esp dist check demo run coverage format clean help
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom $(APPS) ## build the driver, its debug file, its option ROM and the EFI test programs
 
@@ -209,6 +209,10 @@ deploy: all esp dist ## test install.sh, the FAT image and the release archive
 
 qemu: all esp ## run the QEMU matrix
 	$(Q)$(PYTEST) -n 2 tests/qemu
+
+soak: all ## the full load, hours: SCALE=0.1 for a tenth of it; the figures are in build/qemu/soak.log
+	$(Q)rm -f build/qemu/soak.log
+	$(Q)SCALE=$(or $(SCALE),1) $(PYTEST) tests/qemu/test_soak.py; status=$$?; cat build/qemu/soak.log; exit $$status
 
 check: ## install what is missing, build, run every test; the last line is the result
 	@scripts/check.sh

@@ -165,11 +165,9 @@ def assert_healthy(guest: Guest, diagnosis: Diagnosis, checks: Sequence[str]) ->
 
 def config_bytes(guest: Guest, count: int, index: int = 0) -> bytes:
     """The device configuration of modern NIC `index`, read by QEMU, behind the driver's back."""
-    for bus in _query(guest, "query-pci"):
-        for device in bus["devices"]:
-            if device["qdev_id"] == f"nic{index}":
-                region = next(region for region in device["regions"] if region["bar"] == 4)
-                at = region["address"] + QEMU_DEVICE_CONFIG
+    regions = _on_bus(guest, f"nic{index}")["regions"]
+    region = next(region for region in regions if region["bar"] == 4)
+    at = region["address"] + QEMU_DEVICE_CONFIG
     text = _query(guest, "human-monitor-command", **{"command-line": f"xp /{count}xb {at:#x}"})
     return bytes(int(byte, 16) for byte in re.findall(r"\b0x([0-9a-f]{2})\b", text))
 
@@ -189,7 +187,7 @@ def device_state(guest: Guest, index: int = 0) -> DeviceState:
         _query(guest, "x-query-virtio-queue-status", path=path, queue=queue) for queue in (0, 1)
     ]
     return DeviceState(
-        pci_device=_pci_device(guest, f"nic{index}"),
+        pci_device=_on_bus(guest, f"nic{index}")["id"]["device"],
         offered=_words(offered["transports"] + offered["dev-features"]),
         features=_words(features["transports"] + features["dev-features"]),
         status=_words(status["status"]["statuses"]),
@@ -197,12 +195,25 @@ def device_state(guest: Guest, index: int = 0) -> DeviceState:
     )
 
 
-def _pci_device(guest: Guest, name: str) -> int:
+def pci_slot(guest: Guest, name: str) -> int | None:
+    """The slot of a device, None when it is on no PCI bus (any more)."""
+    found = _find_on_bus(guest, name)
+    return found["slot"] if found else None
+
+
+def _on_bus(guest: Guest, name: str) -> Any:
+    found = _find_on_bus(guest, name)
+    if not found:
+        raise guest.error(f"{name} on the PCI bus", "no such device")
+    return found
+
+
+def _find_on_bus(guest: Guest, name: str) -> Any:
     for bus in _query(guest, "query-pci"):
         for device in bus["devices"]:
             if device["qdev_id"] == name:
-                return device["id"]["device"]
-    raise guest.error(f"{name} on the PCI bus", "no such device")
+                return device
+    return None
 
 
 def _query(guest: Guest, command: str, **arguments: object) -> Any:

@@ -266,7 +266,7 @@ class Guest:
         except BrokenPipeError:
             raise self.error("a guest that reads its console", self._end_reason()) from None
 
-    def load_driver(self, connect: bool = True) -> str:
+    def load_driver(self, connect: bool = True, timeout: float = 60) -> str:
         """`load` our driver (which connects all drivers to all devices), return the shell's answer.
 
         With connect=False the shell connects nothing.
@@ -274,7 +274,7 @@ class Guest:
         if self.driver is None:
             return ""
         option = "" if connect else "-nc "
-        answer = self.run(f"load {option}fs0:\\virtio-net.efi", timeout=60)
+        answer = self.run(f"load {option}fs0:\\virtio-net.efi", timeout=timeout)
         if "Success" not in answer:
             raise self.error("`load` to succeed", answer.strip()[-200:])
         return answer

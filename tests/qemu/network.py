@@ -66,6 +66,16 @@ class _QuietHandler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+def hub(*netdevs: str) -> list[str]:
+    """QEMU's arguments for further network backends on hub 0."""
+    arguments = []
+    for index, netdev in enumerate(netdevs):
+        kind, _, rest = netdev.partition(",")
+        arguments += ["-netdev", f"{kind},id=hubbed{index}" + (f",{rest}" if rest else "")]
+        arguments += ["-netdev", f"hubport,id=port{index},hubid=0,netdev=hubbed{index}"]
+    return arguments
+
+
 def interfaces(guest: Guest, name: str = "") -> dict[str, dict[str, str]]:
     """`ifconfig -l` (of one interface or all), by MAC: name, media, policy and address."""
     found = {}

@@ -46,7 +46,7 @@ def test_linux_takes_over(case: Case, server: network.Server) -> None:
         nics=[Nic(case.options, netdev="hubport,hubid=0")],
         files={"vmlinuz": LINUX / "vmlinuz", "initrd.img": initramfs(LINUX)},
         timeout=TIMEOUT_S,
-        extra=hub("user", peer.netdev),
+        extra=network.hub("user", peer.netdev),
     ) as guest:
         guest.load_driver()
         guest.run("connect -r", timeout=60)
@@ -86,16 +86,6 @@ def test_linux_takes_over(case: Case, server: network.Server) -> None:
                 seen = re.findall(r"(?:LINUX|Kernel panic).*", output)
                 raise guest.error(f"`{line}`", f"`{'; '.join(seen)}`")
         guest.wait()
-
-
-def hub(*netdevs: str) -> list[str]:
-    """QEMU's arguments for further network backends on hub 0."""
-    arguments = []
-    for index, netdev in enumerate(netdevs):
-        kind, _, rest = netdev.partition(",")
-        arguments += ["-netdev", f"{kind},id=hubbed{index}" + (f",{rest}" if rest else "")]
-        arguments += ["-netdev", f"hubport,id=port{index},hubid=0,netdev=hubbed{index}"]
-    return arguments
 
 
 def assert_driver_ok(guest: Guest, expected: bool) -> None:

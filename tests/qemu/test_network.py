@@ -31,7 +31,7 @@ class Case:
 
 VERSION_1 = frozenset({"VIRTIO_F_VERSION_1"})
 IOMMU = frozenset({"VIRTIO_F_VERSION_1", "VIRTIO_F_IOMMU_PLATFORM"})
-VTD = ("-device", "intel-iommu")
+VTD = ("-device", "intel-iommu,intremap=on")
 
 CASES = [
     Case("modern-q35", "q35", MODERN, "modern", 0x1041, VERSION_1),

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define MAX_ARGUMENTS 8
-#define MAX_NICS 16
+#define MAX_NICS 32
 #define CLOCK_PERIOD_MS 10
 
 #define ETHERTYPE 0x88b5 /* IEEE 802, local experimental */
@@ -161,6 +161,18 @@ static inline EFI_STATUS take_nic(size_t index, struct nic *ret_nic)
         return status;
     *ret_nic = nic;
     return EFI_SUCCESS;
+}
+
+/* The keyboard is slow to ask: not more often than the clock ticks. */
+static inline bool is_key_pressed(void)
+{
+    static uint64_t asked_at;
+    EFI_INPUT_KEY key;
+
+    if (asked_at == clock_ticks)
+        return false;
+    asked_at = clock_ticks;
+    return !EFI_ERROR(ST->ConIn->ReadKeyStroke(ST->ConIn, &key));
 }
 
 /* Stop the NIC and connect the firmware's network stack again. */

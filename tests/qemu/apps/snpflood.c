@@ -241,6 +241,14 @@ static bool allocate_buffers(void)
     return tx_buffers != NULL && rx_buffer != NULL;
 }
 
+static void free_buffers(void)
+{
+    if (tx_buffers != NULL)
+        FreePool(tx_buffers);
+    if (rx_buffer != NULL)
+        FreePool(rx_buffer);
+}
+
 static bool run(uint32_t frames)
 {
     uint32_t filters = EFI_SIMPLE_NETWORK_RECEIVE_UNICAST | EFI_SIMPLE_NETWORK_RECEIVE_BROADCAST;
@@ -287,6 +295,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
         fill_payload_table();
         bool is_clean_run = run(frames);
         give_nic_back(&nic);
+        free_buffers();
         Print(is_clean_run ? L"FLOOD PASS\n" : L"FLOOD FAIL\n");
         status = is_clean_run ? EFI_SUCCESS : EFI_ABORTED;
     }

@@ -2,7 +2,8 @@
  *
  * snpinfo: one block "SNP index" of "field: value" lines per NIC, in the order of the addresses.
  * snpinfo watch SECONDS [NIC]: takes the NIC from the firmware, initializes it and prints
- * "MEDIA present|absent after N ms" at the start and whenever GetStatus changes MediaPresent. */
+ * "MEDIA present|absent after N ms" at the start and whenever GetStatus changes MediaPresent. A key
+ * ends it early. */
 #include "snp_app.h"
 
 static void print_number(const CHAR16 *field, uint64_t value)
@@ -76,7 +77,7 @@ static EFI_STATUS watch(EFI_SIMPLE_NETWORK *snp, uint64_t limit_ms)
     uint64_t began_ms = clock_ms();
     bool is_present = snp->Mode->MediaPresent;
     print_media(is_present, 0);
-    while (clock_ms() - began_ms < limit_ms) {
+    while (clock_ms() - began_ms < limit_ms && !is_key_pressed()) {
         UINT32 interrupts;
         status = snp->GetStatus(snp, &interrupts, NULL);
         if (EFI_ERROR(status))

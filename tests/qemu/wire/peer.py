@@ -100,8 +100,8 @@ class Peer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def flood(self, destination: bytes, frames_per_second: int) -> None:
-        """Send DATA frames to an address from now on until the end, unasked."""
-        self._floods.append(self._paced(destination, frames_per_second))
+        """Send DATA frames to an address, unasked, until the end or the next flood()."""
+        self._floods = deque([self._paced(destination, frames_per_second)])
 
     def _paced(self, destination: bytes, frames_per_second: int) -> Iterator[bytes]:
         began = time.monotonic()
@@ -155,16 +155,21 @@ class Peer:
         for due in [entry for entry in self._delayed if entry[0] <= now]:
             self._delayed.remove(due)
             self._send(due[1])
-        while self._floods and len(self._output) < OUTPUT_BYTES:
-            frame = next(self._floods[0], None)
+        floods = self._floods  # flood() may replace them meanwhile
+        while floods and self._backlog() < OUTPUT_BYTES:
+            frame = next(floods[0], None)
             if frame is None:
-                self._floods.popleft()
+                floods.popleft()
             elif not frame:
                 return True
             else:
                 self._send(frame)
                 self.sent += 1
         return False
+
+    def _backlog(self) -> int:
+        """The bytes that wait to be sent."""
+        return len(self._output)
 
     def _send(self, frame: bytes) -> None:
         self._output += len(frame).to_bytes(4, "big") + frame
