@@ -210,7 +210,8 @@ def test_every_symbol_is_defined(build):
 
 def test_debug_file_matches_the_image(build):
     def symbols(path):
-        out = subprocess.run([build.tools + "nm", path], capture_output=True, text=True, check=True).stdout
+        out = subprocess.run([build.tools + "nm", path],
+                             capture_output=True, text=True, check=True).stdout
         return {(line.split()[0], line.split()[-1]) for line in out.splitlines()}
 
     debug = symbols(build.image.with_suffix(".debug"))
@@ -231,6 +232,7 @@ def test_rebuild_in_another_folder_is_identical(build, tmp_path):
     env.pop("SOURCE_DATE_EPOCH", None)
     env.update(LC_ALL="C", TZ="Asia/Tokyo")
     target = f"build/{build.arch}/virtio-net.efi"
-    made = subprocess.run(["make", "-j2", f"ARCH={build.arch}", target], cwd=tree, env=env, capture_output=True, text=True)
+    made = subprocess.run(["make", "-j2", f"ARCH={build.arch}", target],
+                          cwd=tree, env=env, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     assert (tree / target).read_bytes() == build.image.read_bytes()

@@ -165,11 +165,7 @@ def assert_healthy(guest: Guest, diagnosis: Diagnosis, checks: Sequence[str]) ->
 
 def config_bytes(guest: Guest, count: int, index: int = 0) -> bytes:
     """The device configuration of modern NIC `index`, read by QEMU, behind the driver's back."""
-    for bus in _query(guest, "query-pci"):
-        for device in bus["devices"]:
-            if device["qdev_id"] == f"nic{index}":
-                region = next(region for region in device["regions"] if region["bar"] == 4)
-                at = region["address"] + QEMU_DEVICE_CONFIG
+    at = bar_address(guest, index, 4) + QEMU_DEVICE_CONFIG
     text = _query(guest, "human-monitor-command", **{"command-line": f"xp /{count}xb {at:#x}"})
     return bytes(int(byte, 16) for byte in re.findall(r"\b0x([0-9a-f]{2})\b", text))
 
@@ -189,7 +185,7 @@ def device_state(guest: Guest, index: int = 0) -> DeviceState:
         _query(guest, "x-query-virtio-queue-status", path=path, queue=queue) for queue in (0, 1)
     ]
     return DeviceState(
-        pci_device=_pci_device(guest, f"nic{index}"),
+        pci_device=pci_device(guest, index)["id"]["device"],
         offered=_words(offered["transports"] + offered["dev-features"]),
         features=_words(features["transports"] + features["dev-features"]),
         status=_words(status["status"]["statuses"]),
@@ -197,12 +193,21 @@ def device_state(guest: Guest, index: int = 0) -> DeviceState:
     )
 
 
-def _pci_device(guest: Guest, name: str) -> int:
-    for bus in _query(guest, "query-pci"):
-        for device in bus["devices"]:
-            if device["qdev_id"] == name:
-                return device["id"]["device"]
-    raise guest.error(f"{name} on the PCI bus", "no such device")
+def pci_device(guest: Guest, index: int = 0) -> dict[str, Any]:
+    """NIC `index` on QEMU's PCI buses, behind whatever bridge it is (see QMP's query-pci)."""
+    waiting = [device for bus in _query(guest, "query-pci") for device in bus["devices"]]
+    while waiting:
+        device = waiting.pop()
+        if device["qdev_id"] == f"nic{index}":
+            return device
+        waiting += device.get("pci_bridge", {}).get("devices", [])
+    raise guest.error(f"nic{index} on the PCI bus", "no such device")
+
+
+def bar_address(guest: Guest, index: int, bar: int) -> int:
+    """Where the firmware has put a BAR of NIC `index`."""
+    regions = pci_device(guest, index)["regions"]
+    return next(region["address"] for region in regions if region["bar"] == bar)
 
 
 def _query(guest: Guest, command: str, **arguments: object) -> Any:

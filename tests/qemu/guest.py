@@ -110,6 +110,7 @@ class Guest:
 
     case         names the folder of the logs, build/qemu/<case>/
     nics         the NICs, in the order of their PCI slots
+    bridges      -device values of what the NICs can sit behind, with bus= in their options
     platform     QEMU, firmware and our build for it, from platforms.py
     machine      QEMU's -machine; by default the platform's
     files        path on the FAT disk ("EFI/BOOT/BOOTX64.EFI") -> host file or bytes; the driver
@@ -131,6 +132,7 @@ class Guest:
         platform: Platform = OVMF,
         machine: str | None = None,
         nics: Sequence[Nic] = (Nic(),),
+        bridges: Sequence[str] = (),
         files: Mapping[str, Path | bytes] | None = None,
         timeout: float = 120,
         extra: Sequence[str] = (),
@@ -145,6 +147,7 @@ class Guest:
     ) -> None:
         self.case = case
         self.nics = list(nics)
+        self._bridges = list(bridges)
         self.timeout = timeout
         self.folder = OUTPUT / re.sub(r"[^A-Za-z0-9_.=-]+", "_", case)
         self.console_log = self.folder / "console.log"
@@ -361,6 +364,8 @@ class Guest:
         arguments += ["-drive", f"if=none,id=disk,format=raw,file={self._disk}"]
         arguments += ["-device", "virtio-blk-pci,drive=disk,bootindex=0"]
         arguments += self.platform.arguments
+        for bridge in self._bridges:
+            arguments += ["-device", bridge]
         for index, nic in enumerate(self.nics):
             arguments += nic.arguments(index)
         return arguments + (["-S"] if self._paused else []) + self._extra
