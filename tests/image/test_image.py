@@ -37,8 +37,8 @@ class Build:
 
 BUILDS = [
     Build("x86_64", "AMD64", PE32_PLUS, "R_X86_64_RELATIVE", ".rela", 64 << 10),
-    Build("ia32", "I386", PE32, "R_386_RELATIVE", ".rel", 80 << 10),
-    Build("aarch64", "ARM64", PE32_PLUS, "R_AARCH64_RELATIVE", ".rela", 80 << 10,
+    Build("ia32", "I386", PE32, "R_386_RELATIVE", ".rel", 64 << 10),
+    Build("aarch64", "ARM64", PE32_PLUS, "R_AARCH64_RELATIVE", ".rela", 64 << 10,
           "aarch64-linux-gnu-"),
 ]
 
