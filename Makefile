@@ -5,9 +5,23 @@ VERSION := 0.1.0
 ARCH    ?= x86_64
 V       ?= 0
 
-# What differs from one architecture to the next.
-x86_64_CROSS    :=
+# What differs from one architecture to the next. Debian's gnu-efi for x86_64 brings ia32's
+# code along; scripts/fetch-gnu-efi.sh unpacks the others', which dpkg would put over it.
+ARCHES          := x86_64 ia32 aarch64
 x86_64_CFLAGS   := -DGNU_EFI_USE_MS_ABI -mno-red-zone -mgeneral-regs-only -maccumulate-outgoing-args
+x86_64_EFI      := /usr
+x86_64_LIB      := lib
+ia32_CFLAGS     := -m32 -march=i686 -malign-double -mgeneral-regs-only
+ia32_LDFLAGS    := -m elf_i386
+ia32_EFI        := /usr
+ia32_LIB        := lib32
+# Memory for DMA may be uncached, where only aligned access is allowed.
+aarch64_CFLAGS  := -mgeneral-regs-only -mstrict-align
+aarch64_LDFLAGS := -zmax-page-size=4096 # ld would let sections share its 64 KiB
+aarch64_CROSS   := aarch64-linux-gnu-
+aarch64_EFI     := build/gnu-efi/aarch64/usr
+aarch64_LIB     := lib
+$(if $(filter $(ARCH),$(ARCHES)),,$(error ARCH=$(ARCH): not one of $(ARCHES)))
 
 CROSS        := $($(ARCH)_CROSS)
 CC           := $(CROSS)gcc
@@ -18,8 +32,8 @@ CLANG_FORMAT ?= clang-format-14
 CLANG_TIDY   ?= clang-tidy-14
 # Named in full: a python3 from pyenv or conda lacks the distribution's modules.
 PYTEST        = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -v --no-header --tb=short -o cache_dir=$(CURDIR)/build/pytest_cache $(PYTEST_FLAGS)
-EFI_INCLUDE  ?= /usr/include/efi
-EFI_LIB      ?= /usr/lib
+EFI_INCLUDE  ?= $($(ARCH)_EFI)/include/efi
+EFI_LIB      ?= $($(ARCH)_EFI)/$($(ARCH)_LIB)
 OUT          := build/$(ARCH)
 HOST_OUT     ?= build/host
 FUZZ_OUT     ?= build/fuzz
@@ -38,6 +52,8 @@ SCRIPTS      := $(sort $(shell find scripts tests -name "*.sh" 2>/dev/null) .ci/
 
 DRIVER_OBJS  := $(SOURCES:%.c=$(OUT)/%.o)
 APPS         := $(APP_SOURCES:tests/qemu/apps/%.c=$(OUT)/apps/%.efi)
+OTHER_ARCHES := $(filter-out $(ARCH),$(ARCHES))
+ALL_DRIVERS  := $(ARCHES:%=build/%/virtio-net.efi)
 # On the host libc and the fakes provide what src/freestanding.c does.
 HOST_OBJS    := $(patsubst %.c,$(HOST_OUT)/%.o,$(filter-out src/freestanding.c,$(SOURCES)) $(FAKE_SOURCES))
 UNIT_TESTS   := $(UNIT_SOURCES:tests/unit/%.c=$(HOST_OUT)/%)
@@ -49,7 +65,9 @@ WARNINGS := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -W
             -Wmissing-prototypes -Wundef -Wvla -Wwrite-strings -Werror=incompatible-pointer-types -Werror \
             -Wno-unused-result # gcc warns in spite of (void), clang does not: lint-tidy checks it
 # -isystem: gnu-efi's own headers warn under -I.
-INCLUDES := -Iinclude -Isrc -isystem $(EFI_INCLUDE) -isystem $(EFI_INCLUDE)/$(ARCH)
+includes = -Iinclude -Isrc -isystem $(1) -isystem $(1)/$(2)
+INCLUDES := $(call includes,$(EFI_INCLUDE),$(ARCH))
+HOST_INCLUDES := $(call includes,$(x86_64_EFI)/include/efi,x86_64)
 COMMON    = -std=gnu17 -g -MMD -MP -fshort-wchar -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) \
             -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"'
 
@@ -60,14 +78,19 @@ CFLAGS   = $(COMMON) $($(ARCH)_CFLAGS) -O2 -ffreestanding -fPIC -fno-stack-prote
 LTO     := -flto=auto -fno-fat-lto-objects
 HOT_OBJS := $(patsubst %,$(OUT)/src/%.o,snp net_device net_filter virtqueue)
 LDS     := elf_$(ARCH)_efi.lds
-LDFLAGS := -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --gc-sections --hash-style=sysv \
+LDFLAGS := $($(ARCH)_LDFLAGS) -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --gc-sections --hash-style=sysv \
            --build-id=none --no-undefined --fatal-warnings -T $(LDS)
 CRT0    := $(EFI_LIB)/crt0-efi-$(ARCH).o
 # Exactly the sections that the linker script names; the rest of the .so is for debuggers.
-EFI_SECTIONS := -j .text -j .rodata -j .rela -j .data -j .dynamic -j .sbat -j .reloc
+EFI_SECTIONS := -j .text -j .rodata -j .rela -j .rel -j .data -j .dynamic -j .sbat -j .reloc
 
 # What the driver binds: transitional and modern.
 ROM_IDS := 1af4:1000,1041
+define make_rom
+$(if $(Q),@echo "  ROM     $@")
+$(Q)scripts/make-rom.py $@ $(ROM_IDS) $(or $(ROM_DRIVERS),$(filter %.efi,$^))
+$(Q)scripts/check-rom.py --sum $@ 1af4:1000 1af4:1041 $(if $(Q),>/dev/null)
+endef
 
 SANITIZE    ?= -fsanitize=address,undefined -fno-sanitize-recover=all
 HOST_CFLAGS  = $(COMMON) -DGNU_EFI_USE_MS_ABI -O1 $(SANITIZE)
@@ -79,21 +102,36 @@ FUZZ_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_TRACE    ?= -fsanitize=fuzzer-no-link -fsanitize-coverage=trace-loads
 FUZZ_CFLAGS    = $(COMMON) -Wno-missing-field-initializers -DGNU_EFI_USE_MS_ABI -O1 $(FUZZ_SANITIZE)
 TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
-               -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"' $(INCLUDES)
+               -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"' $(HOST_INCLUDES)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all rom sign unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec image deploy \
-        fuzz fuzz-build fuzz-coverage qemu soak esp dist check demo run coverage format clean help
+.PHONY: all arches $(OTHER_ARCHES:%=arch-%) rom rom-all sign unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck \
+        lint-shell lint-layers lint-spec image deploy fuzz fuzz-build fuzz-coverage qemu soak esp dist check demo run coverage format clean help
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom $(APPS) ## build the driver, its debug file, its option ROM and the EFI test programs
 
 rom: $(OUT)/virtio-net.rom ## build the option ROM; ROM_DRIVERS="a.efi b.efi" puts several architectures into it
 
+arches: all $(OTHER_ARCHES:%=arch-%) rom-all ## `make all` for every architecture, and rom-all
+
+$(OTHER_ARCHES:%=arch-%): arch-%:
+	$(Q)$(MAKE) --no-print-directory ARCH=$* all
+
+$(OTHER_ARCHES:%=build/%/virtio-net.efi): build/%/virtio-net.efi: arch-% ;
+
+rom-all: build/virtio-net.rom ## build/virtio-net.rom, an option ROM that carries the driver for every architecture
+
+build/virtio-net.rom: $(ALL_DRIVERS) scripts/make-rom.py scripts/check-rom.py scripts/rom_image.py
+	$(make_rom)
+
+$(CRT0):
+	@echo "$@: missing (run scripts/setup.sh --all)" >&2; false
+
 # gnu-efi's Print and the console protocols take non-const strings.
 $(OUT)/tests/qemu/apps/%.o: WARNINGS += -Wno-write-strings
 
-$(OUT)/%.o: %.c Makefile
+$(OUT)/%.o: %.c Makefile | $(CRT0)
 	$(if $(Q),@echo "  CC      $@")
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(INCLUDES) -c -o $@ $<
@@ -119,9 +157,7 @@ $(OUT)/%.efi: $(OUT)/%.so scripts/finish-pe.py
 	$(Q)scripts/finish-pe.py $@
 
 %.rom: %.efi scripts/make-rom.py scripts/check-rom.py scripts/rom_image.py
-	$(if $(Q),@echo "  ROM     $@")
-	$(Q)scripts/make-rom.py $@ $(ROM_IDS) $(or $(ROM_DRIVERS),$<)
-	$(Q)scripts/check-rom.py --sum $@ 1af4:1000 1af4:1041 $(if $(Q),>/dev/null)
+	$(make_rom)
 
 sign: $(OUT)/virtio-net.efi ## sign for Secure Boot: make sign KEY=db.key CERT=db.pem writes virtio-net.signed.efi and .signed.rom
 	$(Q)scripts/sign.sh '$(KEY)' '$(CERT)' $< $(OUT)/virtio-net.signed.efi
@@ -138,7 +174,7 @@ $(OUT)/esp.img: $(OUT)/virtio-net.efi $(EFI_SHELL) scripts/make-esp.sh $(wildcar
 $(HOST_OUT)/%.o: %.c Makefile
 	$(if $(Q),@echo "  HOSTCC  $@")
 	$(Q)mkdir -p $(@D)
-	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(INCLUDES) -Itests/fake -c -o $@ $<
+	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(HOST_INCLUDES) -Itests/fake -c -o $@ $<
 
 $(HOST_OUT)/%_test: $(HOST_OUT)/tests/unit/%_test.o $(HOST_OBJS)
 	$(if $(Q),@echo "  HOSTLD  $@")
@@ -201,13 +237,13 @@ esp: all $(OUT)/esp.img ## bootable FAT image: driver, startup.nsh, README.txt; 
 dist: all ## release archive build/dist/virtio-net-VERSION.tar.gz: binaries, symbols, scripts, bill of materials
 	$(Q)CRT0=$(CRT0) GNUEFI=$(EFI_LIB)/libgnuefi.a scripts/dist.sh $(VERSION) $(OUT) build/dist
 
-image: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom ## test the PE image and the option ROM: sections, fields, size, reproducible build
+image: arches ## test the PE image and the option ROM: sections, fields, size, reproducible build
 	$(Q)$(PYTEST) tests/image
 
 deploy: all esp dist ## test install.sh, the FAT image and the release archive
 	$(Q)$(PYTEST) tests/deploy
 
-qemu: all esp ## run the QEMU matrix
+qemu: arches esp ## run the QEMU matrix
 	$(Q)$(PYTEST) -n 2 tests/qemu
 
 soak: all ## the full load, hours: SCALE=0.1 for a tenth of it; the figures are in build/qemu/soak.log

@@ -80,10 +80,10 @@ run_pytest() { # NAME of the make target
     [ "$status" -eq 0 ] || [ "${counts#* }" -gt 0 ] || fail "$1: exit status $status"
 }
 
-scripts/setup.sh --with-kernel || { fail "setup" && finish; }
+scripts/setup.sh --all || { fail "setup" && finish; }
 rm -rf "$logs"
 mkdir -p "$logs"
-make -j"$(nproc)" --keep-going all unit-build fuzz-build || fail "build"
+make -j"$(nproc)" --keep-going arches unit-build fuzz-build || fail "build"
 
 [ $# -gt 0 ] || set -- unit lint fuzz image deploy qemu
 for suite in "$@"; do

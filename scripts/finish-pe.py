@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """usage: scripts/finish-pe.py IMAGE.efi
 
-Finishes, in place, a PE32+ image that objcopy wrote: sets NX_COMPAT and then the checksum.
+Finishes, in place, a PE32 or PE32+ image that objcopy wrote: sets NX_COMPAT and then the checksum.
 The flag is a promise, so an image with a section that is writable and executable, or
 with sections that share a page, is refused. The same input gives the same output.
 """
@@ -10,6 +10,7 @@ import struct
 import sys
 from pathlib import Path
 
+PE32, PE32_PLUS = 0x10B, 0x20B  # the fields used here lie at the same offsets in both
 NX_COMPAT = 0x0100
 EXECUTE, WRITE = 0x20000000, 0x80000000
 PAGE_BYTES = 4096
@@ -28,8 +29,8 @@ def headers(image):
         raise BadImage("not a PE image: no PE signature")
     section_count, optional_bytes = struct.unpack_from("<2xH12xH", image, coff)
     optional = coff + 20
-    if struct.unpack_from("<H", image, optional)[0] != 0x20B:
-        raise BadImage("not PE32+")
+    if struct.unpack_from("<H", image, optional)[0] not in (PE32, PE32_PLUS):
+        raise BadImage("neither PE32 nor PE32+")
     sections = optional + optional_bytes
     if len(image) < sections + section_count * 40:
         raise BadImage("the section table is cut short")

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-# usage: scripts/setup.sh [--with-kernel]
-# Installs the Debian or Ubuntu packages that building and testing need and that
-# are missing; with --with-kernel also unpacks a Linux kernel and efibootmgr for the
-# QEMU tests under build/. Does nothing, and needs no network, when all are there.
+# usage: scripts/setup.sh [--all]
+# Installs the Debian or Ubuntu packages that building and testing on x86_64 need and that
+# are missing. With --all also those for the other architectures, and unpacks under build/
+# what dpkg could not hold beside the system's own: their gnu-efi, and a Linux kernel and
+# efibootmgr for the QEMU tests. Does nothing, and needs no network, when all are there.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,6 +21,12 @@ packages=(
     dnsmasq-base iproute2
     # signing for Secure Boot
     sbsigntool openssl
+)
+[ "${1:-}" != --all ] || packages+=(
+    # aarch64; what builds x86_64 also builds ia32
+    gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu qemu-system-arm qemu-efi-aarch64
+    # ia32
+    ovmf-ia32
 )
 
 fail() {
@@ -57,7 +64,8 @@ if [ ${#missing[@]} -gt 0 ]; then
         fail "apt-get could not install: ${missing[*]}"
 fi
 
-if [ "${1:-}" = --with-kernel ]; then
+if [ "${1:-}" = --all ]; then
+    scripts/fetch-gnu-efi.sh arm64 build/gnu-efi/aarch64
     [ -e build/efibootmgr/complete ] || apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1 || update
     tests/qemu/linux/fetch-kernel.sh build/linux
     tests/qemu/linux/fetch-efibootmgr.sh build/efibootmgr

@@ -33,6 +33,7 @@ static inline void copy_words(copy_word *to, const uint8_t *from, size_t count)
 {
     unsigned shift = (uintptr_t)from % COPY_WORD_BYTES * 8;
     const copy_word *source = (const void *)(from - (uintptr_t)from % COPY_WORD_BYTES);
+    copy_word low;
 
     if (shift == 0) {
         for (size_t i = 0; i < count; i++) {
@@ -43,8 +44,13 @@ static inline void copy_words(copy_word *to, const uint8_t *from, size_t count)
         }
         return;
     }
-    for (size_t i = 0; i < count; i++)
-        to[i] = source[i] >> shift | source[i + 1] << (COPY_WORD_BITS - shift);
+    low = count > 0 ? source[0] : 0;
+    for (size_t i = 0; i < count; i++) {
+        copy_word high = source[i + 1];
+
+        to[i] = low >> shift | high << (COPY_WORD_BITS - shift);
+        low = high;
+    }
 }
 
 /* Copy with aligned accesses only, whatever the alignment of either side. */

@@ -4,6 +4,7 @@
  */
 #include <efi.h>
 #include <efilib.h>
+#include <stddef.h>
 
 #include "driver_binding.h"
 #include "settings.h"
@@ -12,6 +13,9 @@
 #if defined(__x86_64__) && !defined(GNU_EFI_USE_MS_ABI)
 #error "without GNU_EFI_USE_MS_ABI EFIAPI is empty, and the firmware's calls go astray"
 #endif
+/* UEFI 2.10, 2.3.1: everything is aligned by its size, also on ia32. */
+_Static_assert(offsetof(EFI_LOADED_IMAGE, ImageSize) % sizeof(UINT64) == 0,
+               "-malign-double is missing: structures are not the firmware's");
 
 /* Called with the System V ABI by crt0, so never EFIAPI. An error unloads the
  * image. */

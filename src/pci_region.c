@@ -172,7 +172,7 @@ EFI_STATUS pci_region_tail(const struct pci_region *region, uint64_t offset,
 static bool contains(const struct pci_region *region, uint64_t offset, uint64_t width_bytes)
 {
     return offset < region->length_bytes && width_bytes <= region->length_bytes - offset &&
-           (region->offset + offset) % width_bytes == 0;
+           ((region->offset + offset) & (width_bytes - 1)) == 0; /* a power of two */
 }
 
 static EFI_STATUS region_read(const struct pci_region *region, EFI_PCI_IO_PROTOCOL_WIDTH width,

@@ -22,6 +22,19 @@ static uint64_t mix(uint64_t value)
     return value;
 }
 
+/* A counter of the CPU's that EFI code may read and that runs fast; 0 where none is known. */
+static uint64_t read_cycles(void)
+{
+    uint64_t cycles = 0;
+
+#if defined(__x86_64__) || defined(__i386__)
+    cycles = __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(cycles));
+#endif
+    return cycles;
+}
+
 /* Without a random number generator: what differs between two boots. */
 static uint64_t gather_entropy(void)
 {
@@ -34,9 +47,7 @@ static uint64_t gather_entropy(void)
     if (!EFI_ERROR(RT->GetTime(&time, NULL)))
         entropy = mix(entropy ^ ((uint64_t)time.Second << 40 | (uint64_t)time.Minute << 48 |
                                  (uint64_t)time.Hour << 56 | time.Nanosecond));
-#ifdef __x86_64__
-    entropy = mix(entropy ^ __builtin_ia32_rdtsc());
-#endif
+    entropy = mix(entropy ^ read_cycles());
     return entropy;
 }
 

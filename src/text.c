@@ -44,15 +44,30 @@ void text_append_padded(struct text *text, const CHAR16 *string, size_t width)
         append_char(text, L' ');
 }
 
+/* By hand, 16 bits at a time: ia32 would need libgcc to divide 64. */
+static unsigned divide_by_ten(uint64_t *value)
+{
+    uint64_t quotient = 0;
+    uint32_t rest = 0;
+
+    for (unsigned shift = 64; shift > 0;) {
+        shift -= 16;
+        rest = rest << 16 | (uint16_t)(*value >> shift);
+        quotient |= (uint64_t)(rest / 10) << shift;
+        rest %= 10;
+    }
+    *value = quotient;
+    return rest;
+}
+
 void text_append_decimal(struct text *text, uint64_t value)
 {
     CHAR16 digits[20];
     unsigned count = 0;
 
-    do {
-        digits[count++] = (CHAR16)(L'0' + value % 10);
-        value /= 10;
-    } while (value > 0);
+    do
+        digits[count++] = (CHAR16)(L'0' + divide_by_ten(&value));
+    while (value > 0);
     while (count > 0)
         append_char(text, digits[--count]);
 }

@@ -71,6 +71,12 @@ def test_sections_on_one_page_are_refused(copy):
     assert done.returncode != 0 and "section .rela is not on pages of its own" in done.stderr
 
 
+def test_header_of_another_kind_is_refused(copy):
+    patch(copy, pefile.PE(str(copy)).OPTIONAL_HEADER.get_field_absolute_offset("Magic"), b"\x07\1")
+    done = finish(copy)
+    assert done.returncode != 0 and "neither PE32 nor PE32+" in done.stderr
+
+
 @pytest.mark.parametrize("data, complaint", [
     (b"", "no MZ"),
     (b"MZ" + bytes(62), "no PE signature"),

@@ -18,6 +18,7 @@ SCRIPTS = ROOT / "scripts"
 DRIVER = Path(os.environ.get("IMAGE", ROOT / "build/x86_64/virtio-net.efi"))
 ROM = DRIVER.with_suffix(".rom")
 IDS = ["1af4:1000", "1af4:1041"]
+ARCHES = ["x86_64", "ia32", "aarch64"]
 X86_64, AARCH64 = 0x8664, 0xAA64
 PCIR = 0x1C
 
@@ -118,6 +119,19 @@ def test_driver_of_any_length_ends_its_image(tmp_path, more):
     assert check(rom).returncode == 0
     made = rom.read_bytes()
     assert made[get(made, 0x16, "H"):] == driver.read_bytes()
+
+
+def test_rom_of_all_carries_each_driver_as_it_was_built():
+    built = ROOT / "build/virtio-net.rom"
+    done = check(built)
+    assert done.returncode == 0, done.stdout
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(ARCHES)
+    for line, arch in zip(lines, ARCHES):
+        assert f"{arch} driver" in line and all(id in line for id in IDS)
+        start, size = int(line.split()[3].rstrip(":"), 16), int(line.split()[4])
+        image = built.read_bytes()[start : start + size]
+        assert image.endswith((ROOT / "build" / arch / "virtio-net.efi").read_bytes())
 
 
 def test_two_architectures_share_a_rom(pair, foreign):

@@ -8,12 +8,13 @@ from typing import Iterator
 import guest
 import network
 import pytest
+from platforms import PLATFORMS
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.option.verbose = max(config.option.verbose, 1)
     try:
-        guest.require_everything()
+        guest.require_everything(PLATFORMS)
     except guest.SetupError as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import evidence
 import network
 from guest import DRIVER, FIRMWARE, Guest, GuestError, Nic, SetupError, require_everything
+from platforms import OVMF
 
 TIMEOUT_S = 180
 NIC_OPTIONS = "disable-legacy=off,disable-modern=off"
@@ -74,7 +75,7 @@ def demo(driver_file: Path, server: network.Server) -> str:
 
 def main() -> int:
     try:
-        require_everything()
+        require_everything([OVMF])
         if DRIVER is None:
             raise SetupError("DRIVER=none: the demo is of our driver")
         with tempfile.TemporaryDirectory() as folder:

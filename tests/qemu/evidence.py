@@ -165,9 +165,7 @@ def assert_healthy(guest: Guest, diagnosis: Diagnosis, checks: Sequence[str]) ->
 
 def config_bytes(guest: Guest, count: int, index: int = 0) -> bytes:
     """The device configuration of modern NIC `index`, read by QEMU, behind the driver's back."""
-    regions = _on_bus(guest, f"nic{index}")["regions"]
-    region = next(region for region in regions if region["bar"] == 4)
-    at = region["address"] + QEMU_DEVICE_CONFIG
+    at = bar_address(guest, index, 4) + QEMU_DEVICE_CONFIG
     text = _query(guest, "human-monitor-command", **{"command-line": f"xp /{count}xb {at:#x}"})
     return bytes(int(byte, 16) for byte in re.findall(r"\b0x([0-9a-f]{2})\b", text))
 
@@ -187,7 +185,7 @@ def device_state(guest: Guest, index: int = 0) -> DeviceState:
         _query(guest, "x-query-virtio-queue-status", path=path, queue=queue) for queue in (0, 1)
     ]
     return DeviceState(
-        pci_device=_on_bus(guest, f"nic{index}")["id"]["device"],
+        pci_device=pci_device(guest, index)["id"]["device"],
         offered=_words(offered["transports"] + offered["dev-features"]),
         features=_words(features["transports"] + features["dev-features"]),
         status=_words(status["status"]["statuses"]),
@@ -201,18 +199,27 @@ def pci_slot(guest: Guest, name: str) -> int | None:
     return found["slot"] if found else None
 
 
-def _on_bus(guest: Guest, name: str) -> Any:
-    found = _find_on_bus(guest, name)
+def pci_device(guest: Guest, index: int = 0) -> dict[str, Any]:
+    """NIC `index` on QEMU's PCI buses, behind whatever bridge it is (see QMP's query-pci)."""
+    found = _find_on_bus(guest, f"nic{index}")
     if not found:
-        raise guest.error(f"{name} on the PCI bus", "no such device")
+        raise guest.error(f"nic{index} on the PCI bus", "no such device")
     return found
 
 
+def bar_address(guest: Guest, index: int, bar: int) -> int:
+    """Where the firmware has put a BAR of NIC `index`."""
+    regions = pci_device(guest, index)["regions"]
+    return next(region["address"] for region in regions if region["bar"] == bar)
+
+
 def _find_on_bus(guest: Guest, name: str) -> Any:
-    for bus in _query(guest, "query-pci"):
-        for device in bus["devices"]:
-            if device["qdev_id"] == name:
-                return device
+    waiting = [device for bus in _query(guest, "query-pci") for device in bus["devices"]]
+    while waiting:
+        device = waiting.pop()
+        if device["qdev_id"] == name:
+            return device
+        waiting += device.get("pci_bridge", {}).get("devices", [])
     return None
 
 

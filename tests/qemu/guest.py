@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""A QEMU guest with OVMF at its UEFI shell, driven over the serial console.
+"""A QEMU guest with UEFI firmware at its shell, driven over the serial console.
 
     with Guest("my-case", nics=[Nic()], files={"app.efi": APPS / "app.efi"}) as guest:
         guest.load_driver()
@@ -8,8 +8,8 @@
         guest.power_off()
         data = guest.read_file("out.bin")             # from the guest's FAT disk
 
-Knows QEMU, the disk, the console and the shell's prompt. What a case means, and the proof that
-it was our driver, is evidence.py's.
+Knows QEMU, the disk, the console and the shell's prompt. Which QEMU and firmware there are is in
+platforms.py; what a case means, and the proof that it was our driver, is evidence.py's.
 """
 
 from __future__ import annotations
@@ -27,16 +27,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Mapping, Sequence
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("BUILD", ROOT / "build"))
-DRIVER: Path | None = Path(os.environ.get("DRIVER") or BUILD / "x86_64" / "virtio-net.efi")
-if DRIVER == Path("none"):  # to see every case fail on the firmware's own driver
-    DRIVER = None
-OUTPUT = BUILD / "qemu"
-QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
-FIRMWARE = Path(os.environ.get("OVMF_CODE", "/usr/share/OVMF/OVMF_CODE_4M.fd"))
-VARIABLES = Path(os.environ.get("OVMF_VARS", "/usr/share/OVMF/OVMF_VARS_4M.fd"))
+from platforms import (  # some of them for the tests
+    BUILD,
+    DRIVER,
+    FIRMWARE,
+    OVMF,
+    ROOT,
+    VARIABLES,
+    Platform,
+)
 
+OUTPUT = BUILD / "qemu"
+PLATFORM_DRIVER = Path()  # stands for the platform's
 BOOT_TIMEOUT_S = 60
 ESCAPE = re.compile(rb"\x1b(?:\[[0-9;=?]*[A-Za-z]|[()][A-Z0-9]|[78=>])|[\x00\x07\r]")
 BACKSPACES = re.compile(r"\x08+")
@@ -81,18 +83,26 @@ def require(tools: Sequence[str] = (), files: Sequence[Path] = ()) -> None:
     """Raise SetupError, one line, for the first tool or file that is not there."""
     for tool in tools:
         if not shutil.which(tool):
-            raise SetupError(f"{tool}: not installed (run `make setup`)")
+            raise SetupError(f"{tool}: not installed (run scripts/setup.sh --all)")
     for file in files:
         if not file.is_file() or file.stat().st_size == 0:
-            hint = "run `make`" if file == DRIVER else "run `make setup`"
+            is_ours = file == DRIVER or file.is_relative_to(BUILD)
+            hint = "run `make arches`" if is_ours else "run scripts/setup.sh --all"
             raise SetupError(f"{file}: missing or empty ({hint})")
 
 
-def require_everything() -> None:
-    """require() what every guest needs."""
-    require([QEMU, "mformat", "mcopy", "mmd", "setpriv"], [FIRMWARE, VARIABLES])
-    if DRIVER is not None:
-        require(files=[DRIVER])
+def require_everything(platforms: Sequence[Platform]) -> None:
+    """require() what guests on `platforms` need."""
+    require(["mformat", "mcopy", "mmd", "setpriv"])
+    for platform in platforms:
+        require_platform(platform)
+
+
+def require_platform(platform: Platform) -> None:
+    """require() what a guest on `platform` needs."""
+    require([platform.qemu], [platform.firmware, platform.variables])
+    if platform.driver is not None:
+        require(files=[platform.driver])
 
 
 class Guest:
@@ -100,47 +110,52 @@ class Guest:
 
     case         names the folder of the logs, build/qemu/<case>/
     nics         the NICs, in the order of their PCI slots
-    machine      QEMU's -machine
+    bridges      -device values of what the NICs can sit behind, with bus= in their options
+    platform     QEMU, firmware and our build for it, from platforms.py
+    machine      QEMU's -machine; by default the platform's
     files        path on the FAT disk ("EFI/BOOT/BOOTX64.EFI") -> host file or bytes; the driver
                  is always there as virtio-net.efi when it exists
     disk         a FAT image to boot a copy of, instead of one made from `files`
     timeout      hard limit in seconds for the guest's whole life
+    variables    a variable store to start with; by default the platform's, which is empty
     extra        further QEMU arguments
     inside       what QEMU's command is put behind, such as nsenter and its options
     paused       start with -S; call resume() (before it, qmp() works and the console is silent)
     reboots      reset() is allowed; else QEMU ends when the guest resets, as after a crash
-    driver       the driver's host file, or None for none
+    driver       the driver's host file, or None for none; by default the platform's
     """
 
     def __init__(
         self,
         case: str,
         *,
-        machine: str = "q35",
+        platform: Platform = OVMF,
+        machine: str | None = None,
         nics: Sequence[Nic] = (Nic(),),
+        bridges: Sequence[str] = (),
         files: Mapping[str, Path | bytes] | None = None,
         timeout: float = 120,
         extra: Sequence[str] = (),
         inside: Sequence[str] = (),
         paused: bool = False,
         reboots: bool = False,
-        driver: Path | None = DRIVER,
-        firmware: Path = FIRMWARE,
-        variables: Path = VARIABLES,
+        driver: Path | None = PLATFORM_DRIVER,
+        variables: Path | None = None,
         memory_mib: int = 512,
         disk_mib: int = 33,
         disk: Path | None = None,
     ) -> None:
         self.case = case
         self.nics = list(nics)
+        self._bridges = list(bridges)
         self.timeout = timeout
         self.folder = OUTPUT / re.sub(r"[^A-Za-z0-9_.=-]+", "_", case)
         self.console_log = self.folder / "console.log"
-        self.driver = driver
-        self.firmware = firmware
-        self.variables = variables
+        self.platform = platform
+        self.driver = platform.driver if driver is PLATFORM_DRIVER else driver
+        self.variables = variables or platform.variables
         self.seconds = 0.0
-        self._machine = machine
+        self._machine = machine or platform.machine
         self._files = dict(files or {})
         self._extra = list(extra)
         self._inside = list(inside)
@@ -312,14 +327,19 @@ class Guest:
     # Inside
 
     def _start(self) -> None:
-        require(files=[self.firmware, self.variables] + ([self.driver] if self.driver else []))
+        require(files=[self.variables] + ([self.driver] if self.driver else []))
+        require_platform(self.platform)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self._folder_short = Path(tempfile.mkdtemp(prefix="guest."))
-        shutil.copyfile(self.variables, self.folder / "vars.fd")
+        # AAVMF's are 64 MiB, hardly any of them in use.
+        subprocess.run(
+            ["cp", "--sparse=always", self.variables, self.folder / "vars.fd"], check=True
+        )
         self._make_disk()
         # It dies with its parent, so that an interrupted run leaves no guest behind.
-        command = [*self._inside, "setpriv", "--pdeathsig", "KILL", QEMU] + self._arguments()
+        command = [*self._inside, "setpriv", "--pdeathsig", "KILL", self.platform.qemu]
+        command += self._arguments()
         (self.folder / "command").write_text(" ".join(command) + "\n")
         self._began = time.monotonic()
         with (self.folder / "qemu.log").open("wb") as log:
@@ -334,15 +354,18 @@ class Guest:
 
     def _arguments(self) -> list[str]:
         pflash = "if=pflash,format=raw,unit="
-        arguments = ["-accel", "tcg", "-cpu", "max", "-machine", self._machine]
+        arguments = ["-accel", "tcg", "-cpu", self.platform.cpu, "-machine", self._machine]
         arguments += ["-m", str(self._memory_mib), "-nodefaults", "-display", "none"]
         arguments += [] if self._reboots else ["-no-reboot"]
         arguments += ["-serial", "stdio"]
         arguments += ["-qmp", f"unix:{self._folder_short}/qmp,server=on,wait=off"]
-        arguments += ["-drive", f"{pflash}0,readonly=on,file={self.firmware}"]
+        arguments += ["-drive", f"{pflash}0,readonly=on,file={self.platform.firmware}"]
         arguments += ["-drive", f"{pflash}1,file={self.folder}/vars.fd"]
         arguments += ["-drive", f"if=none,id=disk,format=raw,file={self._disk}"]
         arguments += ["-device", "virtio-blk-pci,drive=disk,bootindex=0"]
+        arguments += self.platform.arguments
+        for bridge in self._bridges:
+            arguments += ["-device", bridge]
         for index, nic in enumerate(self.nics):
             arguments += nic.arguments(index)
         return arguments + (["-S"] if self._paused else []) + self._extra

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import evidence
 import pytest
-from guest import BUILD, Guest, Nic
+from guest import Guest, Nic
+from platforms import AAVMF, OVMF, OVMF32, Platform
 from wire.peer import Peer
 
 TIMEOUT_S = 120
-APP = BUILD / "x86_64" / "apps" / "snpflood.efi"
+APP = "snpflood.efi"
 
 MODERN = "disable-legacy=on,disable-modern=off"
 TRANSITIONAL = "disable-legacy=off,disable-modern=off"
@@ -28,9 +29,10 @@ class Case:
     options: str
     transport: str  # the one that the driver must choose
     frames: int  # in each direction
-    machine: str = "q35"
+    machine: str | None = None  # the platform's
     extra: tuple[str, ...] = ()
     mtu: int = 1500
+    platform: Platform = OVMF
 
 
 IOMMU = ("-device", "intel-iommu")
@@ -45,6 +47,11 @@ CASES = [
     Case("mtu-9000-legacy", LEGACY + ",host_mtu=9000", "legacy", 5_000, "pc", mtu=9000),
     Case("mtu-65535", MODERN + ",host_mtu=65535", "modern", 1_000, mtu=65535),
     Case("mtu-68", MODERN + ",host_mtu=68", "modern", 5_000, mtu=68),
+    Case("modern-aavmf", MODERN, "modern", 10_000, platform=AAVMF),
+    Case("legacy-aavmf", LEGACY, "legacy", 5_000, platform=AAVMF),
+    Case("mtu-9000-aavmf", MODERN + ",host_mtu=9000", "modern", 2_000, mtu=9000, platform=AAVMF),
+    Case("modern-ovmf32", MODERN, "modern", 20_000, platform=OVMF32),
+    Case("legacy-ovmf32", LEGACY, "legacy", 10_000, platform=OVMF32),
 ]
 
 
@@ -52,15 +59,16 @@ CASES = [
 def test_flood_loses_nothing(case: Case) -> None:
     with Peer() as peer, Guest(
         f"flood-{case.name}",
+        platform=case.platform,
         machine=case.machine,
         nics=[Nic(case.options, netdev=peer.netdev)],
-        files={APP.name: APP},
+        files={APP: case.platform.app(APP)},
         timeout=TIMEOUT_S,
         extra=case.extra,
     ) as guest:
         guest.load_driver()
         evidence.assert_ours(guest, case.transport)
-        output = guest.run(f"{APP.name} {case.frames}", timeout=TIMEOUT_S)
+        output = guest.run(f"{APP} {case.frames}", timeout=TIMEOUT_S)
         evidence.assert_ours(guest, case.transport)
         guest.power_off()
 

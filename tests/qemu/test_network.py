@@ -9,6 +9,7 @@ import evidence
 import network
 import pytest
 from guest import Guest, Nic
+from platforms import AAVMF, OVMF, OVMF32, Platform
 
 TIMEOUT_S = 240
 
@@ -20,13 +21,14 @@ LEGACY = "disable-legacy=off,disable-modern=on"
 @dataclass(frozen=True)
 class Case:
     name: str
-    machine: str
+    machine: str | None  # None is the platform's
     options: str
     transport: str  # the one that the driver must choose
     pci_device: int
     features: frozenset[str] = frozenset()  # that it must negotiate
     queue_sizes: tuple[int, int] = (256, 256)
     extra: tuple[str, ...] = ()
+    platform: Platform = OVMF
 
 
 VERSION_1 = frozenset({"VIRTIO_F_VERSION_1"})
@@ -66,6 +68,10 @@ CASES = [
         0x1000,
         queue_sizes=(1024, 256),
     ),
+    Case("modern-aavmf", None, MODERN, "modern", 0x1041, VERSION_1, platform=AAVMF),
+    Case("legacy-aavmf", None, LEGACY, "legacy", 0x1000, platform=AAVMF),
+    Case("modern-ovmf32", None, MODERN, "modern", 0x1041, VERSION_1, platform=OVMF32),
+    Case("legacy-ovmf32", None, LEGACY, "legacy", 0x1000, platform=OVMF32),
 ]
 
 
@@ -74,6 +80,7 @@ def test_network_works(case: Case, server: network.Server) -> None:
     nic = Nic(case.options, netdev=server.netdev())
     with Guest(
         f"network-{case.name}",
+        platform=case.platform,
         machine=case.machine,
         nics=[nic],
         timeout=TIMEOUT_S,

@@ -16,15 +16,14 @@ from pathlib import Path
 
 import evidence
 import pytest
-from guest import BUILD, DRIVER, FIRMWARE, ROOT, VARIABLES, Guest, Nic, require
+from guest import BUILD, DRIVER, ROOT, VARIABLES, Guest, Nic, require
+from platforms import OVMF_SECURE
 
 TIMEOUT_S = 90
-SECURE_FIRMWARE = FIRMWARE.with_name("OVMF_CODE_4M.secboot.fd")
 SNAKEOIL_VARIABLES = VARIABLES.with_name("OVMF_VARS_4M.snakeoil.fd")
 SNAKEOIL_KEY = Path("/usr/share/ovmf/PkKek-1-snakeoil.key")
 SNAKEOIL_CERT = SNAKEOIL_KEY.with_suffix(".pem")
 SNAKEOIL_PASS_PHRASE = "snakeoil"  # says /usr/share/doc/ovmf/README.Debian
-SECURE_FLASH = ["-global", "driver=cfi.pflash01,property=secure,value=on"]
 REFUSAL = re.compile("Access Denied|Security Violation")
 
 
@@ -40,7 +39,7 @@ class Signed:
 
 @pytest.fixture(scope="session")
 def signed(tmp_path_factory: pytest.TempPathFactory) -> Signed:
-    require(["openssl", "sbsign"], [SECURE_FIRMWARE, SNAKEOIL_VARIABLES, SNAKEOIL_KEY])
+    require(["openssl", "sbsign"], [OVMF_SECURE.firmware, SNAKEOIL_VARIABLES, SNAKEOIL_KEY])
     folder = tmp_path_factory.mktemp("signed")
     key, stranger = folder / "db.key", folder / "stranger.key"
     run("openssl", "rsa", "-in", SNAKEOIL_KEY, "-passin", f"pass:{SNAKEOIL_PASS_PHRASE}",
@@ -70,13 +69,11 @@ def boot(case: str, program: Path, files: dict[str, Path | bytes], *, secure: bo
     files = {f"try/{name}": content for name, content in files.items()} if DRIVER else {}
     with Guest(
         f"secureboot-{case}",
-        machine="q35,smm=on",
+        platform=OVMF_SECURE,
         nics=[nic],
         files={"EFI/BOOT/BOOTX64.EFI": program, **files},
         driver=None,
-        firmware=SECURE_FIRMWARE,
         variables=SNAKEOIL_VARIABLES if secure else VARIABLES,
-        extra=SECURE_FLASH,
         paused=True,
         timeout=TIMEOUT_S,
     ) as guest:

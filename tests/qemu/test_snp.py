@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import evidence
 import pytest
-from guest import BUILD, Guest, Nic
+from guest import Guest, Nic
+from platforms import AAVMF, OVMF, OVMF32, Platform
 from wire.peer import Peer
 
 TIMEOUT_S = 120
 APP_TIMEOUT_S = 60
-APPS = BUILD / "x86_64" / "apps"
 
 # Each with the least number of checks that a whole run makes.
 CONTRACTS = {"snptest": 150, "snpwire": 50, "snpfilter": 100}
@@ -23,15 +23,18 @@ CONTRACTS = {"snptest": 150, "snpwire": 50, "snpfilter": 100}
 @dataclass(frozen=True)
 class Case:
     name: str
-    machine: str
+    machine: str | None  # None is the platform's
     options: str
     transport: str  # the one that the driver must choose
+    platform: Platform = OVMF
 
 
 CASES = [
     Case("modern", "q35", "disable-legacy=on,disable-modern=off", "modern"),
     Case("transitional", "q35", "disable-legacy=off,disable-modern=off", "modern"),
     Case("legacy", "pc", "disable-legacy=off,disable-modern=on", "legacy"),
+    Case("modern-aavmf", None, "disable-legacy=on,disable-modern=off", "modern", AAVMF),
+    Case("modern-ovmf32", None, "disable-legacy=on,disable-modern=off", "modern", OVMF32),
 ]
 
 
@@ -39,9 +42,10 @@ CASES = [
 def test_snp_keeps_its_contract(case: Case) -> None:
     with Peer() as peer, Guest(
         f"snp-{case.name}",
+        platform=case.platform,
         machine=case.machine,
         nics=[Nic(case.options, netdev=peer.netdev)],
-        files={f"{app}.efi": APPS / f"{app}.efi" for app in CONTRACTS},
+        files={f"{app}.efi": case.platform.app(f"{app}.efi") for app in CONTRACTS},
         timeout=TIMEOUT_S,
     ) as guest:
         guest.load_driver()
@@ -89,7 +93,7 @@ def test_frames_that_arrive_depend_on_the_setting_alone(transport: str) -> None:
                 f"snp-without-{transport}",
                 machine=case.machine,
                 nics=nics,
-                files={f"{app}.efi": APPS / f"{app}.efi"},
+                files={f"{app}.efi": case.platform.app(f"{app}.efi")},
                 timeout=2 * TIMEOUT_S,
             )
         )

@@ -15,6 +15,7 @@ import evidence
 import network
 import pytest
 from guest import BUILD, DRIVER, Guest, Nic
+from platforms import AAVMF, OVMF32, Platform
 
 TIMEOUT_S = 240
 NETBOOT = BUILD / "x86_64" / "apps" / "netboot.efi"
@@ -85,6 +86,21 @@ def only_driver(guest: Guest) -> evidence.Driver:
     if len(ours) != 1:
         raise guest.error("our driver in `drivers`, once", f"{len(ours)} times")
     return ours[0]
+
+
+@pytest.mark.parametrize("platform", [OVMF32, AAVMF], ids=lambda platform: platform.arch)
+def test_load_takes_over_on_every_architecture(platform: Platform) -> None:
+    name = RIVALS["firmware"].name("modern")
+    with Guest(f"takeover-{platform.arch}", platform=platform, timeout=TIMEOUT_S) as guest:
+        guest.run("connect -r", timeout=60)
+        assert_held_by(guest, 0, re.escape(name))
+        answer = guest.load_driver()
+        assert_said(guest, answer, "02.0", re.escape(f"taken over from {name}"))
+        evidence.assert_ours(guest, "modern")
+        assert_works(guest)
+        unload(guest, only_driver(guest).handle)
+        assert_held_by(guest, 0, re.escape(name))
+        guest.power_off()
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

@@ -209,6 +209,23 @@ static void padding_fills_up_and_never_cuts(void **state)
     assert_text(&text, L"ab  abcdabcdef|");
 }
 
+static void decimals_are_right_in_all_64_bits(void **state)
+{
+    CHAR16 buffer[80];
+    struct text text;
+
+    (void)state;
+    text_init(&text, buffer, sizeof(buffer) / sizeof(*buffer));
+    text_append_decimal(&text, 0);
+    text_append(&text, L" ");
+    text_append_decimal(&text, 4294967296);
+    text_append(&text, L" ");
+    text_append_decimal(&text, 1234567890123456789);
+    text_append(&text, L" ");
+    text_append_decimal(&text, UINT64_MAX);
+    assert_text(&text, L"0 4294967296 1234567890123456789 18446744073709551615");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +234,7 @@ int main(void)
         cmocka_unit_test(a_new_text_is_empty),
         cmocka_unit_test(pieces_follow_each_other),
         cmocka_unit_test(what_does_not_fit_is_cut_off_at_every_capacity),
+        cmocka_unit_test(decimals_are_right_in_all_64_bits),
         cmocka_unit_test(hex_has_the_digits_asked_for),
         cmocka_unit_test(a_mac_is_six_pairs_between_colons),
         cmocka_unit_test(a_pci_location_is_written_as_lspci_does),

@@ -242,10 +242,11 @@ static inline void fill_payload_table(void)
 /* All sizes in turn, and every 16th frame is the largest. */
 static inline uint32_t data_size(uint32_t number)
 {
+    uint32_t count = largest_frame - SMALLEST_FRAME + 1;
+
     if (number % 16 == 15)
         return largest_frame;
-    return SMALLEST_FRAME +
-           (uint32_t)((uint64_t)number * 397 % (largest_frame - SMALLEST_FRAME + 1));
+    return SMALLEST_FRAME + number % count * 397 % count; /* no overflow; ia32 has no 64-bit % */
 }
 
 /* The payload of DATA frame `number`, data_size() - PAYLOAD_OFFSET bytes. */

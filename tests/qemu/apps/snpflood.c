@@ -50,8 +50,9 @@ static bool take_back_buffer(void)
     note_progress();
     if (tx_in_flight == 0 || returned != tx_buffer(tx_oldest)) {
         if (tx_returned_wrongly++ == 0)
-            Print(L"FLOOD GetStatus returned %lx, %d in flight, oldest %lx\n", returned,
-                  tx_in_flight, tx_buffer(tx_oldest));
+            Print(L"FLOOD GetStatus returned %lx, %d in flight, oldest %lx\n",
+                  (uint64_t)(uintptr_t)returned, tx_in_flight,
+                  (uint64_t)(uintptr_t)tx_buffer(tx_oldest));
         return true;
     }
     SetMem(returned, PAYLOAD_OFFSET + 8, 0xdd);
@@ -166,11 +167,11 @@ static bool is_clean(const struct counts *counts, uint32_t frames)
            counts->corrupt == 0;
 }
 
-static uint64_t per_second(uint32_t frames, uint64_t began_ms)
+static uint32_t per_second(uint32_t frames, uint64_t began_ms)
 {
-    uint64_t elapsed_ms = clock_ms() - began_ms;
+    uint32_t elapsed_ms = (uint32_t)(clock_ms() - began_ms);
 
-    return frames * UINT64_C(1000) / (elapsed_ms == 0 ? 1 : elapsed_ms);
+    return frames * 1000 / (elapsed_ms == 0 ? 1 : elapsed_ms);
 }
 
 /* Flood `sent` frames out while `wanted` come in; either may be 0. */
@@ -192,7 +193,7 @@ static bool flood(const CHAR16 *name, uint32_t sent, uint32_t wanted)
         if (is_stalled())
             status = EFI_TIMEOUT;
     }
-    uint64_t rate = per_second(number + due, began_ms);
+    uint32_t rate = per_second(number + due, began_ms);
     if (due < wanted)
         rx.lost += wanted - due;
     if (EFI_ERROR(status))
@@ -216,7 +217,7 @@ static bool flood(const CHAR16 *name, uint32_t sent, uint32_t wanted)
     if (wanted != 0)
         Print(L"FLOOD %s rx received=%d lost=%d out_of_order=%d corrupt=%d\n", name, rx.frames,
               rx.lost, rx.out_of_order, rx.corrupt);
-    Print(L"FLOOD %s %ld frames a second\n", name, rate);
+    Print(L"FLOOD %s %d frames a second\n", name, rate);
     return is_answered && returned_wrongly == 0 && is_clean(&peer, sent) && is_clean(&rx, wanted);
 }
 

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""Where a NIC can sit: root bus, root port, bridge, a function of several; BARs low and high.
+
+On every firmware and machine. That it sits there is read from QEMU, not believed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import evidence
+import network
+import pytest
+from guest import Guest, Nic
+from platforms import AAVMF, OVMF, OVMF32, OVMF_SECURE, Platform
+
+TIMEOUT_S = 120
+FOUR_GIB = 1 << 32
+MODERN_BAR = 4  # of QEMU's device: 64 bits, prefetchable, so firmware may place it high
+MODERN = "disable-legacy=on,disable-modern=off"
+LEGACY = "disable-legacy=off,disable-modern=on"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the NICs sit behind, the options of each NIC, and the PCI function that each then is."""
+
+    bridges: tuple[str, ...]
+    nics: tuple[str, ...]
+    functions: tuple[str, ...]  # bus:slot.function, as firmware numbers buses
+
+
+ROOT_BUS = Place((), ("addr=5.0",), ("0:5.0",))
+ROOT_PORT = Place(("pcie-root-port,id=above,chassis=1",), ("bus=above",), ("1:0.0",))
+PCI_BRIDGE = Place(("pci-bridge,id=above,chassis_nr=1",), ("bus=above,addr=3",), ("1:3.0",))
+PCIE_BRIDGE = Place(("pcie-pci-bridge,id=above",), ("bus=above,addr=3",), ("1:3.0",))
+FUNCTIONS = Place((), ("addr=5.0,multifunction=on", "addr=5.1"), ("0:5.0", "0:5.1"))
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    platform: Platform
+    place: Place
+    machine: str | None = None  # the platform's
+    options: str = MODERN
+
+
+CASES = [
+    Case("ovmf-q35-root-port", OVMF, ROOT_PORT),
+    Case("ovmf-q35-bridge", OVMF, PCIE_BRIDGE),
+    Case("ovmf-q35-functions", OVMF, FUNCTIONS),
+    Case("ovmf-pc-bridge", OVMF, PCI_BRIDGE, "pc", LEGACY),
+    Case("ovmf-pc-functions", OVMF, FUNCTIONS, "pc"),
+    Case("secure-q35-root-bus", OVMF_SECURE, ROOT_BUS),
+    Case("secure-q35-root-port", OVMF_SECURE, ROOT_PORT),
+    Case("ovmf32-q35-root-port", OVMF32, ROOT_PORT),
+    Case("ovmf32-q35-bridge", OVMF32, PCIE_BRIDGE),
+    Case("ovmf32-q35-functions", OVMF32, FUNCTIONS),
+    Case("aavmf-virt-root-port", AAVMF, ROOT_PORT),
+    Case("aavmf-virt-bridge", AAVMF, PCIE_BRIDGE),
+    Case("aavmf-virt-functions", AAVMF, FUNCTIONS),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_nic_works_where_it_sits(case: Case, server: network.Server) -> None:
+    nics = [Nic(f"{case.options},{at}", netdev=server.netdev()) for at in case.place.nics]
+    with Guest(
+        f"place-{case.name}",
+        platform=case.platform,
+        machine=case.machine,
+        nics=nics,
+        bridges=case.place.bridges,
+        timeout=TIMEOUT_S,
+    ) as guest:
+        guest.load_driver()
+        guest.run("connect -r", timeout=60)
+        evidence.assert_ours(guest, "legacy" if case.options == LEGACY else "modern")
+        for index, function in enumerate(case.place.functions):
+            assert_place(guest, case, index, function)
+        # With two NICs on like networks the last one, by its address.
+        source = network.get_lease(guest, len(nics) - 1)
+        network.ping(guest, "10.0.2.2", source=source)
+        if len(nics) == 1:
+            network.download_tftp(guest)
+        guest.power_off()
+        if len(nics) == 1:
+            network.compare_download(guest, server, network.TFTP_FILE)
+
+
+def assert_place(guest: Guest, case: Case, index: int, function: str) -> None:
+    """QEMU's view: NIC `index` is that function; its BAR is high wherever firmware reaches that."""
+    device = evidence.pci_device(guest, index)
+    seen = "{bus}:{slot}.{function}".format(**device)
+    if seen != function:
+        raise guest.error(f"nic{index} at {function}", seen)
+    if case.options == LEGACY:
+        return
+    address = evidence.bar_address(guest, index, MODERN_BAR)
+    is_wanted_high = case.platform.arch != "ia32"
+    if (address >= FOUR_GIB) != is_wanted_high or address == 0:
+        height = "above" if is_wanted_high else "below"
+        raise guest.error(f"BAR {MODERN_BAR} of nic{index} {height} 4 GiB", f"{address:#x}")
