@@ -70,7 +70,7 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all rom sign unit unit-build lint lint-format lint-tidy lint-cppcheck lint-shell lint-layers lint-spec image deploy \
-        qemu esp dist check demo run coverage format clean help
+        qemu esp dist check bench demo run coverage format clean help
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom $(APPS) ## build the driver, its debug file, its option ROM and the EFI test programs
 
@@ -169,6 +169,9 @@ qemu: all esp ## run the QEMU matrix
 
 check: ## install what is missing, build, run every test; the last line is the result
 	@scripts/check.sh
+
+bench: all ## measure this driver, the firmware's and iPXE's side by side: build/bench/table.md, results.json
+	$(Q)tests/bench/bench.py
 
 demo: ## install what is missing, build, show the driver at work in QEMU
 	@scripts/setup.sh
