@@ -70,7 +70,7 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all rom sign unit unit-build lint lint-format lint-tidy lint-cppcheck lint-shell lint-layers lint-spec image deploy \
-        qemu esp dist check bench demo run coverage format clean help
+        qemu esp dist check bench bench-scaling bench-budgets demo run coverage format clean help
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom $(APPS) ## build the driver, its debug file, its option ROM and the EFI test programs
 
@@ -172,6 +172,13 @@ check: ## install what is missing, build, run every test; the last line is the r
 
 bench: all ## measure this driver, the firmware's and iPXE's side by side: build/bench/table.md, results.json
 	$(Q)tests/bench/bench.py
+
+FRAMES ?= 10000000
+bench-scaling: all ## cost per frame by ring size and number of NICs, and over FRAMES frames: build/bench/scaling.md
+	$(Q)tests/bench/bench.py --scaling $(FRAMES)
+
+bench-budgets: all ## write this driver's exact figures to tests/bench/budgets.json, which make check compares with
+	$(Q)tests/bench/bench.py --budgets
 
 demo: ## install what is missing, build, show the driver at work in QEMU
 	@scripts/setup.sh

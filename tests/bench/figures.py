@@ -74,6 +74,13 @@ CATALOGUE: tuple[Kind, ...] = (
     Kind("get_status_none", "GetStatus that returns none", "instructions", True),
     *_accesses("rx_flood", "per received frame, flood", 0.02),
     *_accesses("tx_flood", "per sent frame, flood", 0.25),
+    Kind(
+        "accesses_tx_flood_eager",
+        "… on a device that sends in QEMU's own time",
+        "accesses",
+        False,
+        _modern(0.25),
+    ),
     *_accesses("round_trip", "per round trip", 1),
     *_accesses("get_status", "in GetStatus", 0),
     *_accesses("receive_empty", "in an empty Receive", 0),
