@@ -271,7 +271,7 @@ class Guest:
         if self.driver is None:
             return ""
         option = "" if connect else "-nc "
-        answer = self.run(f"load {option}fs0:\\virtio-net.efi", timeout=60)
+        answer = self.run(f"load {option}fs0:\\virtio-net.efi", timeout=180)
         if "Success" not in answer:
             raise self.error("`load` to succeed", answer.strip()[-200:])
         return answer
