@@ -107,7 +107,7 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all arches $(OTHER_ARCHES:%=arch-%) rom rom-all sign unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck \
-        lint-shell lint-layers lint-spec image deploy fuzz fuzz-build fuzz-coverage qemu soak esp dist check demo run coverage format clean help
+        lint-shell lint-layers lint-spec image deploy fuzz fuzz-build fuzz-coverage qemu soak esp dist check bench bench-scaling bench-budgets demo run coverage format clean help
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom $(APPS) ## build the driver, its debug file, its option ROM and the EFI test programs
 
@@ -252,6 +252,16 @@ soak: all ## the full load, hours: SCALE=0.1 for a tenth of it; the figures are 
 
 check: ## install what is missing, build, run every test; the last line is the result
 	@scripts/check.sh
+
+bench: all ## measure this driver, the firmware's and iPXE's side by side: build/bench/table.md, results.json
+	$(Q)tests/bench/bench.py
+
+FRAMES ?= 10000000
+bench-scaling: all ## cost per frame by ring size and number of NICs, and over FRAMES frames: build/bench/scaling.md
+	$(Q)tests/bench/bench.py --scaling $(FRAMES)
+
+bench-budgets: all ## write this driver's exact figures to tests/bench/budgets.json, which make check compares with
+	$(Q)tests/bench/bench.py --budgets
 
 demo: ## install what is missing, build, show the driver at work in QEMU
 	@scripts/setup.sh

@@ -55,7 +55,7 @@ class DeviceState:
 def drivers(guest: Guest) -> list[Driver]:
     """All drivers of the guest."""
     found = []
-    for row in csv.reader(guest.run("drivers -sfo").splitlines()):
+    for row in csv.reader(guest.run("drivers -sfo", timeout=120).splitlines()):
         if row and row[0] == "DriversInfo":
             found.append(Driver(row[1], int(row[2], 16), int(row[6]), int(row[7]), row[8]))
     if not found:

@@ -1,0 +1,89 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""usage: bench.py [--budgets | --scaling FRAMES]
+
+Measures three drivers side by side, in one sitting: this driver, the firmware's own and iPXE's
+option ROM, each on a modern and on a legacy device. Writes results.json and table.md to
+build/bench/, and prints the table. What a driver fails at is a note in the table; the exit status
+is 1 only when nothing could be measured.
+
+--budgets         measure this driver's exact figures and write them to tests/bench/budgets.json
+--scaling FRAMES  cost per frame by ring size, by number of NICs and over FRAMES frames
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "qemu")]
+
+import budgets  # noqa: E402
+import figures  # noqa: E402
+import guest  # noqa: E402
+import scaling  # noqa: E402
+
+RESULTS = guest.BUILD / "bench"
+# Each has run() -> list[Figure], in this order.
+PARTS = ("snp_bench", "stack_bench")
+
+
+def versions() -> dict[str, str]:
+    """What was measured with."""
+    qemu = subprocess.run([guest.QEMU, "--version"], capture_output=True, text=True, check=True)
+    found = {"QEMU": re.search(r"version (.*)", qemu.stdout)[1]}
+    for package in ("ovmf", "ipxe-qemu"):
+        query = ["dpkg-query", "--show", "--showformat", "${Version}", package]
+        done = subprocess.run(query, capture_output=True, text=True)
+        found[package] = done.stdout or "unknown"
+    return found
+
+
+def side_by_side() -> int:
+    measured: list[figures.Figure] = []
+    for part in PARTS:
+        if importlib.util.find_spec(part):
+            measured += importlib.import_module(part).run()
+    figures.write_json(measured, versions(), RESULTS / "results.json")
+    table = figures.table(measured)
+    (RESULTS / "table.md").write_text(table)
+    if importlib.util.find_spec("charts"):
+        importlib.import_module("charts").draw(measured, RESULTS)
+    print(table, end="")
+    return 0 if any(figure.value is not None for figure in measured) else 1
+
+
+def write_scaling(frames: int) -> int:
+    table = scaling.run(frames)
+    (RESULTS / "scaling.md").write_text(table)
+    print(table, end="")
+    return 0
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    try:
+        guest.require_everything()
+        guest.require(files=[guest.BUILD / "x86_64" / "apps" / "snpbench.efi"])
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        if not arguments:
+            return side_by_side()
+        if arguments == ["--budgets"]:
+            budgets.write()
+            return 0
+        if len(arguments) == 2 and arguments[0] == "--scaling" and arguments[1].isdecimal():
+            return write_scaling(int(arguments[1]))
+    except (guest.SetupError, budgets.NotMeasured) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    print(__doc__.splitlines()[0], file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""What `make bench` measures: the list of figures, their targets, and how results are written.
+
+A Figure is one number of one driver on one device. results.json has all of them, table.md one row
+per figure with a column per driver and device. Exact figures come out the same in every run with
+the same firmware and QEMU; noisy ones are comparable within one sitting only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Mapping, Sequence
+
+DRIVERS = ("virtio-net.efi", "firmware", "ipxe")
+DEVICES = ("modern", "legacy")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number. value None: it could not be had, and `note` says why."""
+
+    driver: str  # one of DRIVERS
+    device: str  # one of DEVICES
+    name: str  # snake_case, one of CATALOGUE
+    unit: str
+    value: float | None
+    exact: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a figure is called, and what is to be reached; targets are per device."""
+
+    name: str
+    title: str
+    unit: str
+    exact: bool
+    targets: Mapping[str, float] | None = None  # device -> at most this
+
+
+def _modern(target: float) -> Mapping[str, float]:
+    return {"modern": target}
+
+
+def _both(target: float) -> Mapping[str, float]:
+    return {"modern": target, "legacy": target}
+
+
+_ACCESSES = (
+    ("doorbell", "doorbells"),
+    ("common", "common configuration"),
+    ("device", "device configuration"),
+    ("isr", "ISR"),
+)
+
+
+def _accesses(phase: str, title: str, target: float) -> list[Kind]:
+    """The accesses of one phase: their sum, then each kind of register."""
+    name, unit = f"accesses_{phase}", "accesses"
+    parts = [Kind(f"{name}_{part}", f"… {text}", unit, True) for part, text in _ACCESSES]
+    return [Kind(name, f"Device accesses {title}", unit, True, _modern(target)), *parts]
+
+
+CATALOGUE: tuple[Kind, ...] = (
+    Kind("receive_64", "Receive, 64 bytes", "instructions", True, _modern(220)),
+    Kind("receive_1514", "Receive, 1,514 bytes", "instructions", True, _modern(410)),
+    Kind("receive_empty", "Receive, nothing there", "instructions", True, _modern(45)),
+    Kind("transmit_64", "Transmit, 64 bytes", "instructions", True, _modern(260)),
+    Kind("transmit_1514", "Transmit, 1,514 bytes", "instructions", True, _modern(450)),
+    Kind("get_status_buffer", "GetStatus that returns a buffer", "instructions", True, _modern(120)),
+    Kind("get_status_none", "GetStatus that returns none", "instructions", True),
+    *_accesses("rx_flood", "per received frame, flood", 0.02),
+    *_accesses("tx_flood", "per sent frame, flood", 0.25),
+    Kind(
+        "accesses_tx_flood_eager",
+        "… on a device that sends in QEMU's own time",
+        "accesses",
+        False,
+        _modern(0.25),
+    ),
+    *_accesses("round_trip", "per round trip", 1),
+    *_accesses("get_status", "in GetStatus", 0),
+    *_accesses("receive_empty", "in an empty Receive", 0),
+    Kind("tftp_accesses", "Device accesses per packet, TFTP", "accesses", False, _both(0.6)),
+    Kind("rx_frames_per_second", "Frames received per second, 64 bytes", "frames/s", False),
+    Kind("rx_1514_frames_per_second", "Frames received per second, 1,514 bytes", "frames/s", False),
+    Kind("tx_frames_per_second", "Frames sent per second, 64 bytes", "frames/s", False),
+    Kind("tx_1514_frames_per_second", "Frames sent per second, 1,514 bytes", "frames/s", False),
+    Kind("round_trips_per_second", "Round trips per second", "round trips/s", False),
+    Kind("start_to_first_frame", "From Start to the first frame", "ms", False),
+    Kind("http_seconds", "HTTP download of 64 MiB", "s", False),
+    Kind("tftp_seconds", "TFTP download", "s", False),
+    Kind("memory", "Memory, bound and initialized", "KiB", True),
+    Kind("image_size", "Image in memory", "bytes", True),
+)
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in CATALOGUE}
+
+
+def figure(driver: str, device: str, name: str, value: float | None, note: str = "") -> Figure:
+    """A Figure with what CATALOGUE says of `name`; KeyError when it says nothing."""
+    kind = KINDS[name]
+    return Figure(driver, device, name, kind.unit, value, kind.exact, note)
+
+
+def write_json(figures: Sequence[Figure], versions: Mapping[str, str], path: Path) -> None:
+    """All figures, with the versions of what they were measured with and no date."""
+    content = {"versions": dict(versions), "figures": [asdict(figure) for figure in figures]}
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> tuple[list[Figure], dict[str, str]]:
+    content = json.loads(path.read_text())
+    return [Figure(**entry) for entry in content["figures"]], content["versions"]
+
+
+def text_of(value: float) -> str:
+    """At most three digits behind the point, and none where they say nothing."""
+    if value >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.3g}"
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """Markdown: a row per figure, a column per driver and device, notes below.
+
+    Rows without any figure are left out. A figure above its target is marked with `!`.
+    """
+    by_key = {(entry.name, entry.driver, entry.device): entry for entry in figures}
+    columns = [(driver, device) for driver in DRIVERS for device in DEVICES]
+    rows = [["Figure", "Unit", "Exact", "Target"] + [f"{a}, {b}" for a, b in columns]]
+    notes: list[str] = []
+    for kind in CATALOGUE:
+        entries = [by_key.get((kind.name, *column)) for column in columns]
+        if any(entries):
+            goal = text_of(max(kind.targets.values())) if kind.targets else ""
+            cells = [_cell(entry, kind, notes) for entry in entries]
+            rows.append([kind.title, kind.unit, "yes" if kind.exact else "no", goal, *cells])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows]
+    lines.insert(1, " | ".join("-" * width for width in widths))
+    text = "".join(f"| {line} |\n" for line in lines)
+    if notes:
+        text += "\n" + "".join(f"{i}. {note}\n" for i, note in enumerate(notes, 1))
+    return text
+
+
+def _cell(entry: Figure | None, kind: Kind, notes: list[str]) -> str:
+    if entry is None:
+        return ""
+    text = "none" if entry.value is None else text_of(entry.value)
+    target = (kind.targets or {}).get(entry.device)
+    if entry.driver == DRIVERS[0] and None not in (target, entry.value) and entry.value > target:
+        text += " !"
+    if entry.note:
+        if entry.note not in notes:
+            notes.append(entry.note)
+        text += f" ({notes.index(entry.note) + 1})"
+    return text
