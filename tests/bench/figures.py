@@ -78,6 +78,7 @@ CATALOGUE: tuple[Kind, ...] = (
     *_accesses("get_status", "in GetStatus", 0),
     *_accesses("receive_empty", "in an empty Receive", 0),
     Kind("tftp_accesses", "Device accesses per packet, TFTP", "accesses", False, _both(0.6)),
+    *(Kind(f"tftp_accesses_{part}", f"… {text}", "accesses", False) for part, text in _ACCESSES),
     Kind("rx_frames_per_second", "Frames received per second, 64 bytes", "frames/s", False),
     Kind("rx_1514_frames_per_second", "Frames received per second, 1,514 bytes", "frames/s", False),
     Kind("tx_frames_per_second", "Frames sent per second, 64 bytes", "frames/s", False),
@@ -85,7 +86,9 @@ CATALOGUE: tuple[Kind, ...] = (
     Kind("round_trips_per_second", "Round trips per second", "round trips/s", False),
     Kind("start_to_first_frame", "From Start to the first frame", "ms", False),
     Kind("http_seconds", "HTTP download of 64 MiB", "s", False),
-    Kind("tftp_seconds", "TFTP download", "s", False),
+    Kind("http_ratio", "… against the firmware's driver", "ratio", False, _modern(0.95)),
+    Kind("tftp_seconds", "TFTP download of 8 MiB", "s", False),
+    Kind("tftp_ratio", "… against the firmware's driver", "ratio", False),
     Kind("memory", "Memory, bound and initialized", "KiB", True),
     Kind("image_size", "Image in memory", "bytes", True),
 )
