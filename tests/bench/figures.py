@@ -87,6 +87,8 @@ CATALOGUE: tuple[Kind, ...] = (
     Kind("start_to_first_frame", "From Start to the first frame", "ms", False),
     Kind("http_seconds", "HTTP download of 64 MiB", "s", False),
     Kind("http_ratio", "… against the firmware's driver", "ratio", False, _modern(0.95)),
+    Kind("http_cpu_seconds", "… CPU time of QEMU", "s", False),
+    Kind("http_cpu_ratio", "… CPU time against the firmware's driver", "ratio", False),
     Kind("tftp_seconds", "TFTP download of 8 MiB", "s", False),
     Kind("tftp_ratio", "… against the firmware's driver", "ratio", False),
     Kind("memory", "Memory, bound and initialized", "KiB", True),
