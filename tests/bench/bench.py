@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""usage: bench.py: measures three drivers side by side, in one sitting.
+"""usage: bench.py [--document]: measures three drivers side by side, in one sitting.
 
 This driver, the firmware's own and iPXE's option ROM, each on a modern and on a legacy device.
 Writes results.json and table.md to build/bench/, and prints the table. What a driver fails at is a
 note in the table; the exit status is 1 only when nothing could be measured.
+
+With --document it measures nothing, but brings docs/ up to date from that results.json.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "qemu")]
 
+import document  # noqa: E402
 import figures  # noqa: E402
 import guest  # noqa: E402
 
@@ -38,7 +41,23 @@ def versions() -> dict[str, str]:
     return found
 
 
+def write_document() -> int:
+    results = RESULTS / "results.json"
+    if not results.is_file():
+        print(f"bench: {results}: missing (run `make bench`)", file=sys.stderr)
+        return 1
+    try:
+        written = document.write(*figures.read_json(results), guest.ROOT / "docs")
+    except document.DocumentError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(str(file) for file in written))
+    return 0
+
+
 def main() -> int:
+    if sys.argv[1:] == ["--document"]:
+        return write_document()
     if sys.argv[1:]:
         print(__doc__.splitlines()[0], file=sys.stderr)
         return 2

@@ -118,12 +118,6 @@ def reason(error: GuestError) -> str:
     return re.sub(r"^[^:]*: |; console log: .*", "", str(error))
 
 
-def compare(guest: Guest, server: network.Server, name: str, copy: str) -> None:
-    """Raise GuestError unless the powered-off guest's file is byte for byte what was served."""
-    if guest.read_file(copy) != server.files[name]:
-        raise guest.error(f"the bytes of {name} in {copy}", "others")
-
-
 # Seconds
 
 
@@ -145,8 +139,9 @@ class Runner:
             step()
         except GuestError as error:
             self.failure = reason(error)
-            with suppress(GuestError):
-                self.guest.qmp("stop")
+            if self.guest.running:
+                with suppress(GuestError, OSError):  # it may be past answering
+                    self.guest.qmp("stop")
 
 
 def time_downloads(device: str, server: network.Server, rounds: int) -> list[Figure]:
@@ -196,7 +191,7 @@ def _compare_all(runner: Runner, device: str, server: network.Server) -> None:
     assert_held(runner.guest, runner.driver, device)
     runner.guest.power_off()
     for name, copy in runner.copies:
-        compare(runner.guest, server, name, copy)
+        network.compare_download(runner.guest, server, name, copy)
 
 
 def _figures_of(runner: Runner, device: str, runners: Sequence[Runner]) -> Iterator[Figure]:
@@ -245,7 +240,7 @@ def _count(driver: str, device: str, server: network.Server) -> tuple[Counter[st
             _watch(guest, False)
             assert_held(guest, driver, device)
             guest.power_off()
-        compare(guest, server, COUNTED_FILE, COUNTED_FILE)
+        network.compare_download(guest, server, COUNTED_FILE)
         packets = count_packets(capture.read_bytes())
     counts: Counter[str] = Counter({kind: 0 for kind in KINDS})
     for match in ACCESS.finditer((guest.folder / "qemu.log").read_text(errors="replace")):

@@ -152,9 +152,12 @@ def download_http(guest: Guest, port: int, server: str = "10.0.2.2") -> None:
     guest.run(f"http http://{server}:{port}/{HTTP_FILE} {HTTP_FILE}", timeout=60)
 
 
-def compare_download(guest: Guest, server: Server, name: str) -> int:
-    """Compare a file on the powered-off guest's disk with the original; return its size."""
-    seen, expected = guest.read_file(name), server.files[name]
+def compare_download(guest: Guest, server: Server, name: str, copy: str = "") -> int:
+    """Compare a file on the powered-off guest's disk with the original; return its size.
+
+    copy is the file's name on the disk, where it is another.
+    """
+    seen, expected = guest.read_file(copy or name), server.files[name]
     if len(seen) != len(expected):
         raise guest.error(f"{name} of {len(expected)} bytes", f"{len(seen)} bytes")
     if seen != expected:
