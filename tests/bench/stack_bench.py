@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 import statistics
 import struct
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -71,11 +72,16 @@ def run(rounds: int = ROUNDS) -> list[Figure]:
         try:
             for device in DEVICES:
                 for driver in DRIVERS:
+                    say(f"accesses per packet, {driver}, {device}")
                     found += count_accesses(driver, device, server)
                 found += time_downloads(device, server, rounds)
         finally:
             server.close()
     return found
+
+
+def say(step: str) -> None:
+    print(f"bench: {step}", file=sys.stderr, flush=True)
 
 
 def assert_held(guest: Guest, driver: str, device: str) -> None:
@@ -132,7 +138,7 @@ class Runner:
     failure: str = ""
 
     def attempt(self, step: Callable[[], object]) -> None:
-        """Do one step; after a failure, which is kept, the guest stands still and no step is done."""
+        """Do one step. After a failure, which is kept, the guest stands still, no step is done."""
         if self.failure:
             return
         try:
@@ -156,6 +162,7 @@ def time_downloads(device: str, server: network.Server, rounds: int) -> list[Fig
         for runner in runners:
             runner.attempt(lambda: _boot(runner, device, stack))
         for number in range(rounds):
+            say(f"downloads, {device}, round {number + 1} of {rounds}")
             for runner in runners:
                 runner.attempt(lambda: _download(runner, server, number))
         for runner in runners:
