@@ -31,14 +31,18 @@ def write(results: Sequence[Figure], versions: Mapping[str, str], folder: Path) 
     """Bring the tables and charts in `folder` up to date; returns the files written."""
     document = folder / DOCUMENT
     text = document.read_text(encoding="utf-8")
+    drawn = charts.draw(results, folder)
+    titles = {chart.file: chart.title for chart in charts.CHARTS}
+    images = "\n".join(f"![{titles[file.name]}]({file.name})\n" for file in drawn)
     measured_with = ", ".join(f"{name} {version}" for name, version in versions.items())
     for name, content in (
+        ("charts", images),
         ("figures", f"Measured with {measured_with}.\n\n{table(results)}"),
         ("exits", exits_table(results)),
     ):
         text = replaced(text, name, content)
     document.write_text(text, encoding="utf-8")
-    return [document, *charts.draw(results, folder)]
+    return [document, *drawn]
 
 
 def replaced(text: str, name: str, content: str) -> str:
