@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""usage: bench.py [--budgets | --scaling FRAMES]
+"""usage: bench.py [--budgets | --scaling FRAMES | --document]
 
 Measures three drivers side by side, in one sitting: this driver, the firmware's own and iPXE's
 option ROM, each on a modern and on a legacy device. Writes results.json and table.md to
@@ -9,6 +9,7 @@ is 1 only when nothing could be measured.
 
 --budgets         measure this driver's exact figures and write them to tests/bench/budgets.json
 --scaling FRAMES  cost per frame by ring size, by number of NICs and over FRAMES frames
+--document        measure nothing: bring docs/ up to date from results.json
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "qemu")]
 
 import budgets  # noqa: E402
+import document  # noqa: E402
 import figures  # noqa: E402
 import guest  # noqa: E402
 import scaling  # noqa: E402
@@ -42,6 +44,20 @@ def versions() -> dict[str, str]:
         done = subprocess.run(query, capture_output=True, text=True)
         found[package] = done.stdout or "unknown"
     return found
+
+
+def write_document() -> int:
+    results = RESULTS / "results.json"
+    if not results.is_file():
+        print(f"bench: {results}: missing (run `make bench`)", file=sys.stderr)
+        return 1
+    try:
+        written = document.write(*figures.read_json(results), guest.ROOT / "docs")
+    except document.DocumentError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(str(file) for file in written))
+    return 0
 
 
 def side_by_side() -> int:
@@ -67,6 +83,8 @@ def write_scaling(frames: int) -> int:
 
 def main() -> int:
     arguments = sys.argv[1:]
+    if arguments == ["--document"]:
+        return write_document()
     try:
         guest.require_everything()
         guest.require(files=[guest.BUILD / "x86_64" / "apps" / "snpbench.efi"])

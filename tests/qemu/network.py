@@ -16,6 +16,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import Mapping
 
 from guest import Guest
 
@@ -24,18 +25,22 @@ TFTP_BYTES = 512 << 10
 HTTP_BYTES = 3 << 20
 TFTP_FILE = "tftp.bin"
 HTTP_FILE = "http.bin"
+SIZES = {TFTP_FILE: TFTP_BYTES, HTTP_FILE: HTTP_BYTES}
 NO_ADDRESS = "0.0.0.0"
 
 
 class Server:
     """A folder with random files, served over HTTP; QEMU serves it over TFTP (see netdev()).
 
-    host is 127.0.0.1 or ::1; the guest reaches them at 10.0.2.2 and fec0::2.
+    host is 127.0.0.1 or ::1; the guest reaches them at 10.0.2.2 and fec0::2. sizes are the files'
+    names and bytes.
     """
 
-    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, folder: Path, host: str = "127.0.0.1", sizes: Mapping[str, int] = SIZES
+    ) -> None:
         self.folder = folder
-        self.files = {TFTP_FILE: os.urandom(TFTP_BYTES), HTTP_FILE: os.urandom(HTTP_BYTES)}
+        self.files = {name: os.urandom(size) for name, size in sizes.items()}
         for name, data in self.files.items():
             (folder / name).write_bytes(data)
         handler = functools.partial(_QuietHandler, directory=str(folder))
@@ -158,9 +163,12 @@ def download_http(guest: Guest, port: int, server: str = "10.0.2.2") -> None:
     guest.run(f"http http://{server}:{port}/{HTTP_FILE} {HTTP_FILE}", timeout=60)
 
 
-def compare_download(guest: Guest, server: Server, name: str) -> int:
-    """Compare a file on the powered-off guest's disk with the original; return its size."""
-    seen, expected = guest.read_file(name), server.files[name]
+def compare_download(guest: Guest, server: Server, name: str, copy: str = "") -> int:
+    """Compare a file on the powered-off guest's disk with the original; return its size.
+
+    copy is the file's name on the disk, where it is another.
+    """
+    seen, expected = guest.read_file(copy or name), server.files[name]
     if len(seen) != len(expected):
         raise guest.error(f"{name} of {len(expected)} bytes", f"{len(seen)} bytes")
     if seen != expected:

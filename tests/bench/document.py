@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""docs/PERFORMANCE.md's tables and the charts in docs/, made of the results of one sitting.
+
+A table stands between `<!-- begin NAME -->` and `<!-- end NAME -->`; all else in the file is
+written by hand and stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Mapping, Sequence
+
+import charts
+from figures import DEVICES, DRIVERS, Figure, table, text_of
+
+DOCUMENT = "PERFORMANCE.md"
+
+# Cycles of an exit under KVM; docs/PERFORMANCE.md says where they come from.
+DOORBELL_CYCLES = 1_762  # to the kernel, which signals an eventfd
+REGISTER_CYCLES = {"modern": 8_796, "legacy": 5_287}  # to QEMU: memory BAR, I/O BAR
+CLOCK_HZ = 3e9
+TFTP_PACKETS = 2 * (64 << 20) // 512  # of 64 MiB in blocks of 512 bytes, each acknowledged
+
+
+class DocumentError(Exception):
+    """The document has not the markers that it should have."""
+
+
+def write(results: Sequence[Figure], versions: Mapping[str, str], folder: Path) -> list[Path]:
+    """Bring the tables and charts in `folder` up to date; returns the files written."""
+    document = folder / DOCUMENT
+    text = document.read_text(encoding="utf-8")
+    drawn = charts.draw(results, folder)
+    titles = {chart.file: chart.title for chart in charts.CHARTS}
+    images = "\n".join(f"![{titles[file.name]}]({file.name})\n" for file in drawn)
+    measured_with = ", ".join(f"{name} {version}" for name, version in versions.items())
+    for name, content in (
+        ("charts", images),
+        ("figures", f"Measured with {measured_with}.\n\n{table(results)}"),
+        ("exits", exits_table(results)),
+    ):
+        text = replaced(text, name, content)
+    document.write_text(text, encoding="utf-8")
+    return [document, *drawn]
+
+
+def replaced(text: str, name: str, content: str) -> str:
+    """`text` with `content` between the markers of `name`."""
+    begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->\n"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise DocumentError(f"{DOCUMENT}: not exactly one pair of markers for {name}")
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    return pattern.sub(lambda _: f"{begin}\n{content}\n{end}", text)
+
+
+def exits_table(results: Sequence[Figure]) -> str:
+    """What the accesses of a TFTP download cost in exits, cycles and seconds: arithmetic."""
+    found = {(each.driver, each.device, each.name): each.value for each in results}
+    lines = [
+        "| Driver, device | Doorbells | Other registers | Cycles per packet | µs per packet "
+        "| Seconds per 64 MiB |\n",
+        "|---|---|---|---|---|---|\n",
+    ]
+    for device in DEVICES:
+        for driver in DRIVERS:
+            total = found.get((driver, device, "tftp_accesses"))
+            doorbells = found.get((driver, device, "tftp_accesses_doorbell"))
+            if total is None or doorbells is None:
+                continue
+            others = total - doorbells
+            cycles = doorbells * DOORBELL_CYCLES + others * REGISTER_CYCLES[device]
+            seconds = cycles / CLOCK_HZ
+            values = (doorbells, others, cycles, seconds * 1e6, seconds * TFTP_PACKETS)
+            cells = " | ".join(text_of(value) for value in values)
+            lines.append(f"| {driver}, {device} | {cells} |\n")
+    return "".join(lines)

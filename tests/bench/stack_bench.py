@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""What a user of the firmware's own network stack gets from each driver.
+
+Seconds: the shell's `http` and `tftp` download from this machine through QEMU's user network. In
+each round every driver has a guest of its own for one download of each, one driver after the other,
+so that what else this machine does falls on all alike. It is booted anew each time: by the accident
+of how the firmware's pool lies, one boot takes a third more instructions for the same download than
+the next. The median of the rounds counts, and the median of the ratios to the firmware's driver in
+the same round. On a busy machine QEMU's CPU time says more; not so for TFTP, where it is the time
+spent polling.
+
+Accesses: the reads and writes of the NIC's registers during one TFTP download, from QEMU's trace
+events, and the packets of the same time, from a capture. Doorbells go the slow way there
+(ioeventfd=off), since QEMU under TCG does not trace those that go to an event.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import struct
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Iterator, Sequence
+
+import evidence
+import network
+from figures import DEVICES, DRIVERS, Figure, figure
+from guest import DRIVER, Guest, GuestError, Nic
+
+ROUNDS = 5
+DOWNLOAD_TIMEOUT_S = 120
+GUEST_TIMEOUT_S = 400
+DISK_MIB = 120  # for both downloads
+HTTP_FILE, HTTP_BYTES = "http.bin", 64 << 20
+TFTP_FILE, TFTP_BYTES = "tftp.bin", 8 << 20
+COUNTED_FILE, COUNTED_BYTES = "counted.bin", 2 << 20
+BLOCK_BYTES = 1468  # at most, in a TFTP packet
+SIZES = {HTTP_FILE: HTTP_BYTES, TFTP_FILE: TFTP_BYTES, COUNTED_FILE: COUNTED_BYTES}
+
+OURS, FIRMWARE, IPXE = DRIVERS
+OPTIONS = {
+    "modern": "disable-legacy=on,disable-modern=off",
+    "legacy": "disable-legacy=off,disable-modern=on",
+}
+NAMES = {  # of who holds PciIo
+    (FIRMWARE, "modern"): "Virtio 1.0 PCI Driver",
+    (FIRMWARE, "legacy"): "Virtio PCI Driver",
+    (IPXE, "modern"): "virtio-net.efidrv",
+    (IPXE, "legacy"): "virtio-net.efidrv",
+}
+
+EVENTS = ("memory_region_ops_read", "memory_region_ops_write")
+ACCESS = re.compile(r"^memory_region_ops_(?:read|write) .*? addr 0x([0-9a-f]+) ", re.MULTILINE)
+# Where QEMU has the registers: the BAR, and the offset at which each kind begins.
+LAYOUTS = {
+    "modern": (4, ((0x3000, "doorbell"), (0x2000, "device"), (0x1000, "isr"), (0, "common"))),
+    "legacy": (0, ((20, "device"), (19, "isr"), (18, "common"), (16, "doorbell"), (0, "common"))),
+}
+KINDS = ("doorbell", "common", "device", "isr")
+TIMES = ("http", "http_cpu", "tftp")
+
+
+def run(rounds: int = ROUNDS) -> list[Figure]:
+    """All figures of the stack; a driver that fails has notes in the place of values."""
+    found: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="stack-bench.") as folder:
+        server = network.Server(Path(folder), sizes=SIZES)
+        try:
+            for device in DEVICES:
+                for driver in DRIVERS:
+                    say(f"accesses per packet, {driver}, {device}")
+                    found += count_accesses(driver, device, server)
+                found += time_downloads(device, server, rounds)
+        finally:
+            server.close()
+    return found
+
+
+def say(step: str) -> None:
+    print(f"bench: {step}", file=sys.stderr, flush=True)
+
+
+def assert_held(guest: Guest, driver: str, device: str) -> None:
+    """Raise GuestError unless `driver` has the guest's NIC."""
+    if driver == OURS:
+        evidence.assert_ours(guest, device)
+        return
+    names = [name for adapter in evidence.adapters(guest) for name in adapter.driver_names]
+    if NAMES[driver, device] not in names:
+        raise guest.error(f"{NAMES[driver, device]} on the NIC", str(names))
+
+
+def make_guest(
+    part: str, driver: str, device: str, server: network.Server, options: str = "", **more: Any
+) -> Guest:
+    """A guest, not started, in which `driver` will have the NIC."""
+    nic = Nic(OPTIONS[device] + options, server.netdev(), romfile=None if driver == IPXE else "")
+    case = f"bench-{part}-{device}-{driver}"
+    loaded = DRIVER if driver == OURS else None
+    return Guest(case, nics=[nic], driver=loaded, timeout=GUEST_TIMEOUT_S, **more)
+
+
+def connect(guest: Guest, driver: str, device: str) -> None:
+    guest.load_driver()
+    guest.run("connect -r", timeout=60)
+    assert_held(guest, driver, device)
+    network.get_lease(guest)
+
+
+def download_tftp(guest: Guest, name: str) -> None:
+    guest.run(f"tftp 10.0.2.2 {name} {name}", timeout=DOWNLOAD_TIMEOUT_S)
+
+
+def download_http(guest: Guest, server: network.Server, name: str) -> None:
+    url = f"http://10.0.2.2:{server.port}/{name}"
+    guest.run(f"http {url} {name}", timeout=DOWNLOAD_TIMEOUT_S)
+
+
+def reason(error: GuestError) -> str:
+    """The error without the case's name and the path of its log."""
+    return re.sub(r"^[^:]*: |; console log: .*", "", str(error))
+
+
+# Seconds
+
+
+@dataclass
+class Runner:
+    """One driver, and what it took in each round, until it failed."""
+
+    driver: str
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in TIMES})
+    failure: str = ""
+
+
+def time_downloads(device: str, server: network.Server, rounds: int) -> list[Figure]:
+    """Seconds of both downloads, and their ratios to the firmware's driver, for each driver."""
+    runners = [Runner(driver) for driver in DRIVERS]
+    for number in range(rounds):
+        for runner in runners:
+            if runner.failure:
+                continue
+            say(f"downloads, {runner.driver}, {device}, round {number + 1} of {rounds}")
+            try:
+                _download(runner, device, server)
+            except GuestError as error:
+                runner.failure = reason(error)
+    return [figure for runner in runners for figure in _figures_of(runner, device, runners)]
+
+
+def _download(runner: Runner, device: str, server: network.Server) -> None:
+    with make_guest("downloads", runner.driver, device, server, disk_mib=DISK_MIB) as guest:
+        connect(guest, runner.driver, device)
+        began, began_cpu = time.monotonic(), guest.cpu_seconds()
+        download_http(guest, server, HTTP_FILE)
+        between, between_cpu = time.monotonic(), guest.cpu_seconds()
+        download_tftp(guest, TFTP_FILE)
+        ended = time.monotonic()
+        assert_held(guest, runner.driver, device)
+        guest.power_off()
+    for name in (HTTP_FILE, TFTP_FILE):
+        network.compare_download(guest, server, name)
+    times = (between - began, between_cpu - began_cpu, ended - between)
+    for kind, seconds in zip(TIMES, times):
+        runner.seconds[kind].append(seconds)
+
+
+def _figures_of(runner: Runner, device: str, runners: Sequence[Runner]) -> Iterator[Figure]:
+    firmware = next(each for each in runners if each.driver == FIRMWARE)
+    for kind, seconds in runner.seconds.items():
+        pairs = list(zip(seconds, firmware.seconds[kind]))
+        value = ratio = None
+        if not runner.failure:
+            value = statistics.median(seconds)
+            if not firmware.failure:
+                ratio = statistics.median(ours / theirs for ours, theirs in pairs)
+        yield figure(runner.driver, device, f"{kind}_seconds", value, runner.failure)
+        yield figure(runner.driver, device, f"{kind}_ratio", ratio, runner.failure)
+
+
+# Accesses
+
+
+def count_accesses(driver: str, device: str, server: network.Server) -> list[Figure]:
+    """Accesses per packet of one TFTP download, in all and of each kind of register."""
+    names = {kind: f"tftp_accesses_{kind}" for kind in KINDS}
+    try:
+        counts, packets = _count(driver, device, server)
+    except GuestError as error:
+        return [
+            figure(driver, device, name, None, reason(error))
+            for name in ("tftp_accesses", *names.values())
+        ]
+    total = figure(driver, device, "tftp_accesses", sum(counts.values()) / packets)
+    parts = [figure(driver, device, name, counts[kind] / packets) for kind, name in names.items()]
+    return [total, *parts]
+
+
+def _count(driver: str, device: str, server: network.Server) -> tuple[Counter[str], int]:
+    with tempfile.TemporaryDirectory(prefix="stack-bench.") as folder:
+        capture = Path(folder, "capture")
+        dump = f"filter-dump,id=dump,netdev=net0,status=off,file={capture}"
+        guest = make_guest(
+            "accesses", driver, device, server, ",ioeventfd=off", extra=["-object", dump]
+        )
+        with guest:
+            connect(guest, driver, device)
+            begin, end, layout = _registers(guest, device)
+            _watch(guest, True)
+            download_tftp(guest, COUNTED_FILE)
+            _watch(guest, False)
+            assert_held(guest, driver, device)
+            guest.power_off()
+        network.compare_download(guest, server, COUNTED_FILE)
+        packets = count_packets(capture.read_bytes())
+    counts: Counter[str] = Counter({kind: 0 for kind in KINDS})
+    for match in ACCESS.finditer((guest.folder / "qemu.log").read_text(errors="replace")):
+        if begin <= (address := int(match[1], 16)) < end:
+            counts[next(kind for offset, kind in layout if address - begin >= offset)] += 1
+    if not counts.total() or packets < COUNTED_BYTES // BLOCK_BYTES:
+        seen = f"{counts.total()} in {packets} packets"
+        raise guest.error("accesses and packets in the download's trace", seen)
+    return counts, packets
+
+
+def _registers(guest: Guest, device: str) -> tuple[int, int, tuple[tuple[int, str], ...]]:
+    """Where the NIC's registers begin and end, and which kind begins at which offset."""
+    bar, layout = LAYOUTS[device]
+    answer: Any = guest.qmp("query-pci")
+    nic = next(each for bus in answer for each in bus["devices"] if each["qdev_id"] == "nic0")
+    region = next(each for each in nic["regions"] if each["bar"] == bar)
+    return region["address"], region["address"] + region["size"], layout
+
+
+def _watch(guest: Guest, enable: bool) -> None:
+    """Switch trace events and capture on or off."""
+    guest.qmp("qom-set", path="/objects/dump", property="status", value="on" if enable else "off")
+    for event in EVENTS:
+        guest.qmp("trace-event-set-state", name=event, enable=enable)
+
+
+def count_packets(capture: bytes) -> int:
+    """The packets in a capture file; struct.error for one that is cut off."""
+    packets, at = 0, 24
+    while at < len(capture):
+        (length,) = struct.unpack_from("=I", capture, at + 8)
+        packets, at = packets + 1, at + 16 + length
+    return packets
