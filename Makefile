@@ -44,7 +44,9 @@ export SOURCE_DATE_EPOCH ?= 0
 export TZ := UTC
 
 SOURCES      := $(sort $(wildcard src/*.c))
-APP_SOURCES  := $(sort $(wildcard tests/qemu/apps/*.c))
+# These write to I/O ports.
+PORT_APPS    := $(if $(filter aarch64,$(ARCH)),tests/qemu/apps/canary.c tests/qemu/apps/snpbench.c)
+APP_SOURCES  := $(filter-out $(PORT_APPS),$(sort $(wildcard tests/qemu/apps/*.c)))
 FAKE_SOURCES := $(sort $(wildcard tests/fake/*.c))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*_test.c))
 FORMATTED    := $(sort $(shell find src include tests -name '*.[ch]' 2>/dev/null))

@@ -144,7 +144,7 @@ static EFI_STATUS allocate_sums(void)
         pages += ((const EFI_MEMORY_DESCRIPTOR *)(const void *)(map + at))->NumberOfPages;
     if (EFI_ERROR(status))
         return status;
-    sum_count = pages;
+    sum_count = (size_t)pages;
     return BS->AllocatePool(EfiLoaderData, sum_count * sizeof *sums, (void **)&sums);
 }
 
