@@ -219,7 +219,8 @@ static EFI_STATUS initialize(struct snp *snp)
         status = BS->SetTimer(snp->tend_timer, TimerPeriodic, TEND_INTERVAL_100NS);
     if (EFI_ERROR(status)) {
         stop_device(snp);
-        return status;
+        /* A device that fails is one thing to a client, however it does. */
+        return status == EFI_OUT_OF_RESOURCES ? status : EFI_DEVICE_ERROR;
     }
     snp->mode.State = EfiSimpleNetworkInitialized;
     return EFI_SUCCESS;
