@@ -119,12 +119,20 @@ static EFI_STATUS start_device(struct snp *snp)
     return EFI_SUCCESS;
 }
 
+/* The rings are empty now, and WaitForPacket waits again: CheckEvent takes a signal
+ * that a client has not seen yet. */
+static void forget_frames(struct snp *snp)
+{
+    returns_clear(&snp->returns);
+    (void)BS->CheckEvent(snp->protocol.WaitForPacket); /* either answer will do */
+}
+
 static void stop_device(struct snp *snp)
 {
     /* A timer that is not set cannot fail to be cancelled. */
     (void)BS->SetTimer(snp->tend_timer, TimerCancel, 0);
     net_device_stop(&snp->net);
-    returns_clear(&snp->returns);
+    forget_frames(snp);
     clear_filters(&snp->mode);
 }
 
@@ -260,7 +268,7 @@ static EFI_STATUS EFIAPI snp_reset(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN ex
     status = check_initialized(snp);
     if (!EFI_ERROR(status)) {
         net_device_stop(&snp->net);
-        returns_clear(&snp->returns);
+        forget_frames(snp);
         status = EFI_ERROR(start_device(snp)) ? EFI_DEVICE_ERROR : EFI_SUCCESS;
     }
     BS->RestoreTPL(tpl);

@@ -446,6 +446,25 @@ static void wait_for_packet_ignores_frames_that_are_dropped(void **state)
     assert_status(EFI_NOT_READY, BS->CheckEvent(fixture->protocol->WaitForPacket));
 }
 
+static void signal_that_nobody_took_ends_with_its_frame(void **state)
+{
+    struct snp_fixture *fixture = *state;
+    EFI_TPL tpl = BS->RaiseTPL(TPL_CALLBACK);
+
+    deliver_sized(fixture, 100);
+    assert_status(EFI_NOT_READY, BS->CheckEvent(fixture->protocol->WaitForPacket));
+    BS->RestoreTPL(tpl); /* only now it is signalled */
+    assert_success(snp_reset(fixture));
+    assert_status(EFI_NOT_READY, BS->CheckEvent(fixture->protocol->WaitForPacket));
+
+    tpl = BS->RaiseTPL(TPL_CALLBACK);
+    deliver_sized(fixture, 100);
+    assert_status(EFI_NOT_READY, BS->CheckEvent(fixture->protocol->WaitForPacket));
+    BS->RestoreTPL(tpl);
+    assert_success(snp_shutdown(fixture));
+    assert_status(EFI_NOT_READY, BS->CheckEvent(fixture->protocol->WaitForPacket));
+}
+
 static void wait_for_packet_is_safe_in_every_state(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -493,6 +512,7 @@ int main(void)
         SNP_TEST(wait_for_packet_keeps_the_order_of_frames),
         SNP_TEST(wait_for_packet_ends_a_wait),
         SNP_TEST(wait_for_packet_ignores_frames_that_are_dropped),
+        SNP_TEST(signal_that_nobody_took_ends_with_its_frame),
         SNP_TEST(wait_for_packet_is_safe_in_every_state),
     };
 
