@@ -255,7 +255,7 @@ soak: all ## the full load, hours: SCALE=0.1 for a tenth of it; the figures are 
 check: ## install what is missing, build, run every test; the last line is the result
 	@scripts/check.sh
 
-bench: all ## measure this driver, the firmware's and iPXE's side by side: build/bench/table.md, results.json
+bench: all ## measure this driver, the firmware's and iPXE's side by side: build/bench/table.md, results.json; ROUNDS=5 downloads each
 	$(Q)tests/bench/bench.py
 
 FRAMES ?= 10000000

@@ -16,6 +16,7 @@ events, and the packets of the same time, from a capture. Doorbells go the slow 
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 import struct
@@ -32,7 +33,7 @@ import network
 from figures import DEVICES, DRIVERS, Figure, figure
 from guest import DRIVER, Guest, GuestError, Nic
 
-ROUNDS = 5
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
 DOWNLOAD_TIMEOUT_S = 120
 GUEST_TIMEOUT_S = 400
 DISK_MIB = 120  # for both downloads
