@@ -28,6 +28,7 @@ import budgets  # noqa: E402
 import document  # noqa: E402
 import figures  # noqa: E402
 import guest  # noqa: E402
+import platforms  # noqa: E402
 import scaling  # noqa: E402
 
 RESULTS = guest.BUILD / "bench"
@@ -86,7 +87,7 @@ def main() -> int:
     if arguments == ["--document"]:
         return write_document()
     try:
-        guest.require_everything()
+        guest.require_everything([platforms.OVMF])
         guest.require(files=[guest.BUILD / "x86_64" / "apps" / "snpbench.efi"])
         RESULTS.mkdir(parents=True, exist_ok=True)
         if not arguments:
