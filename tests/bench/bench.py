@@ -38,7 +38,7 @@ PARTS = ("snp_bench", "stack_bench")
 
 def versions() -> dict[str, str]:
     """What was measured with."""
-    qemu = subprocess.run([guest.QEMU, "--version"], capture_output=True, text=True, check=True)
+    qemu = subprocess.run([platforms.QEMU, "--version"], capture_output=True, text=True, check=True)
     found = {"QEMU": re.search(r"version (.*)", qemu.stdout)[1]}
     for package in ("ovmf", "ipxe-qemu"):
         query = ["dpkg-query", "--show", "--showformat", "${Version}", package]
@@ -63,10 +63,11 @@ def write_document() -> int:
 
 def side_by_side() -> int:
     measured: list[figures.Figure] = []
-    for part in PARTS:
+    measured_with = versions()
+    for part in PARTS:  # what has been measured is kept whatever happens to the next
         if importlib.util.find_spec(part):
             measured += importlib.import_module(part).run()
-    figures.write_json(measured, versions(), RESULTS / "results.json")
+            figures.write_json(measured, measured_with, RESULTS / "results.json")
     table = figures.table(measured)
     (RESULTS / "table.md").write_text(table)
     if importlib.util.find_spec("charts"):
