@@ -55,7 +55,7 @@ class DeviceState:
 def drivers(guest: Guest) -> list[Driver]:
     """All drivers of the guest."""
     found = []
-    for row in csv.reader(guest.run("drivers -sfo", timeout=120).splitlines()):
+    for row in csv.reader(guest.run("drivers -sfo", timeout=180).splitlines()):
         if row and row[0] == "DriversInfo":
             found.append(Driver(row[1], int(row[2], 16), int(row[6]), int(row[7]), row[8]))
     if not found:
@@ -71,13 +71,13 @@ def our_drivers(guest: Guest) -> list[Driver]:
 def adapters(guest: Guest) -> list[Adapter]:
     """The NICs that have an SNP child, by MAC."""
     found = []
-    for handle, text in handles(guest.run("dh -d -p SimpleNetwork", timeout=60)).items():
+    for handle, text in handles(guest.run("dh -d -p SimpleNetwork", timeout=180)).items():
         path = re.search(r"Device Path +: (\S+)/MAC\(([0-9A-Fa-f]{12}),0x1\)\n", text)
         parent = re.search(r"Parent\[([0-9A-F]+)\]", text)
         if not path or not parent:
             continue  # PXE's SNP, a grandchild
         mac = ":".join(re.findall("..", path[2].lower()))
-        above = guest.run(f"dh -d {parent[1]}")
+        above = guest.run(f"dh -d {parent[1]}", timeout=180)
         name = re.search(r"Controller Name +: (.*)", above)
         managed_by = above.partition("Managed by")[2].partition("Parent Controllers")[0]
         names = tuple(re.findall(r"Drv\[[0-9A-F]+\] +: (.*)", managed_by))
@@ -132,7 +132,7 @@ class Diagnosis:
 def diagnose(guest: Guest, adapter: Adapter, option: str = "-s") -> Diagnosis:
     """Run the standard test (-s) or the extended one (-e); `drvdiag` itself has to be content."""
     driver = our_drivers(guest)[0].handle
-    output = guest.run(f"drvdiag {option} {driver} {adapter.pci_handle}", timeout=60)
+    output = guest.run(f"drvdiag {option} {driver} {adapter.pci_handle}", timeout=180)
     lines = output.splitlines()
     title = {"-s": "Standard test", "-e": "Extended test"}[option]
     verdict = f"DrvDiag - ({driver},{adapter.pci_handle},00) Result Success."

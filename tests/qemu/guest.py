@@ -39,7 +39,7 @@ from platforms import (  # some of them for the tests
 
 OUTPUT = BUILD / "qemu"
 PLATFORM_DRIVER = Path()  # stands for the platform's
-BOOT_TIMEOUT_S = 60
+BOOT_TIMEOUT_S = 120
 ESCAPE = re.compile(rb"\x1b(?:\[[0-9;=?]*[A-Za-z]|[()][A-Z0-9]|[78=>])|[\x00\x07\r]")
 BACKSPACES = re.compile(r"\x08+")
 PROMPT = re.compile(r"(?:^|\n)(?:Shell|FS\d+:[^\n>]*)> ?$")
@@ -134,7 +134,7 @@ class Guest:
         nics: Sequence[Nic] = (Nic(),),
         bridges: Sequence[str] = (),
         files: Mapping[str, Path | bytes] | None = None,
-        timeout: float = 120,
+        timeout: float = 240,
         extra: Sequence[str] = (),
         inside: Sequence[str] = (),
         paused: bool = False,
@@ -237,7 +237,7 @@ class Guest:
         with self._grew:
             return self._text
 
-    def run(self, command: str, timeout: float = 30) -> str:
+    def run(self, command: str, timeout: float = 90) -> str:
         """Type a shell command, wait for the next prompt and return what it printed."""
         self.start(command)
         return self.finish(timeout)
