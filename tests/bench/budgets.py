@@ -17,6 +17,10 @@ FILE = Path(__file__).parent / "budgets.json"
 SLACK = 0.05
 ACCESSES = tuple(f"accesses_{phase}" for phase in snp_bench.LETTERS)
 GUARDED = (*snp_bench.CALLS, *ACCESSES)
+RX_BATCH = 64  # a quarter of the bench's RX ring is given back at once
+# How far the device is when it is asked whether it wants a doorbell depends on the process at
+# the other end of the wire. What the driver promises whatever that does is the budget here.
+BOUNDS = {"accesses_rx_flood": 1 / RX_BATCH}
 
 
 class NotMeasured(Exception):
@@ -58,6 +62,9 @@ def read() -> dict[str, dict[str, float]]:
 def write() -> None:
     """Measure both devices and write FILE."""
     with ThreadPoolExecutor(2) as pool:
-        found = dict(zip(DEVICES, pool.map(measure, DEVICES)))
+        found = {
+            device: {**measured, **BOUNDS}
+            for device, measured in zip(DEVICES, pool.map(measure, DEVICES))
+        }
     FILE.write_text(json.dumps(found, indent=1) + "\n")
     print(FILE.read_text(), end="")

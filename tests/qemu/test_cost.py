@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """Instructions per call and device accesses per frame stay within tests/bench/budgets.json.
 
-Counted, never timed, so they are the same on every machine. `make bench-budgets` writes new
+Counted, never timed: the same on every machine but for doorbells that depend on the process at
+the other end of the wire, whose budget is what the driver promises in any case. `make bench-budgets` writes new
 budgets; docs/PERFORMANCE.md says how the figures come about.
 """
 
