@@ -33,11 +33,6 @@ static struct driver_fixture *open_nic(const struct fake_device_options *options
     return fixture;
 }
 
-static EFI_SIMPLE_NETWORK_PROTOCOL *network(const struct driver_fixture *fixture)
-{
-    return network_of(fixture, child_at(fixture, 0));
-}
-
 static struct adapter *adapter(const struct driver_fixture *fixture)
 {
     return (struct adapter *)((uint8_t *)network(fixture) - offsetof(struct adapter, snp.protocol));

@@ -18,6 +18,8 @@
 #include "driver_binding.h"
 #include "fixture.h"
 #include "guids.h"
+#include "uefi_ext/adapter_information.h"
+#include "uefi_ext/driver_diagnostics2.h"
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define DRIVER_TEST(test) cmocka_unit_test_setup_teardown(test, driver_setup, driver_teardown)
@@ -126,6 +128,12 @@ static inline EFI_SIMPLE_NETWORK_PROTOCOL *network_of(const struct driver_fixtur
     return fake_firmware_interface(fixture->firmware, child, &snp_guid);
 }
 
+/* The first child's. */
+static inline EFI_SIMPLE_NETWORK_PROTOCOL *network(const struct driver_fixture *fixture)
+{
+    return network_of(fixture, child_at(fixture, 0));
+}
+
 static inline void bring_up(EFI_SIMPLE_NETWORK_PROTOCOL *network)
 {
     assert_success(network->Start(network));
@@ -159,6 +167,48 @@ static inline unsigned count_opens(const struct driver_fixture *fixture, EFI_HAN
                                    UINT32 attributes)
 {
     return fake_firmware_count_opens(fixture->firmware, controller, &pci_io_guid, attributes);
+}
+
+static inline EFI_STATUS join_a_group(const struct driver_fixture *fixture)
+{
+    EFI_MAC_ADDRESS group = {.Addr = {0x01, 0, 0x5e, 1, 2, 3}};
+
+    return network(fixture)->ReceiveFilters(network(fixture), EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST,
+                                            0, FALSE, 1, &group);
+}
+
+/* *ret_report is the caller's, or NULL. */
+static inline EFI_STATUS run_diagnostics(const struct driver_fixture *fixture,
+                                         EFI_DRIVER_DIAGNOSTIC_TYPE type, CHAR16 **ret_report)
+{
+    EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *diagnostics =
+        fake_firmware_interface(fixture->firmware, fixture->image, &driver_diagnostics2_guid);
+    CHAR8 language[] = "en";
+    EFI_GUID *format;
+    UINTN bytes;
+
+    *ret_report = NULL;
+    return diagnostics->RunDiagnostics(diagnostics, fixture->controller, NULL, type, language,
+                                       &format, &bytes, ret_report);
+}
+
+static inline EFI_ADAPTER_INFORMATION_PROTOCOL *adapter_info(const struct driver_fixture *fixture)
+{
+    return fake_firmware_interface(fixture->firmware, child_at(fixture, 0),
+                                   &adapter_information_guid);
+}
+
+static inline EFI_STATUS ask_media_state(const struct driver_fixture *fixture)
+{
+    static EFI_GUID media_guid = EFI_ADAPTER_INFO_MEDIA_STATE_GUID;
+    EFI_ADAPTER_INFORMATION_PROTOCOL *info = adapter_info(fixture);
+    void *block = NULL;
+    UINTN bytes;
+    EFI_STATUS status = info->GetInformation(info, &media_guid, &block, &bytes);
+
+    if (block)
+        assert_success(BS->FreePool(block));
+    return status;
 }
 
 static inline void assert_text_contains(const char *part, const char *text)

@@ -5,11 +5,9 @@
  */
 #include <stdio.h>
 
-#include "diagnostics.h"
 #include "driver_fixture.h"
 #include "rival.h"
 #include "takeover.h"
-#include "uefi_ext/adapter_information.h"
 
 #define CALLS_MAX 10000u
 
@@ -28,11 +26,6 @@ struct setting {
     unsigned kinds;  /* of calls that can fail */
     bool ever_after; /* as does each later one: nothing is left */
 };
-
-static EFI_SIMPLE_NETWORK_PROTOCOL *network(const struct driver_fixture *fixture)
-{
-    return network_of(fixture, child_at(fixture, 0));
-}
 
 static bool can_access_memory(const struct driver_fixture *fixture)
 {
@@ -205,11 +198,8 @@ static void check_traffic(struct driver_fixture *fixture)
 
 static EFI_STATUS run_adapter_info(struct driver_fixture *fixture)
 {
-    static EFI_GUID media_guid = EFI_ADAPTER_INFO_MEDIA_STATE_GUID;
-    EFI_ADAPTER_INFORMATION_PROTOCOL *info =
-        fake_firmware_interface(fixture->firmware, child_at(fixture, 0), &adapter_information_guid);
+    EFI_ADAPTER_INFORMATION_PROTOCOL *info = adapter_info(fixture);
     EFI_GUID *types = NULL;
-    void *block = NULL;
     UINTN count;
     EFI_STATUS status;
 
@@ -217,10 +207,7 @@ static EFI_STATUS run_adapter_info(struct driver_fixture *fixture)
     if (EFI_ERROR(status))
         return status;
     assert_success(BS->FreePool(types));
-    status = info->GetInformation(info, &media_guid, &block, &count);
-    if (block)
-        assert_success(BS->FreePool(block));
-    return status;
+    return ask_media_state(fixture);
 }
 
 static EFI_STATUS run_controller_name(struct driver_fixture *fixture)
@@ -328,10 +315,7 @@ static void check_new_station(struct driver_fixture *fixture)
 
 static EFI_STATUS run_receive_filters(struct driver_fixture *fixture)
 {
-    EFI_MAC_ADDRESS group = {.Addr = {0x01, 0, 0x5e, 1, 2, 3}};
-
-    return network(fixture)->ReceiveFilters(network(fixture), EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST,
-                                            0, FALSE, 1, &group);
+    return join_a_group(fixture);
 }
 
 static void check_receive_filters(struct driver_fixture *fixture)
@@ -348,18 +332,12 @@ static EFI_STATUS run_statistics(struct driver_fixture *fixture)
     return network(fixture)->Statistics(network(fixture), TRUE, &bytes, &table);
 }
 
-static EFI_STATUS run_diagnostics(struct driver_fixture *fixture, EFI_DRIVER_DIAGNOSTIC_TYPE type)
+static EFI_STATUS run_diagnostic_test(struct driver_fixture *fixture,
+                                      EFI_DRIVER_DIAGNOSTIC_TYPE type)
 {
-    EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *diagnostics =
-        fake_firmware_interface(fixture->firmware, fixture->image, &driver_diagnostics2_guid);
-    CHAR8 language[] = "en";
-    EFI_GUID *format;
-    CHAR16 *report = NULL;
-    UINTN bytes;
-    EFI_STATUS status;
+    CHAR16 *report;
+    EFI_STATUS status = run_diagnostics(fixture, type, &report);
 
-    status = diagnostics->RunDiagnostics(diagnostics, fixture->controller, NULL, type, language,
-                                         &format, &bytes, &report);
     if (report)
         assert_success(BS->FreePool(report));
     return status;
@@ -367,12 +345,12 @@ static EFI_STATUS run_diagnostics(struct driver_fixture *fixture, EFI_DRIVER_DIA
 
 static EFI_STATUS run_standard_test(struct driver_fixture *fixture)
 {
-    return run_diagnostics(fixture, EfiDriverDiagnosticTypeStandard);
+    return run_diagnostic_test(fixture, EfiDriverDiagnosticTypeStandard);
 }
 
 static EFI_STATUS run_extended_test(struct driver_fixture *fixture)
 {
-    return run_diagnostics(fixture, EfiDriverDiagnosticTypeExtended);
+    return run_diagnostic_test(fixture, EfiDriverDiagnosticTypeExtended);
 }
 
 static void check_extended_test(struct driver_fixture *fixture)

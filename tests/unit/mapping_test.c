@@ -44,11 +44,6 @@ static const struct platform platforms[] = {
     {"legacy, bounced", {.transport = FAKE_LEGACY, .pci.bounces_common_buffers = true}, BELOW_4GIB},
 };
 
-static EFI_SIMPLE_NETWORK_PROTOCOL *network(const struct driver_fixture *fixture)
-{
-    return network_of(fixture, child_at(fixture, 0));
-}
-
 static void assert_mapped_at(const struct driver_fixture *fixture, enum place place)
 {
     struct fake_pci_function *function = fake_device_pci(fixture->device);

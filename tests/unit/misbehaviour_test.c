@@ -7,10 +7,8 @@
  */
 #include <stdio.h>
 
-#include "diagnostics.h"
 #include "driver_fixture.h"
 #include "hii.h"
-#include "uefi_ext/adapter_information.h"
 
 #define RING_SIZE 64u
 #define TRAFFIC_FRAMES (2 * RING_SIZE)
@@ -43,11 +41,6 @@ static void pass_time(const struct driver_fixture *fixture, uint64_t microsecond
 {
     fake_firmware_advance_us(fixture->firmware, microseconds);
     passed_us += microseconds;
-}
-
-static EFI_SIMPLE_NETWORK_PROTOCOL *network(const struct driver_fixture *fixture)
-{
-    return network_of(fixture, child_at(fixture, 0));
 }
 
 static enum state state_of(const struct driver_fixture *fixture)
@@ -101,10 +94,7 @@ static EFI_STATUS enter_shutdown(struct driver_fixture *fixture)
 
 static EFI_STATUS enter_receive_filters(struct driver_fixture *fixture)
 {
-    EFI_MAC_ADDRESS group = {.Addr = {0x01, 0, 0x5e, 1, 2, 3}};
-
-    return network(fixture)->ReceiveFilters(network(fixture), EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST,
-                                            0, FALSE, 1, &group);
+    return join_a_group(fixture);
 }
 
 static EFI_STATUS enter_station_address(struct driver_fixture *fixture)
@@ -241,16 +231,9 @@ static EFI_STATUS enter_wait_for_packet(struct driver_fixture *fixture)
 
 static EFI_STATUS enter_diagnostics(struct driver_fixture *fixture, EFI_DRIVER_DIAGNOSTIC_TYPE type)
 {
-    EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *diagnostics =
-        fake_firmware_interface(fixture->firmware, fixture->image, &driver_diagnostics2_guid);
-    CHAR8 language[] = "en";
-    EFI_GUID *format;
-    CHAR16 *report = NULL;
-    UINTN bytes;
-    EFI_STATUS status;
+    CHAR16 *report;
+    EFI_STATUS status = run_diagnostics(fixture, type, &report);
 
-    status = diagnostics->RunDiagnostics(diagnostics, fixture->controller, NULL, type, language,
-                                         &format, &bytes, &report);
     assert_non_null(report); /* a failed test has one, too */
     assert_success(BS->FreePool(report));
     return status;
@@ -268,17 +251,7 @@ static EFI_STATUS enter_extended_test(struct driver_fixture *fixture)
 
 static EFI_STATUS enter_adapter_info(struct driver_fixture *fixture)
 {
-    static EFI_GUID media_guid = EFI_ADAPTER_INFO_MEDIA_STATE_GUID;
-    EFI_ADAPTER_INFORMATION_PROTOCOL *info =
-        fake_firmware_interface(fixture->firmware, child_at(fixture, 0), &adapter_information_guid);
-    void *block = NULL;
-    UINTN bytes;
-    EFI_STATUS status;
-
-    status = info->GetInformation(info, &media_guid, &block, &bytes);
-    if (block)
-        assert_success(BS->FreePool(block));
-    return status;
+    return ask_media_state(fixture);
 }
 
 static EFI_STATUS enter_status_page(struct driver_fixture *fixture)
