@@ -4,7 +4,7 @@
     with BenchPeer() as peer, Guest("case", nics=[Nic(netdev=peer.netdev)]) as guest:
         ...
 
-Frames are laid out as in tests/qemu/wire/peer.py, with these operations:
+Frames are laid out as in tests/qemu/wire/stream.py, with these operations:
 
     HELLO            REPLY, which makes a round trip; the source is the guest's address from now on
     FLOOD n, size    send n DATA frames of `size` bytes, numbered from 0
@@ -18,76 +18,50 @@ DATA is gathered and parsed at the next command: a frame costs next to nothing w
 from __future__ import annotations
 
 import select
-import shutil
 import socket
 import struct
-import tempfile
-import threading
-import time
-from pathlib import Path
 
-from wire.peer import ADDRESS, COUNT, DATA, ETHERTYPE, FLOOD, HEADER, HELLO, REPLY, SMALLEST
+from wire.stream import (
+    ADDRESS,
+    COUNT,
+    DATA,
+    ETHERTYPE,
+    FLOOD,
+    HEADER,
+    HELLO,
+    SMALLEST,
+    Stream,
+    take_frames,
+    with_length,
+)
 
-CONNECT_TIMEOUT_S = 30
 GATHER_BYTES = 8 << 20
 CHUNK_FRAMES = 512
 RECEIVE_BYTES = 1 << 20
 SOCKET_BYTES = 1 << 22
 
 
-class BenchPeer:
-    """A context manager. `netdev` is the -netdev value to give to the guest's NIC."""
-
+class BenchPeer(Stream):
     def __init__(self) -> None:
-        self.other = 0  # frames that are not ours
-        self._guest = b"\xff" * 6
+        super().__init__()
         self._counted = self._misplaced = 0
-        self._folder = Path(tempfile.mkdtemp(prefix="wire."))  # a socket path has 107 bytes
-        self._path = self._folder / "wire"
-        self.netdev = f"stream,server=on,addr.type=unix,addr.path={self._path}"
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> BenchPeer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closing.set()
-        self._thread.join(5)
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _run(self) -> None:
-        self._wire = self._connect()
-        if self._wire is None:
-            return
+    def _serve(self, wire: socket.socket) -> None:
+        self._wire = wire
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         gathered = bytearray()
-        with self._wire:
-            try:
-                while not self._closing.is_set():
-                    if not select.select([self._wire], [], [], 0.1)[0]:
-                        continue
-                    data = self._wire.recv(RECEIVE_BYTES)
-                    if not data:
-                        return
-                    gathered += data
-                    if len(gathered) > GATHER_BYTES or self._ends_in_command(gathered):
-                        self._parse(gathered)
-            except OSError:  # the guest has ended
-                return
-
-    def _connect(self) -> socket.socket | None:
-        deadline = time.monotonic() + CONNECT_TIMEOUT_S
-        while time.monotonic() < deadline and not self._closing.is_set():
-            wire = socket.socket(socket.AF_UNIX)
-            try:
-                wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
-                wire.connect(str(self._path))
-                return wire
-            except OSError:
-                wire.close()
-                time.sleep(0.02)
-        return None
+        try:
+            while not self._closing.is_set():
+                if not select.select([wire], [], [], 0.1)[0]:
+                    continue
+                data = wire.recv(RECEIVE_BYTES)
+                if not data:
+                    return
+                gathered += data
+                if len(gathered) > GATHER_BYTES or self._ends_in_command(gathered):
+                    self._parse(gathered)
+        except OSError:  # the guest has ended
+            return
 
     def _send(self, data: bytes) -> None:
         """All of it, unless the guest ends or the test does."""
@@ -108,17 +82,11 @@ class BenchPeer:
         return frame[12:14] != ETHERTYPE or frame[14] != DATA
 
     def _parse(self, gathered: bytearray) -> None:
-        at = 0
-        while len(gathered) - at >= 4:
-            end = at + 4 + int.from_bytes(gathered[at : at + 4], "big")
-            if end > len(gathered):
-                break
-            if end - at >= 4 + HEADER.size and gathered[at + 16 : at + 18] == ETHERTYPE:
-                self._take(gathered, at + 4)
+        for start, end in take_frames(gathered):
+            if end - start >= HEADER.size and gathered[start + 12 : start + 14] == ETHERTYPE:
+                self._take(gathered, start)
             else:
                 self.other += 1
-            at = end
-        del gathered[:at]
 
     def _take(self, gathered: bytearray, at: int) -> None:
         _, source, _, operation, first, second = HEADER.unpack_from(gathered, at)
@@ -147,5 +115,4 @@ class BenchPeer:
             )
 
     def _reply(self, payload: bytes = b"") -> None:
-        frame = HEADER.pack(self._guest, ADDRESS, ETHERTYPE, REPLY, 0, 0) + payload
-        self._send(SMALLEST.to_bytes(4, "big") + frame.ljust(SMALLEST, b"\0"))
+        self._send(with_length(self._reply_frame(payload=payload)))

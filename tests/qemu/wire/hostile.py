@@ -14,7 +14,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Callable
 
-from wire.peer import ADDRESS, HEADER, REPLY, data_frame
+from wire.peer import data_frame
+from wire.stream import ADDRESS, ETHERTYPE, HEADER, REPLY
 from wire.vhost_user import DESCRIPTOR, NET_HEADER, Ring, Rings, VhostUserNet
 
 MISBEHAVE = REPLY + 1
@@ -65,7 +66,7 @@ class HostileNet(VhostUserNet):
             self.committed[self._current.name] += 1
 
     def _take(self, frame: bytes) -> None:
-        if len(frame) >= HEADER.size and frame[12:15] == b"\x88\xb5" + bytes([MISBEHAVE]):
+        if len(frame) >= HEADER.size and frame[12:15] == ETHERTYPE + bytes([MISBEHAVE]):
             self._reply()
             assert self.rings
             self.deliver(self.rings.rx)

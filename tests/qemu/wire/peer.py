@@ -4,11 +4,8 @@
     with Peer() as peer, Guest("case", nics=[Nic(netdev=peer.netdev)]) as guest:
         ...
 
-It does what the guest's frames ask for, and knows nothing of SNP. Our frames, also laid out in
-tests/qemu/apps/snp_app.h, all numbers big-endian:
-
-    0 destination, 6 source, 12 ethertype 88b5, 14 operation, 15 zero, 16 argument, 20 second
-    argument, 24 payload
+It does what the guest's frames ask for, and knows nothing of SNP. The operations of our frames,
+whose layout is in wire/stream.py:
 
     HELLO largest    the source is the guest's address from now on, and so many bytes, 1514 if
                      none, are in the largest DATA frame; REPLY
@@ -26,24 +23,31 @@ tests/qemu/apps/snp_app.h, all numbers big-endian:
 from __future__ import annotations
 
 import select
-import shutil
 import socket
 import struct
-import tempfile
-import threading
 import time
 from collections import deque
-from pathlib import Path
 from typing import Iterator
 
-ETHERTYPE = b"\x88\xb5"  # IEEE 802, local experimental
-ADDRESS = bytes.fromhex("02005e100001")
-HEADER = struct.Struct(">6s6s2sBxII")
-HELLO, FLOOD, DATA, RESET, COUNT, INJECT, REPORT, REPLY = range(1, 9)
+from wire.stream import (
+    ADDRESS,
+    COUNT,
+    DATA,
+    ETHERTYPE,
+    FLOOD,
+    HEADER,
+    HELLO,
+    INJECT,
+    LARGEST,
+    REPORT,
+    RESET,
+    SMALLEST,
+    Stream,
+    take_frames,
+    with_length,
+)
 
-SMALLEST, LARGEST = 60, 1514
 OUTPUT_BYTES = 1 << 17
-CONNECT_TIMEOUT_S = 30
 
 
 def _table() -> bytes:
@@ -68,36 +72,19 @@ def data_frame(destination: bytes, source: bytes, number: int, largest: int = LA
     return header + TABLE[offset : offset + size - HEADER.size]
 
 
-class Peer:
-    """A context manager. `netdev` is the -netdev value to give to the guest's NIC."""
-
+class Peer(Stream):
     def __init__(self) -> None:
+        super().__init__()
         self.received = self.lost = self.out_of_order = self.corrupt = 0
-        self.other = 0  # frames that are not ours
         self.sent = 0  # DATA frames
         self.largest_seen = 0  # bytes, of any frame
         self._largest = LARGEST  # bytes, of DATA
         self._expected = 0
-        self._guest = b"\xff" * 6
         self._last = b""
         self._since_report = 0
         self._floods: deque[Iterator[bytes]] = deque()
         self._delayed: list[tuple[float, bytes]] = []
         self._output = bytearray()
-        self._folder = Path(tempfile.mkdtemp(prefix="wire."))  # a socket path has 107 bytes
-        self._path = self._folder / "wire"
-        self.netdev = f"stream,server=on,addr.type=unix,addr.path={self._path}"
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Peer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closing.set()
-        self._thread.join(5)
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def flood(self, destination: bytes, frames_per_second: int) -> None:
         """Send DATA frames to an address, unasked, until the end or the next flood()."""
@@ -113,41 +100,26 @@ class Peer:
             else:
                 yield b""  # not yet
 
-    def _run(self) -> None:
-        wire = self._connect()
-        if wire is None:
-            return
+    def _serve(self, wire: socket.socket) -> None:
+        wire.setblocking(False)
         buffer = bytearray()
-        with wire:
-            while not self._closing.is_set():
-                idle = self._refill()
-                wait = 0.005 if self._delayed or idle else 0.1
-                pending = [wire] if self._output else []
-                readable, writable, _ = select.select([wire], pending, [], wait)
-                try:
-                    if writable:
-                        del self._output[: wire.send(self._output)]
-                    if readable:
-                        data = wire.recv(1 << 16)
-                        if not data:
-                            return
-                        buffer += data
-                except (BlockingIOError, ConnectionError):
-                    continue
-                self._parse(buffer)
-
-    def _connect(self) -> socket.socket | None:
-        deadline = time.monotonic() + CONNECT_TIMEOUT_S
-        while time.monotonic() < deadline and not self._closing.is_set():
-            wire = socket.socket(socket.AF_UNIX)
+        while not self._closing.is_set():
+            idle = self._refill()
+            wait = 0.005 if self._delayed or idle else 0.1
+            pending = [wire] if self._output else []
+            readable, writable, _ = select.select([wire], pending, [], wait)
             try:
-                wire.connect(str(self._path))
-                wire.setblocking(False)
-                return wire
-            except OSError:
-                wire.close()
-                time.sleep(0.02)
-        return None
+                if writable:
+                    del self._output[: wire.send(self._output)]
+                if readable:
+                    data = wire.recv(1 << 16)
+                    if not data:
+                        return
+                    buffer += data
+            except (BlockingIOError, ConnectionError):
+                continue
+            for start, end in take_frames(buffer):
+                self._take(bytes(buffer[start:end]))
 
     def _refill(self) -> bool:
         """Move what is due into the output buffer. True when a flood waits for its time."""
@@ -172,17 +144,7 @@ class Peer:
         return len(self._output)
 
     def _send(self, frame: bytes) -> None:
-        self._output += len(frame).to_bytes(4, "big") + frame
-
-    def _parse(self, buffer: bytearray) -> None:
-        at = 0
-        while len(buffer) - at >= 4:
-            end = at + 4 + int.from_bytes(buffer[at : at + 4], "big")
-            if end > len(buffer):
-                break
-            self._take(bytes(buffer[at + 4 : end]))
-            at = end
-        del buffer[:at]
+        self._output += with_length(frame)
 
     def _take(self, frame: bytes) -> None:
         self.largest_seen = max(self.largest_seen, len(frame))
@@ -235,5 +197,4 @@ class Peer:
             self.corrupt += 1
 
     def _reply(self, first: int = 0, second: int = 0, payload: bytes = b"") -> None:
-        frame = HEADER.pack(self._guest, ADDRESS, ETHERTYPE, REPLY, first, second) + payload
-        self._send(frame.ljust(SMALLEST, b"\0"))
+        self._send(self._reply_frame(first, second, payload))

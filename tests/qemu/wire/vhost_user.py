@@ -21,7 +21,8 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
-from wire.peer import ADDRESS, CONNECT_TIMEOUT_S, Peer
+from wire.peer import Peer
+from wire.stream import ADDRESS, CONNECT_TIMEOUT_S
 
 RX, TX = 0, 1
 NET_HEADER = struct.Struct("<BBHHHHH")  # VIRTIO 1.2, 5.1.6
