@@ -4,45 +4,23 @@
  * starts the firmware's shell.
  * netboot load, in the shell: loads and starts what PXE offers on the first NIC, as the firmware's
  * boot manager does, and returns. */
+#include "driver_names.h"
 #include "snp_app.h"
-
-#include <efipciio.h>
 
 #define MAX_OPTIONS 64u
 
-static EFI_GUID pci_io = EFI_PCI_IO_PROTOCOL_GUID;
-static EFI_GUID component_name2 = EFI_COMPONENT_NAME2_PROTOCOL_GUID;
 static EFI_GUID load_file = LOAD_FILE_PROTOCOL;
 
-static CHAR16 *driver_name(EFI_HANDLE agent)
-{
-    static CHAR8 english[] = "en";
-    EFI_COMPONENT_NAME2_PROTOCOL *names;
-    CHAR16 *name;
-
-    if (EFI_ERROR(BS->HandleProtocol(agent, &component_name2, (void **)&names)) ||
-        EFI_ERROR(names->GetDriverName(names, english, &name)))
-        return L"a driver without a name";
-    return name;
-}
-
 /* The driver that has the PCI function on the way to `path`. */
-static CHAR16 *driver_below(EFI_DEVICE_PATH *path)
+static const CHAR16 *driver_below(EFI_DEVICE_PATH *path)
 {
-    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY *openers;
-    CHAR16 *name = L"no driver";
-    EFI_HANDLE controller;
-    UINTN count;
+    EFI_HANDLE function;
+    const CHAR16 *name;
 
-    if (EFI_ERROR(BS->LocateDevicePath(&pci_io, &path, &controller)) ||
-        EFI_ERROR(BS->OpenProtocolInformation(controller, &pci_io, &openers, &count)))
+    if (EFI_ERROR(BS->LocateDevicePath(&gEfiPciIoProtocolGuid, &path, &function)))
         return L"no PCI function";
-    for (UINTN i = 0; i < count; i++) {
-        if (openers[i].Attributes & EFI_OPEN_PROTOCOL_BY_DRIVER)
-            name = driver_name(openers[i].AgentHandle);
-    }
-    (void)BS->FreePool(openers);
-    return name;
+    name = driver_of(function);
+    return name == NULL ? L"no driver" : name;
 }
 
 static void print_origin(EFI_HANDLE image)

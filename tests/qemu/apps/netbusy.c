@@ -204,13 +204,7 @@ static EFI_STATUS run_snp(EFI_HANDLE image)
                                   EFI_OPEN_PROTOCOL_EXCLUSIVE);
     if (EFI_ERROR(status))
         return status;
-    status = snp->Start(snp);
-    if (!EFI_ERROR(status))
-        status = snp->Initialize(snp, 0, 0);
-    if (!EFI_ERROR(status))
-        status = snp->ReceiveFilters(
-            snp, EFI_SIMPLE_NETWORK_RECEIVE_UNICAST | EFI_SIMPLE_NETWORK_RECEIVE_BROADCAST, 0,
-            FALSE, 0, NULL);
+    status = bring_up(snp);
     if (!EFI_ERROR(status))
         status = ask_around_loading(image, snp);
     (void)BS->CloseProtocol(nic.handle, &snp_guid, image, NULL);

@@ -3,12 +3,11 @@
  * nicdriver: for machines without a shell, as under Secure Boot. Prints which driver has each
  * virtio NIC; loads and starts each file of \try\, prints the statuses and, once the NICs are
  * connected again, their drivers; powers off. Run as the boot file of a disk or by PXE. */
-#include <efi.h>
-#include <efilib.h>
-#include <efipciio.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "driver_names.h"
 
 #define VIRTIO_NET_TRANSITIONAL 0x10001af4
 #define VIRTIO_NET_MODERN 0x10411af4
@@ -53,39 +52,12 @@ static void for_each_nic(void (*visit)(EFI_HANDLE nic))
     (void)BS->FreePool(handles);
 }
 
-static const CHAR16 *driver_name(EFI_HANDLE agent)
-{
-    EFI_COMPONENT_NAME2_PROTOCOL *names;
-    CHAR8 english[] = "en";
-    CHAR16 *name;
-
-    if (EFI_ERROR(BS->HandleProtocol(agent, &gEfiComponentName2ProtocolGuid, (void **)&names)) ||
-        EFI_ERROR(names->GetDriverName(names, english, &name)))
-        return L"a driver without a name";
-    return name;
-}
-
-static const CHAR16 *manager_of(EFI_HANDLE nic)
-{
-    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY *openers;
-    const CHAR16 *name = L"nobody";
-    UINTN count;
-
-    if (EFI_ERROR(BS->OpenProtocolInformation(nic, &gEfiPciIoProtocolGuid, &openers, &count)))
-        return name;
-    for (UINTN i = 0; i < count; i++) {
-        if (openers[i].Attributes & EFI_OPEN_PROTOCOL_BY_DRIVER)
-            name = driver_name(openers[i].AgentHandle);
-    }
-    (void)BS->FreePool(openers);
-    return name;
-}
-
 static void print_manager(EFI_HANDLE nic)
 {
     CHAR16 *path = DevicePathToStr(DevicePathFromHandle(nic));
+    const CHAR16 *name = driver_of(nic);
 
-    Print(L"NIC %s: %s\n", path, manager_of(nic));
+    Print(L"NIC %s: %s\n", path, name == NULL ? L"nobody" : name);
     FreePool(path);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
  * What the SNP test applications share: arguments, a clock, finding a NIC and taking it away from
- * the firmware's network stack, and the frames that tests/qemu/wire/peer.py understands (its layout
- * and operations are described there). An application is one source file, hence static inline. */
+ * the firmware's network stack, and the frames that tests/qemu/wire/ understands (their layout is
+ * described in stream.py, the operations in peer.py). An application is one source file, hence
+ * static inline. */
 #ifndef SNP_APP_H
 #define SNP_APP_H
 
@@ -16,6 +17,7 @@
 #define MAX_ARGUMENTS 8
 #define MAX_NICS 32
 #define CLOCK_PERIOD_MS 10
+#define MEMORY_MAP_BYTES (64 * 1024)
 
 #define ETHERTYPE 0x88b5 /* IEEE 802, local experimental */
 #define HEADER_SIZE 14
@@ -161,6 +163,54 @@ static inline EFI_STATUS take_nic(size_t index, struct nic *ret_nic)
         return status;
     *ret_nic = nic;
     return EFI_SUCCESS;
+}
+
+/* app_begin() of an application that is called NAME NUMBER [NIC]: its number, left as it is when
+ * none is given, and its NIC, the first unless another is named, taken. */
+static inline EFI_STATUS app_begin_on_nic(EFI_HANDLE image, EFI_SYSTEM_TABLE *table,
+                                          uint32_t *number, struct nic *ret_nic)
+{
+    CHAR16 *arguments[MAX_ARGUMENTS];
+    EFI_STATUS status = app_begin(image, table);
+
+    if (EFI_ERROR(status))
+        return status;
+    size_t count = split_arguments(image, arguments);
+    if (count > 1)
+        *number = (uint32_t)Atoi(arguments[1]);
+    return take_nic(count > 2 ? Atoi(arguments[2]) : 0, ret_nic);
+}
+
+/* From stopped to initialized, receiving what is for us and for all. */
+static inline EFI_STATUS bring_up(EFI_SIMPLE_NETWORK *snp)
+{
+    uint32_t filters = EFI_SIMPLE_NETWORK_RECEIVE_UNICAST | EFI_SIMPLE_NETWORK_RECEIVE_BROADCAST;
+    EFI_STATUS status = snp->Start(snp);
+
+    if (!EFI_ERROR(status))
+        status = snp->Initialize(snp, 0, 0);
+    if (!EFI_ERROR(status))
+        status = snp->ReceiveFilters(snp, filters, 0, FALSE, 0, NULL);
+    return status;
+}
+
+/* 0 when the firmware does not tell. */
+static inline uint64_t free_pages(void)
+{
+    static uint8_t map[MEMORY_MAP_BYTES];
+    UINTN map_bytes = sizeof map, entry_bytes, key;
+    UINT32 version;
+    uint64_t pages = 0;
+
+    if (EFI_ERROR(BS->GetMemoryMap(&map_bytes, (void *)map, &key, &entry_bytes, &version)))
+        return 0;
+    for (UINTN at = 0; at < map_bytes; at += entry_bytes) {
+        const EFI_MEMORY_DESCRIPTOR *entry = (const void *)(map + at);
+
+        if (entry->Type == EfiConventionalMemory)
+            pages += entry->NumberOfPages;
+    }
+    return pages;
 }
 
 /* The keyboard is slow to ask: not more often than the clock ticks. */

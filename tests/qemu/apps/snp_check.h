@@ -191,10 +191,7 @@ static inline EFI_STATUS inject(const void *destination, uint32_t number, uint32
 /* From stopped to initialized, with a peer that knows us. */
 static inline bool start(void)
 {
-    if (EFI_ERROR(snp->Start(snp)) || EFI_ERROR(snp->Initialize(snp, 0, 0)) ||
-        EFI_ERROR(snp->ReceiveFilters(snp, UNICAST | BROADCAST, 0, FALSE, 0, NULL)))
-        return false;
-    return ask(HELLO, 0, 0);
+    return !EFI_ERROR(bring_up(snp)) && ask(HELLO, 0, 0);
 }
 
 static inline void stop(void)

@@ -21,7 +21,6 @@
 #define FLOOD_FACTOR 4                   /* for floods, so many frames as for a phase of calls */
 #define TRIPS 16
 #define SETTLE_TICKS 2000000
-#define MAP_BYTES 65536
 #define PAGE_KIB 4
 
 enum call { TRANSMIT, RECEIVE, RECEIVE_EMPTY, GET_STATUS_BUFFER, GET_STATUS_NONE, CALLS };
@@ -352,16 +351,11 @@ static void poll_idle(uint32_t count)
 
 static void start(void)
 {
-    uint32_t filters = EFI_SIMPLE_NETWORK_RECEIVE_UNICAST | EFI_SIMPLE_NETWORK_RECEIVE_BROADCAST;
-    EFI_STATUS status = snp->Start(snp);
+    EFI_STATUS status = bring_up(snp);
 
     phase = L"start";
     for (tx_free_count = 0; tx_free_count < TX_BUFFERS; tx_free_count++)
         tx_free[tx_free_count] = tx_buffers[tx_free_count];
-    if (!EFI_ERROR(status))
-        status = snp->Initialize(snp, 0, 0);
-    if (!EFI_ERROR(status))
-        status = snp->ReceiveFilters(snp, filters, 0, FALSE, 0, NULL);
     if (EFI_ERROR(status))
         fail(L"Start, Initialize or ReceiveFilters", status);
     note_progress();
@@ -425,24 +419,6 @@ static void measure_rates(uint32_t frames)
     collect_all();
     measure_rate(L"tx_64", frames, 64, true);
     measure_rate(L"tx_1514", frames, LARGEST_FRAME, true);
-}
-
-static uint64_t free_pages(void)
-{
-    static uint8_t map[MAP_BYTES];
-    UINTN size = sizeof map, key, descriptor_size;
-    UINT32 version;
-    uint64_t pages = 0;
-
-    if (EFI_ERROR(BS->GetMemoryMap(&size, (EFI_MEMORY_DESCRIPTOR *)(void *)map, &key,
-                                   &descriptor_size, &version)))
-        return 0;
-    for (size_t at = 0; at < size; at += descriptor_size) {
-        const EFI_MEMORY_DESCRIPTOR *descriptor = (const void *)(map + at);
-        if (descriptor->Type == EfiConventionalMemory)
-            pages += descriptor->NumberOfPages;
-    }
-    return pages;
 }
 
 /* One after the other: what is up at the end of a block is still up at the next. */

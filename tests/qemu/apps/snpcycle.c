@@ -6,27 +6,7 @@
  * or "CYCLE FAIL". */
 #include "snp_check.h"
 
-#define MAP_BYTES (64 * 1024)
 #define WARM_UP_ROUNDS 2 /* the firmware's own lists grow at first */
-
-static uint8_t map[MAP_BYTES];
-
-static uint64_t free_pages(void)
-{
-    UINTN map_bytes = sizeof map, entry_bytes, key;
-    UINT32 version;
-    uint64_t pages = 0;
-
-    if (EFI_ERROR(BS->GetMemoryMap(&map_bytes, (void *)map, &key, &entry_bytes, &version)))
-        return 0;
-    for (UINTN at = 0; at < map_bytes; at += entry_bytes) {
-        const EFI_MEMORY_DESCRIPTOR *entry = (const void *)(map + at);
-
-        if (entry->Type == EfiConventionalMemory)
-            pages += entry->NumberOfPages;
-    }
-    return pages;
-}
 
 static bool run(uint32_t rounds)
 {
@@ -52,17 +32,11 @@ static bool run(uint32_t rounds)
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 {
-    CHAR16 *arguments[MAX_ARGUMENTS];
-    struct nic nic;
-    EFI_STATUS status = app_begin(image, table);
-
-    if (EFI_ERROR(status))
-        return status;
-    size_t count = split_arguments(image, arguments);
-    uint32_t rounds = count > 1 ? (uint32_t)Atoi(arguments[1]) : 100;
-    status = take_nic(count > 2 ? Atoi(arguments[2]) : 0, &nic);
+    uint32_t rounds = 100;
     bool is_good = false;
-    if (!EFI_ERROR(status)) {
+    struct nic nic;
+
+    if (!EFI_ERROR(app_begin_on_nic(image, table, &rounds, &nic))) {
         snp = nic.snp;
         mode = snp->Mode;
         is_good = run(rounds);

@@ -252,13 +252,8 @@ static void free_buffers(void)
 
 static bool run(uint32_t frames)
 {
-    uint32_t filters = EFI_SIMPLE_NETWORK_RECEIVE_UNICAST | EFI_SIMPLE_NETWORK_RECEIVE_BROADCAST;
-    EFI_STATUS status = snp->Start(snp);
+    EFI_STATUS status = bring_up(snp);
 
-    if (!EFI_ERROR(status))
-        status = snp->Initialize(snp, 0, 0);
-    if (!EFI_ERROR(status))
-        status = snp->ReceiveFilters(snp, filters, 0, FALSE, 0, NULL);
     if (EFI_ERROR(status)) {
         Print(L"FLOOD no start: %r\n", status);
         return false;
@@ -280,15 +275,10 @@ static bool run(uint32_t frames)
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 {
-    CHAR16 *arguments[MAX_ARGUMENTS];
+    uint32_t frames = 20000;
     struct nic nic;
-    EFI_STATUS status = app_begin(image, table);
+    EFI_STATUS status = app_begin_on_nic(image, table, &frames, &nic);
 
-    if (EFI_ERROR(status))
-        return status;
-    size_t count = split_arguments(image, arguments);
-    uint32_t frames = count > 1 ? (uint32_t)Atoi(arguments[1]) : 20000;
-    status = take_nic(count > 2 ? Atoi(arguments[2]) : 0, &nic);
     if (EFI_ERROR(status)) {
         Print(L"FLOOD FAIL no such NIC: %r\n", status);
     } else {

@@ -90,15 +90,10 @@ static bool suffer(uint32_t number)
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 {
-    CHAR16 *arguments[MAX_ARGUMENTS];
+    uint32_t ways = 0;
     struct nic nic;
-    EFI_STATUS status = app_begin(image, table);
+    EFI_STATUS status = app_begin_on_nic(image, table, &ways, &nic);
 
-    if (EFI_ERROR(status))
-        return status;
-    size_t count = split_arguments(image, arguments);
-    uint32_t ways = count > 1 ? (uint32_t)Atoi(arguments[1]) : 0;
-    status = take_nic(count > 2 ? Atoi(arguments[2]) : 0, &nic);
     if (!EFI_ERROR(status)) {
         snp = nic.snp;
         mode = snp->Mode;
