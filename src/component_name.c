@@ -27,12 +27,17 @@ static EFI_STATUS name_of_driver(const CHAR8 *english, const CHAR8 *language, CH
     return EFI_SUCCESS;
 }
 
-static EFI_STATUS name_of_controller(const struct component_name *names, EFI_HANDLE controller,
-                                     EFI_HANDLE child, CHAR16 **ret_name)
+static EFI_STATUS name_of_controller(const struct component_name *names, const CHAR8 *english,
+                                     const CHAR8 *language, EFI_HANDLE controller, EFI_HANDLE child,
+                                     CHAR16 **ret_name)
 {
     struct adapter *adapter;
     EFI_STATUS status;
 
+    if (!controller || !language || !ret_name)
+        return EFI_INVALID_PARAMETER;
+    if (!text_is_language(english, language))
+        return EFI_UNSUPPORTED;
     status = adapter_of_controller(names->agent, controller, &adapter);
     if (EFI_ERROR(status) || (child && child != adapter->child))
         return EFI_UNSUPPORTED;
@@ -56,26 +61,18 @@ static EFI_STATUS EFIAPI get_controller_name2(EFI_COMPONENT_NAME2_PROTOCOL *this
                                               EFI_HANDLE controller, EFI_HANDLE child,
                                               CHAR8 *language, CHAR16 **ret_name)
 {
-    if (!controller || !language || !ret_name)
-        return EFI_INVALID_PARAMETER;
-    if (!text_is_language(this->SupportedLanguages, language))
-        return EFI_UNSUPPORTED;
     return name_of_controller(
         (const void *)((const uint8_t *)this - offsetof(struct component_name, rfc4646)),
-        controller, child, ret_name);
+        this->SupportedLanguages, language, controller, child, ret_name);
 }
 
 static EFI_STATUS EFIAPI get_controller_name(EFI_COMPONENT_NAME_PROTOCOL *this,
                                              EFI_HANDLE controller, EFI_HANDLE child,
                                              CHAR8 *language, CHAR16 **ret_name)
 {
-    if (!controller || !language || !ret_name)
-        return EFI_INVALID_PARAMETER;
-    if (!text_is_language(this->SupportedLanguages, language))
-        return EFI_UNSUPPORTED;
     return name_of_controller(
-        (const void *)((const uint8_t *)this - offsetof(struct component_name, iso639)), controller,
-        child, ret_name);
+        (const void *)((const uint8_t *)this - offsetof(struct component_name, iso639)),
+        this->SupportedLanguages, language, controller, child, ret_name);
 }
 
 void component_name_init(struct component_name *names, EFI_HANDLE agent)
