@@ -327,3 +327,9 @@ void fake_firmware_exit_boot_services(struct fake_firmware *firmware)
     for (struct fake_attachment *each = firmware->attachments; each; each = each->next)
         each->boot_services_exited(each->context);
 }
+
+void fake_firmware_fail_to_exit(struct fake_firmware *firmware)
+{
+    fake_event_group_signal(firmware, &fake_exit_boot_services_group);
+    fake_events_dispatch(firmware);
+}

@@ -117,6 +117,9 @@ struct fake_consumer *fake_firmware_hold_protocol(struct fake_firmware *firmware
  * neither allocate nor free may be called; afterwards, none. */
 void fake_firmware_exit_boot_services(struct fake_firmware *firmware);
 
+/* Signals the group as an ExitBootServices does that fails afterwards: boot services go on. */
+void fake_firmware_fail_to_exit(struct fake_firmware *firmware);
+
 /* Everything written to ConOut and StdErr, as ASCII, other characters as '?'. */
 const char *fake_firmware_console(const struct fake_firmware *firmware);
 

@@ -595,25 +595,6 @@ static void holder_of_any_protocol_of_the_image_leaves_the_driver_whole(void **s
     }
 }
 
-static VOID EFIAPI ignore_event(EFI_EVENT event, VOID *context)
-{
-    (void)event;
-    (void)context;
-}
-
-/* Signal the group as an ExitBootServices does that fails afterwards. */
-static void fail_to_exit(void)
-{
-    static const EFI_GUID group = {
-        0x27abf055, 0xb1b8, 0x4c26, {0x80, 0x48, 0x74, 0x8f, 0x37, 0xba, 0xa2, 0xdf}};
-    EFI_EVENT event;
-
-    assert_success(
-        BS->CreateEventEx(EVT_NOTIFY_SIGNAL, TPL_CALLBACK, ignore_event, NULL, &group, &event));
-    assert_success(BS->SignalEvent(event));
-    assert_success(BS->CloseEvent(event));
-}
-
 static void stop_after_a_failed_exit_frees_everything_and_start_brings_it_back(void **state)
 {
     struct driver_fixture *fixture = *state;
@@ -621,7 +602,7 @@ static void stop_after_a_failed_exit_frees_everything_and_start_brings_it_back(v
 
     assert_success(start(fixture, fixture->controller));
     bring_up(network_of(fixture, child_at(fixture, 0)));
-    fail_to_exit();
+    fake_firmware_fail_to_exit(fixture->firmware);
     assert_success(stop_child(fixture, fixture->controller, child_at(fixture, 0)));
     assert_success(stop_controller(fixture, fixture->controller));
     assert_int_equal(0, fake_pci_mapping_count(fake_device_pci(fixture->device)));

@@ -196,32 +196,13 @@ static void nobody_can_initialize_after_exit(void **state)
     end_after_exit(fixture);
 }
 
-static VOID EFIAPI ignore_event(EFI_EVENT event, VOID *context)
-{
-    (void)event;
-    (void)context;
-}
-
-/* Signal the group as an ExitBootServices does that fails afterwards. */
-static void fail_to_exit(void)
-{
-    static const EFI_GUID group = {
-        0x27abf055, 0xb1b8, 0x4c26, {0x80, 0x48, 0x74, 0x8f, 0x37, 0xba, 0xa2, 0xdf}};
-    EFI_EVENT event;
-
-    assert_success(
-        BS->CreateEventEx(EVT_NOTIFY_SIGNAL, TPL_CALLBACK, ignore_event, NULL, &group, &event));
-    assert_success(BS->SignalEvent(event));
-    assert_success(BS->CloseEvent(event));
-}
-
 static void fini_frees_everything_after_a_failed_exit(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(states); i++) {
         struct snp_fixture *fixture = snp_fixture_new(NULL, states[i]);
 
-        fail_to_exit();
+        fake_firmware_fail_to_exit(fixture->firmware);
         snp_fixture_free(fixture); /* checks */
     }
 }
@@ -233,7 +214,7 @@ static void fini_after_a_failed_exit_does_not_wait_for_the_device_again(void **s
 
     (void)state;
     fake_device_misbehave(fixture->device, FAKE_RESET_NEVER_SETTLES);
-    fail_to_exit();
+    fake_firmware_fail_to_exit(fixture->firmware);
     start = fake_firmware_now_us(fixture->firmware);
     snp_fini(fixture->snp);
     assert_int_equal(start, fake_firmware_now_us(fixture->firmware));
@@ -246,7 +227,7 @@ static void wait_for_packet_stays_silent_after_exit(void **state)
     struct snp_fixture *fixture = *state;
 
     assert_true(deliver(fixture, 100, 1));
-    fail_to_exit();
+    fake_firmware_fail_to_exit(fixture->firmware);
     assert_status(EFI_NOT_READY, BS->CheckEvent(fixture->protocol->WaitForPacket));
 }
 
