@@ -8,26 +8,16 @@
 
 #include <efi.h>
 #include <efinet.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
-
+#include "assert_status.h"
 #include "driver_binding.h"
 #include "fixture.h"
 #include "guids.h"
 #include "uefi_ext/adapter_information.h"
 #include "uefi_ext/driver_diagnostics2.h"
 
-#define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define DRIVER_TEST(test) cmocka_unit_test_setup_teardown(test, driver_setup, driver_teardown)
 #define FRAME_BYTES 100u
-
-#define assert_status(expected, actual)                                                            \
-    assert_int_equal((uint64_t)(expected), (uint64_t)(EFI_STATUS)(actual))
-#define assert_success(actual) assert_status(EFI_SUCCESS, actual)
 
 /* Options as they are when the user has chosen none. */
 static const struct options default_options = {.takeover = true, .verbosity = VERBOSITY_TAKEOVERS};

@@ -3,17 +3,10 @@
  * The control queue: the bytes and descriptors of each command, how long it waits, what it makes of
  * every answer, and that a filter is never narrower at the device than it should be.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
+#include "assert_status.h"
 #include "fixture.h"
 #include "net_control.h"
 
-#define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define CTRL VIRTIO_NET_QUEUE_CTRL
 #define TIMEOUT_US 200000u
 #define SETTINGS 32u
@@ -22,10 +15,6 @@
     (VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX |        \
      VIRTIO_NET_F_CTRL_RX_EXTRA | VIRTIO_NET_F_CTRL_MAC_ADDR | VIRTIO_NET_F_GUEST_ANNOUNCE |       \
      VIRTIO_F_ANY_LAYOUT | VIRTIO_F_EVENT_IDX)
-
-#define assert_status(expected, status)                                                            \
-    assert_int_equal((uint64_t)(expected), (uint64_t)(EFI_STATUS)(status))
-#define assert_success(status) assert_status(EFI_SUCCESS, status)
 
 static const uint8_t other_mac[MAC_BYTES] = {0x02, 0xaa, 0xbb, 0xcc, 0xdd, 0xee};
 static const uint8_t broadcast_mac[MAC_BYTES] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};

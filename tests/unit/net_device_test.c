@@ -3,26 +3,16 @@
  * Frames through a virtio network device: every transport, header layout, queue size and MTU, for
  * longer than a 16-bit index lasts.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
-#include <cmocka.h>
-
+#include "assert_status.h"
 #include "fixture.h"
 #include "net_device.h"
 
-#define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define RX VIRTIO_NET_QUEUE_RX
 #define TX VIRTIO_NET_QUEUE_TX
 #define FRAMES_BEYOND_ANY_WRAP 70000u
 #define FRAME_BYTES 64u
-
-#define assert_success(status) assert_int_equal(EFI_SUCCESS, (uint64_t)(EFI_STATUS)(status))
-#define assert_status(expected, status)                                                            \
-    assert_int_equal((uint64_t)(expected), (uint64_t)(EFI_STATUS)(status))
 
 struct net_fixture {
     struct fake_fixture fake;

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "access_log.h"
 #include "firmware.h"
 #include "pci_io.h"
 #include "pci_region.h"
@@ -17,14 +18,6 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define LOG_LENGTH 16u
-
-struct access {
-    char kind; /* 'r' or 'w' */
-    unsigned bar;
-    uint64_t offset;
-    unsigned width;
-    uint64_t value;
-};
 
 /* A function whose bytes tell their offset and forget what is written. */
 struct board {
@@ -121,22 +114,6 @@ static struct pci_region region_of(struct board *board, uint8_t bar, uint64_t of
                      EFI_SUCCESS);
     return region;
 }
-
-static void assert_log(const struct board *board, const struct access *expected, unsigned count)
-{
-    assert_int_equal(board->count, count);
-    for (unsigned i = 0; i < count; i++) {
-        assert_int_equal(board->log[i].kind, expected[i].kind);
-        assert_int_equal(board->log[i].bar, expected[i].bar);
-        assert_int_equal(board->log[i].offset, expected[i].offset);
-        assert_int_equal(board->log[i].width, expected[i].width);
-        assert_int_equal(board->log[i].value, expected[i].value);
-    }
-}
-
-#define ASSERT_LOG(board, ...)                                                                     \
-    assert_log(board, (const struct access[]){__VA_ARGS__},                                        \
-               COUNT(((const struct access[]){__VA_ARGS__})))
 
 /* ---- one register ---- */
 

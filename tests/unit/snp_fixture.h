@@ -11,19 +11,11 @@
 #ifndef SNP_FIXTURE_H
 #define SNP_FIXTURE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
+#include "assert_status.h"
 #include "fixture.h"
 #include "snp.h"
 
 #define SNP_TEST(test) cmocka_unit_test_setup_teardown(test, snp_setup, snp_teardown)
-
-#define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 #define FRAME_HEADER_BYTES 14u
 #define FRAME_MIN_BYTES 60u
@@ -34,10 +26,6 @@
 
 #define RX VIRTIO_NET_QUEUE_RX
 #define TX VIRTIO_NET_QUEUE_TX
-
-#define assert_status(expected, actual)                                                            \
-    assert_int_equal((uint64_t)(expected), (uint64_t)(EFI_STATUS)(actual))
-#define assert_success(actual) assert_status(EFI_SUCCESS, actual)
 
 static const uint8_t peer_mac[6] = {0x02, 0xaa, 0xbb, 0xcc, 0xdd, 0xee};
 static const uint8_t broadcast_mac[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};

@@ -5,31 +5,21 @@
  */
 #include <efi.h>
 #include <efinet.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
-#include <cmocka.h>
-
 #include "adapter.h"
+#include "assert_status.h"
 #include "driver_binding.h"
 #include "fixture.h"
 #include "guids.h"
 #include "hii.h"
 #include "status_form.h"
 
-#define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define PAGE_TEST(test) cmocka_unit_test_setup_teardown(test, page_setup, page_teardown)
 #define STRING_CHARS_MAX 8192u
 #define FIELD_BYTES 510u
 #define BLOCK_BYTES (2 + 2 * FIELD_BYTES)
 #define NV (EFI_VARIABLE_NON_VOLATILE | EFI_VARIABLE_BOOTSERVICE_ACCESS)
-
-#define assert_status(expected, actual)                                                            \
-    assert_int_equal((uint64_t)(expected), (uint64_t)(EFI_STATUS)(actual))
-#define assert_success(actual) assert_status(EFI_SUCCESS, actual)
 
 struct page_fixture {
     struct fake_fixture fake;

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "access_log.h"
 #include "fixture.h"
 #include "pci_capability.h"
 #include "virtio_pci.h"
@@ -25,14 +26,6 @@
 #define CONFIG 0x2000u
 #define NOTIFY 0x3000u
 #define GENERATION (COMMON + 21)
-
-struct access {
-    char kind; /* 'r' or 'w' */
-    unsigned bar;
-    uint64_t offset;
-    unsigned width;
-    uint64_t value;
-};
 
 struct board {
     struct fake_firmware *firmware;
@@ -190,22 +183,6 @@ static void put_capabilities(struct board *board, const struct capability *capab
         link = (uint8_t)(place + 1);
     }
 }
-
-static void assert_log(const struct board *board, const struct access *expected, unsigned count)
-{
-    assert_int_equal(board->count, count);
-    for (unsigned i = 0; i < count; i++) {
-        assert_int_equal(board->log[i].kind, expected[i].kind);
-        assert_int_equal(board->log[i].bar, expected[i].bar);
-        assert_int_equal(board->log[i].offset, expected[i].offset);
-        assert_int_equal(board->log[i].width, expected[i].width);
-        assert_int_equal(board->log[i].value, expected[i].value);
-    }
-}
-
-#define ASSERT_LOG(board, ...)                                                                     \
-    assert_log(board, (const struct access[]){__VA_ARGS__},                                        \
-               COUNT(((const struct access[]){__VA_ARGS__})))
 
 /* ---- identity ---- */
 
