@@ -26,13 +26,9 @@ import evidence
 import guest as guests
 from bench_peer import BenchPeer
 from figures import DEVICES, DRIVERS, Figure, figure
-from guest import Guest, GuestError, Nic
+from guest import TRANSPORTS, Guest, GuestError, Nic
 
 APP = guests.BUILD / "x86_64" / "apps" / "snpbench.efi"
-OPTIONS = {
-    "modern": "disable-legacy=on,disable-modern=off",
-    "legacy": "disable-legacy=off,disable-modern=on",
-}
 # One instruction in 2^SHIFT ns. At 0 the firmware's waits, which are in ns, take a minute.
 SHIFT = 3
 ICOUNT = ("-icount", f"shift={SHIFT},sleep=off")
@@ -136,7 +132,10 @@ def run_guest(
             peers = [stack.enter_context(BenchPeer()) for _ in range(nics)]
             guest = Guest(
                 f"bench-{case}",
-                nics=[Nic(OPTIONS[device] + options, peer.netdev, romfile=romfile) for peer in peers],
+                nics=[
+                    Nic(TRANSPORTS[device] + options, peer.netdev, romfile=romfile)
+                    for peer in peers
+                ],
                 files={APP.name: APP},
                 timeout=GUEST_LIMIT_S + limit,
                 extra=[*PHASE_PORT, *extra, "-D", str(trace)],

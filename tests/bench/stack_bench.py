@@ -31,7 +31,7 @@ from typing import Any, Iterator, Sequence
 import evidence
 import network
 from figures import DEVICES, DRIVERS, Figure, figure
-from guest import DRIVER, Guest, GuestError, Nic
+from guest import DRIVER, TRANSPORTS, Guest, GuestError, Nic
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 DOWNLOAD_TIMEOUT_S = 120
@@ -44,10 +44,6 @@ BLOCK_BYTES = 1468  # at most, in a TFTP packet
 SIZES = {HTTP_FILE: HTTP_BYTES, TFTP_FILE: TFTP_BYTES, COUNTED_FILE: COUNTED_BYTES}
 
 OURS, FIRMWARE, IPXE = DRIVERS
-OPTIONS = {
-    "modern": "disable-legacy=on,disable-modern=off",
-    "legacy": "disable-legacy=off,disable-modern=on",
-}
 NAMES = {  # of who holds PciIo
     (FIRMWARE, "modern"): "Virtio 1.0 PCI Driver",
     (FIRMWARE, "legacy"): "Virtio PCI Driver",
@@ -100,7 +96,7 @@ def make_guest(
     part: str, driver: str, device: str, server: network.Server, options: str = "", **more: Any
 ) -> Guest:
     """A guest, not started, in which `driver` will have the NIC."""
-    nic = Nic(OPTIONS[device] + options, server.netdev(), romfile=None if driver == IPXE else "")
+    nic = Nic(TRANSPORTS[device] + options, server.netdev(), romfile=None if driver == IPXE else "")
     case = f"bench-{part}-{device}-{driver}"
     loaded = DRIVER if driver == OURS else None
     return Guest(case, nics=[nic], driver=loaded, timeout=GUEST_TIMEOUT_S, **more)

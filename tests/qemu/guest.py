@@ -44,6 +44,12 @@ ESCAPE = re.compile(rb"\x1b(?:\[[0-9;=?]*[A-Za-z]|[()][A-Z0-9]|[78=>])|[\x00\x07
 BACKSPACES = re.compile(r"\x08+")
 PROMPT = re.compile(r"(?:^|\n)(?:Shell|FS\d+:[^\n>]*)> ?$")
 
+# Options of a NIC, by what it offers; and by the transport that the driver must then choose.
+MODERN = "disable-legacy=on,disable-modern=off"
+TRANSITIONAL = "disable-legacy=off,disable-modern=off"
+LEGACY = "disable-legacy=off,disable-modern=on"
+TRANSPORTS = {"modern": MODERN, "legacy": LEGACY}
+
 
 class GuestError(Exception):
     """The guest did not do what was expected of it; the text names the console log."""

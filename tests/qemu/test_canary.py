@@ -14,7 +14,7 @@ import time
 import evidence
 import network
 import pytest
-from guest import BUILD, Guest, Nic
+from guest import BUILD, TRANSPORTS, Guest, Nic
 from wire.peer import Peer
 
 TIMEOUT_S = 150
@@ -25,11 +25,6 @@ PAGES_AT_LEAST = (MEMORY_MIB << 20) // 4096 * 3 // 4
 BRISK, SLOW = 2000, 20  # frames a second
 FRAMES_AFTER_EXIT = 3000
 SENDS_WITHIN_S = 30
-
-TRANSPORTS = {
-    "modern": "disable-legacy=on,disable-modern=off",
-    "legacy": "disable-legacy=off,disable-modern=on",
-}
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

@@ -11,16 +11,12 @@ from dataclasses import dataclass
 
 import evidence
 import pytest
-from guest import Guest, Nic
+from guest import LEGACY, MODERN, TRANSITIONAL, Guest, Nic
 from platforms import AAVMF, OVMF, OVMF32, Platform
 from wire.peer import Peer
 
 TIMEOUT_S = 120
 APP = "snpflood.efi"
-
-MODERN = "disable-legacy=on,disable-modern=off"
-TRANSITIONAL = "disable-legacy=off,disable-modern=off"
-LEGACY = "disable-legacy=off,disable-modern=on"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import re
 import evidence
 import network
 import pytest
-from guest import BUILD, Guest, Nic
+from guest import BUILD, MODERN, TRANSPORTS, Guest, Nic
 from wire.hostile import (
     ANY,
     BROKEN,
@@ -27,7 +27,6 @@ from wire.vhost_user import IPV4
 
 TIMEOUT_S = 300
 APP = BUILD / "x86_64" / "apps" / "snphostile.efi"
-MODERN = "disable-legacy=on,disable-modern=off"
 SNPINFO = BUILD / "x86_64" / "apps" / "snpinfo.efi"
 OWN = IPV4.rsplit(".", 1)[0] + ".1"
 # Under the firmware's stack one of a kind is enough; each takes ten seconds.
@@ -40,11 +39,6 @@ BESIDE = {
     "available_ring_rewritten",
 }
 AWKWARD = ["host_mtu=1", "host_mtu=67", "mq=on,vectors=4", "ctrl_vq=off,rx_queue_size=1024"]
-# What is left of a NIC's registers in QEMU reads as 0 from a memory BAR, as ones from an I/O BAR.
-UNPLUGGED = {
-    "modern": MODERN,
-    "legacy": "disable-legacy=off,disable-modern=on",
-}
 OUTCOME = re.compile(
     r"^HOSTILE (\d+) transmit=(.*) receive=(.*) status=(.*) odd=(\d+) answered=(\d) recovered=(\d)$",
     re.MULTILINE,
@@ -141,10 +135,11 @@ def assert_talks_to_device(guest: Guest, name: str) -> None:
     network.ping(guest, IPV4, count=1, source=OWN)
 
 
-@pytest.mark.parametrize("transport", UNPLUGGED)
+@pytest.mark.parametrize("transport", TRANSPORTS)
 def test_unplugged_nic_harms_nobody(transport: str) -> None:
-    """The firmware does not look when a device goes. Its registers then read as zeros, or ones."""
-    options = UNPLUGGED[transport]
+    """The firmware does not look when a device goes. What is left of its registers in QEMU then
+    reads as zeros from a memory BAR, as ones from an I/O BAR."""
+    options = TRANSPORTS[transport]
     nics = [Nic(options), Nic(options, netdev="user,net=10.0.3.0/24")]
     with Guest(
         f"hostile-unplugged-{transport}",

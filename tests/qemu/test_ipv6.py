@@ -18,7 +18,7 @@ import evidence
 import lan
 import network
 import pytest
-from guest import BUILD, Guest, Nic
+from guest import BUILD, LEGACY, MODERN, Guest, Nic
 
 TIMEOUT_S = 180
 APP = BUILD / "x86_64" / "apps" / "httpv6.efi"
@@ -27,8 +27,8 @@ ALL_NODES = "33:33:00:00:00:01"
 NETDEV = "user,ipv4=off,ipv6=on"
 
 DEVICES = {  # options, transport, whether the device itself can filter by a list
-    "modern": ("disable-legacy=on,disable-modern=off", "modern", True),
-    "legacy": ("disable-legacy=off,disable-modern=on", "legacy", True),
+    "modern": (MODERN, "modern", True),
+    "legacy": (LEGACY, "legacy", True),
     "without-filter": ("disable-legacy=on,ctrl_rx=off", "modern", False),
 }
 

@@ -8,7 +8,7 @@ import time
 import evidence
 import network
 import pytest
-from guest import BUILD, Guest, Nic
+from guest import BUILD, MODERN, TRANSPORTS, Guest, Nic
 
 TIMEOUT_S = 180
 FOLLOWS_WITHIN_S = 5
@@ -19,11 +19,6 @@ STATUS_OFFSET = 6  # in the device configuration, behind the MAC
 LINK_UP, ANNOUNCE = 1, 2
 PRESENT = "Media present"
 ABSENT = "Media disconnected"
-
-TRANSPORTS = {
-    "modern": Nic("disable-legacy=on,disable-modern=off"),
-    "legacy": Nic("disable-legacy=off,disable-modern=on"),
-}
 
 
 def expect_media(guest: Guest, expected: str) -> None:
@@ -49,7 +44,7 @@ def assert_mode_follows(guest: Guest) -> None:
 def test_media_present_follows_the_link(transport: str) -> None:
     with Guest(
         f"link-{transport}",
-        nics=[TRANSPORTS[transport]],
+        nics=[Nic(TRANSPORTS[transport])],
         files={SNPINFO.name: SNPINFO},
         timeout=TIMEOUT_S,
     ) as guest:
@@ -73,7 +68,7 @@ def test_media_present_follows_the_link(transport: str) -> None:
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_link_down_at_start_gives_no_lease_until_it_is_up(transport: str) -> None:
     with Guest(
-        f"link-down-{transport}", nics=[TRANSPORTS[transport]], timeout=TIMEOUT_S, paused=True
+        f"link-down-{transport}", nics=[Nic(TRANSPORTS[transport])], timeout=TIMEOUT_S, paused=True
     ) as guest:
         guest.set_link(0, up=False)
         guest.resume()
@@ -102,7 +97,7 @@ def test_announcement_is_acknowledged() -> None:
 
     The wish is a bit of the device's status. QEMU repeats it until it is answered.
     """
-    with Guest("link-announce", nics=[TRANSPORTS["modern"]], timeout=TIMEOUT_S) as guest:
+    with Guest("link-announce", nics=[Nic(MODERN)], timeout=TIMEOUT_S) as guest:
         guest.load_driver()
         guest.run("connect -r", timeout=60)
         adapter = evidence.assert_ours(guest, "modern")[0]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import evidence
 import network
 import pytest
-from guest import BUILD, Guest, Nic, require
+from guest import BUILD, LEGACY, MODERN, Guest, Nic, require
 from linux.initramfs import initramfs
 from wire.peer import Peer
 
@@ -32,8 +32,8 @@ class Case:
 
 
 CASES = [
-    Case("modern", "q35", "disable-legacy=on,disable-modern=off", "modern"),
-    Case("legacy", "q35", "disable-legacy=off,disable-modern=on", "legacy"),
+    Case("modern", "q35", MODERN, "modern"),
+    Case("legacy", "q35", LEGACY, "legacy"),
 ]
 
 

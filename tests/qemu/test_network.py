@@ -8,14 +8,10 @@ from dataclasses import dataclass
 import evidence
 import network
 import pytest
-from guest import Guest, Nic
+from guest import LEGACY, MODERN, TRANSITIONAL, Guest, Nic
 from platforms import AAVMF, OVMF, OVMF32, Platform
 
 TIMEOUT_S = 240
-
-MODERN = "disable-legacy=on,disable-modern=off"
-TRANSITIONAL = "disable-legacy=off,disable-modern=off"
-LEGACY = "disable-legacy=off,disable-modern=on"
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from __future__ import annotations
 import evidence
 import network
 import pytest
-from guest import Guest, Nic
+from guest import LEGACY, MODERN, TRANSITIONAL, Guest, Nic
 
 TIMEOUT_S = 400
 COUNT = 8
 MACHINES = ["q35", "pc"]
 DEVICES = [  # in turn: options, the transport that the driver must choose
-    ("disable-legacy=on,disable-modern=off", "modern"),
-    ("disable-legacy=off,disable-modern=off", "modern"),
-    ("disable-legacy=off,disable-modern=on", "legacy"),
+    (MODERN, "modern"),
+    (TRANSITIONAL, "modern"),
+    (LEGACY, "legacy"),
 ]
 TALKING = [0, 1, 2, 7]
 

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 import evidence
 import network
 import pytest
-from guest import Guest, Nic
+from guest import LEGACY, MODERN, Guest, Nic
 from platforms import AAVMF, OVMF, OVMF32, OVMF_SECURE, Platform
 
 TIMEOUT_S = 120
 FOUR_GIB = 1 << 32
 MODERN_BAR = 4  # of QEMU's device: 64 bits, prefetchable, so firmware may place it high
-MODERN = "disable-legacy=on,disable-modern=off"
-LEGACY = "disable-legacy=off,disable-modern=on"
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,11 @@ import re
 import evidence
 import network
 import pytest
-from guest import Guest, Nic
+from guest import TRANSPORTS, Guest, Nic
 
 TIMEOUT_S = 180
 PINGS = 3
 TX_SLOTS = 256
-
-TRANSPORTS = {
-    "modern": Nic("disable-legacy=on,disable-modern=off"),
-    "legacy": Nic("disable-legacy=off,disable-modern=on"),
-}
 
 STANDARD = [
     "the device answers and asks for no reset",
@@ -51,7 +46,7 @@ INFORMATION = ["MediaState", "NetworkBoot", "UndiIpv6Support"]
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_shell_shows_all_of_the_driver(transport: str) -> None:
     with Guest(
-        f"protocols-{transport}", nics=[TRANSPORTS[transport]], timeout=TIMEOUT_S
+        f"protocols-{transport}", nics=[Nic(TRANSPORTS[transport])], timeout=TIMEOUT_S
     ) as guest:
         guest.load_driver()
         guest.run("connect -r", timeout=60)

@@ -12,7 +12,7 @@ from pathlib import Path
 import evidence
 import network
 import pytest
-from guest import BUILD, DRIVER, Guest, Nic
+from guest import BUILD, DRIVER, LEGACY, MODERN, TRANSITIONAL, Guest, Nic
 from platforms import AAVMF, OVMF, OVMF32, Platform
 
 TIMEOUT_S = 90
@@ -30,9 +30,9 @@ class Case:
 
 
 CASES = [
-    Case("modern", "q35", "disable-legacy=on,disable-modern=off", "modern"),
-    Case("transitional", "pc", "disable-legacy=off,disable-modern=off", "modern"),
-    Case("legacy", "q35", "disable-legacy=off,disable-modern=on", "legacy"),
+    Case("modern", "q35", MODERN, "modern"),
+    Case("transitional", "pc", TRANSITIONAL, "modern"),
+    Case("legacy", "q35", LEGACY, "legacy"),
 ]
 
 

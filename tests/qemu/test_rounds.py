@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import evidence
 import network
 import pytest
-from guest import Guest, Nic
+from guest import TRANSPORTS, Guest, Nic
 
 TIMEOUT_S = 240
 ROUNDS = 10
@@ -22,11 +22,6 @@ WARM_UP_ROUNDS = 2
 # When the firmware's network stack comes and goes too; our image alone has more pages than that
 # in eight rounds, and so has each ring or pool.
 STACK_NOISE = 6 * (ROUNDS - WARM_UP_ROUNDS)
-
-TRANSPORTS = {
-    "modern": Nic("disable-legacy=on,disable-modern=off"),
-    "legacy": Nic("disable-legacy=off,disable-modern=on"),
-}
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,7 @@ def unload(guest: Guest) -> None:
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_disconnect_and_connect_leave_nothing_over(transport: str) -> None:
     with Guest(
-        f"rounds-connect-{transport}", nics=[TRANSPORTS[transport]], timeout=TIMEOUT_S
+        f"rounds-connect-{transport}", nics=[Nic(TRANSPORTS[transport])], timeout=TIMEOUT_S
     ) as guest:
         guest.load_driver()
         pci_handle = evidence.assert_ours(guest, transport)[0].pci_handle
@@ -106,7 +101,7 @@ def test_disconnect_and_connect_leave_nothing_over(transport: str) -> None:
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_unload_and_load_leave_nothing_over(transport: str) -> None:
     with Guest(
-        f"rounds-load-{transport}", nics=[TRANSPORTS[transport]], timeout=TIMEOUT_S
+        f"rounds-load-{transport}", nics=[Nic(TRANSPORTS[transport])], timeout=TIMEOUT_S
     ) as guest:
         guest.load_driver()
         pci_handle = evidence.assert_ours(guest, transport)[0].pci_handle

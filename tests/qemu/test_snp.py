@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import evidence
 import pytest
-from guest import Guest, Nic
+from guest import LEGACY, MODERN, TRANSITIONAL, Guest, Nic
 from platforms import AAVMF, OVMF, OVMF32, Platform
 from wire.peer import Peer
 
@@ -30,11 +30,11 @@ class Case:
 
 
 CASES = [
-    Case("modern", "q35", "disable-legacy=on,disable-modern=off", "modern"),
-    Case("transitional", "q35", "disable-legacy=off,disable-modern=off", "modern"),
-    Case("legacy", "pc", "disable-legacy=off,disable-modern=on", "legacy"),
-    Case("modern-aavmf", None, "disable-legacy=on,disable-modern=off", "modern", AAVMF),
-    Case("modern-ovmf32", None, "disable-legacy=on,disable-modern=off", "modern", OVMF32),
+    Case("modern", "q35", MODERN, "modern"),
+    Case("transitional", "q35", TRANSITIONAL, "modern"),
+    Case("legacy", "pc", LEGACY, "legacy"),
+    Case("modern-aavmf", None, MODERN, "modern", AAVMF),
+    Case("modern-ovmf32", None, MODERN, "modern", OVMF32),
 ]
 
 

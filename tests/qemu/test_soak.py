@@ -15,7 +15,7 @@ from typing import Iterator
 
 import evidence
 import network
-from guest import BUILD, OUTPUT, Guest, Nic
+from guest import BUILD, MODERN, OUTPUT, Guest, Nic
 from test_rounds import usage
 from wire.peer import Peer
 
@@ -29,7 +29,6 @@ NICS = 24
 TALKING = range(NICS) if SCALE >= 1 else (0, 11, NICS - 1)
 
 APPS = BUILD / "x86_64" / "apps"
-MODERN = "disable-legacy=on,disable-modern=off"
 BROKEN_BY_DEVICE = "Errors by cause: ring broken by device"
 FRAMES_PER_SECOND = 2000
 FOLLOWS_WITHIN_S = 10

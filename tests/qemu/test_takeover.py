@@ -14,17 +14,13 @@ from dataclasses import dataclass
 import evidence
 import network
 import pytest
-from guest import BUILD, DRIVER, Guest, Nic
+from guest import BUILD, DRIVER, TRANSPORTS, Guest, Nic
 from platforms import AAVMF, OVMF32, Platform
 
 TIMEOUT_S = 240
 NETBOOT = BUILD / "x86_64" / "apps" / "netboot.efi"
 NETBUSY = BUILD / "x86_64" / "apps" / "netbusy.efi"
 
-TRANSPORTS = {
-    "modern": "disable-legacy=on,disable-modern=off",
-    "legacy": "disable-legacy=off,disable-modern=on",
-}
 GLOBAL_GUID = "8BE4DF61-93CA-11D2-AA0D-00E098032B8C"
 SET_OPTIONS = "setvar VirtioNetOptions -guid 6e3a2b54-3a3c-4f6c-9d0e-5c1f0f7b8a61 -bs -nv "
 ADD_DRIVER = 'bcfg driver add 0 fs0:\\virtio-net.efi "virtio-net"'
