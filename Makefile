@@ -153,6 +153,7 @@ $(OUT)/apps/%.so: $(OUT)/tests/qemu/apps/%.o $(LDS)
 
 $(OUT)/virtio-net.efi: EFI_TARGET := efi-bsdrv-$(ARCH)
 $(OUT)/apps/%.efi: EFI_TARGET := efi-app-$(ARCH)
+$(OUT)/apps/barless.efi: EFI_TARGET := efi-bsdrv-$(ARCH) # stays
 $(OUT)/%.efi: $(OUT)/%.so scripts/finish-pe.py
 	$(if $(Q),@echo "  EFI     $@")
 	$(Q)$(OBJCOPY) $(EFI_SECTIONS) --strip-all --target $(EFI_TARGET) $< $@

@@ -21,7 +21,7 @@ ROWS = [  # top to bottom
     "net_device net_control net_filter random_mac",
     "virtio_device",
     "virtio_pci virtio_pci_modern virtio_pci_legacy virtio_transport",
-    "virtqueue dma pci_direct pci_region pci_capability",
+    "virtqueue dma pci_direct pci_region pci_config_window pci_capability",
     "settings options barrier config_string copy device_path exclusion feature_names freestanding guids hot_path log "
     "mac pci_address pci_opener sbat text",
 ]

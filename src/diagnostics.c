@@ -12,6 +12,7 @@
 #include "feature_names.h"
 #include "guids.h"
 #include "text.h"
+#include "virtio_pci.h"
 
 #define REPORT_CHARS_MAX 4096u
 #define SEND_TIMEOUT_US 1000000u
@@ -93,6 +94,9 @@ static void describe(struct report *report, const struct adapter *adapter)
 
     text_append(&report->text, adapter->name);
     text_append(&report->text, L"\r\n");
+    text_row(report, L"registers",
+             virtio_pci_uses_window(&net->virtio.transport) ? L"through configuration space"
+                                                            : L"in BARs");
     features_row(report, L"features offered", net->virtio.offered);
     features_row(report, L"features negotiated", net->virtio.negotiated);
     number_row(report, L"MTU, bytes", net->mtu);

@@ -164,6 +164,9 @@ static EFI_STATUS start_child(EFI_HANDLE agent, EFI_HANDLE controller, EFI_PCI_I
         (void)adapter_destroy(adapter); /* nobody has seen it yet, so nobody holds it */
     else
         status_page_create(adapter);
+    if (!EFI_ERROR(status) && driver.options.verbosity >= VERBOSITY_ALL &&
+        virtio_pci_uses_window(&adapter->snp.net.virtio.transport))
+        log_nic(pci_io, L"registers are reached through configuration space", NULL);
     return status;
 }
 

@@ -54,7 +54,7 @@ bool pci_direct_is_mapped(const struct pci_region *region)
 {
     const DXE_SERVICES *services = dxe_services();
 
-    if (!services)
+    if (!services || region->bar_bytes == 0) /* not reached through a BAR at all */
         return false;
     return pci_region_is_io(region)
                ? is_port_range(services, region->bar_address, region->bar_bytes)

@@ -95,8 +95,8 @@ static EFI_STATUS find_pci_io_bar(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t bar, uint
         struct bar_resource seen;
 
         status = read_pci_io_bar(pci_io, (uint8_t)(bar - index), &seen);
-        if (EFI_ERROR(status) && status != EFI_UNSUPPORTED)
-            return status;
+        if (status == EFI_OUT_OF_RESOURCES)
+            return status; /* says nothing of the BAR */
         if (EFI_ERROR(status) || seen.length_bytes == 0 || seen.is_io != wanted.is_io ||
             seen.bus_address != wanted.bus_address)
             continue;
@@ -104,7 +104,7 @@ static EFI_STATUS find_pci_io_bar(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t bar, uint
         *ret_resource = seen;
         return EFI_SUCCESS;
     }
-    return EFI_UNSUPPORTED;
+    return EFI_NO_MAPPING;
 }
 
 static struct pci_region region_of_bar(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t index,

@@ -10,6 +10,7 @@
 #include "adapter.h"
 #include "feature_names.h"
 #include "guids.h"
+#include "virtio_pci.h"
 
 #define VALUE_CHARS_MAX 640u
 #define CONSTANT_CHARS_MAX 80u
@@ -241,6 +242,8 @@ static void append_state(struct text *text, const struct adapter *adapter, enum 
         break;
     case STRING_TRANSPORT:
         text_append(text, net->virtio.transport.ops->name);
+        if (virtio_pci_uses_window(&net->virtio.transport))
+            text_append(text, L", through configuration space");
         break;
     case STRING_MAC:
         text_append_mac(text, net->station_mac);

@@ -39,7 +39,7 @@ static EFI_STATUS find_transport(struct virtio_transport *transport)
 
     if (status == EFI_NOT_FOUND)
         status = virtio_pci_legacy_init(transport);
-    return status == EFI_NOT_FOUND ? EFI_UNSUPPORTED : status;
+    return status == EFI_NOT_FOUND || status == EFI_NO_MAPPING ? EFI_UNSUPPORTED : status;
 }
 
 /* What reaching the registers needs, of what the function can do; bus mastering
@@ -111,6 +111,15 @@ void virtio_pci_fini(struct virtio_transport *transport)
         (void)pci_io->Attributes(pci_io, EfiPciIoAttributeOperationSet, transport->saved_attributes,
                                  NULL);
     *transport = (struct virtio_transport){0};
+}
+
+bool virtio_pci_uses_window(const struct virtio_transport *transport)
+{
+    const struct pci_config_window *window = &transport->window;
+
+    return pci_config_window_serves(window, &transport->common) ||
+           pci_config_window_serves(window, &transport->notify) ||
+           pci_config_window_serves(window, &transport->config);
 }
 
 EFI_STATUS virtio_pci_allow_dma(const struct virtio_transport *transport)

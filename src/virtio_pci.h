@@ -14,8 +14,9 @@ EFI_STATUS virtio_pci_is_net(EFI_PCI_IO_PROTOCOL *pci_io, bool *ret_is_net)
     __attribute__((warn_unused_result));
 
 /* Enable the function's registers (its attributes are saved) and find them.
- * Errors: EFI_UNSUPPORTED, neither transport is there, or a capability is
- * malformed; what PciIo answers. On failure the attributes are as before. */
+ * Errors: EFI_UNSUPPORTED, neither transport is there, a capability is malformed, or
+ * its BAR cannot be reached and configuration space is no window to it; what PciIo answers. On
+ * failure the attributes are as before. */
 EFI_STATUS virtio_pci_init(struct virtio_transport *transport, EFI_PCI_IO_PROTOCOL *pci_io)
     __attribute__((warn_unused_result));
 
@@ -30,8 +31,12 @@ EFI_STATUS virtio_pci_allow_dma(const struct virtio_transport *transport)
  * not stop, so there is nothing to do about a failure. */
 void virtio_pci_forbid_dma(const struct virtio_transport *transport);
 
+/* True when some of the registers are reached through PCI configuration space. */
+bool virtio_pci_uses_window(const struct virtio_transport *transport);
+
 /* The two transports. Each fills in ops and regions.
- * EFI_NOT_FOUND: the device has no such transport. */
+ * Errors: EFI_NOT_FOUND, the device has no such transport; EFI_NO_MAPPING, there is no
+ * way to a BAR; EFI_UNSUPPORTED; what PciIo answers. */
 EFI_STATUS virtio_pci_modern_init(struct virtio_transport *transport)
     __attribute__((warn_unused_result));
 EFI_STATUS virtio_pci_legacy_init(struct virtio_transport *transport)

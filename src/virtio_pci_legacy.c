@@ -156,7 +156,7 @@ EFI_STATUS virtio_pci_legacy_init(struct virtio_transport *transport)
     EFI_STATUS status;
 
     status = pci_region_init_whole(&registers, transport->pci_io, VIRTIO_PCI_LEGACY_BAR);
-    if (status == EFI_UNSUPPORTED)
+    if (status == EFI_NO_MAPPING)
         return EFI_NOT_FOUND;
     if (EFI_ERROR(status))
         return status;

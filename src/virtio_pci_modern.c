@@ -176,38 +176,59 @@ static EFI_STATUS read_capability(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t position,
     return pci_io->Pci.Read(pci_io, EfiPciIoWidthUint8, position, bytes, ret_cap);
 }
 
-/* Where the region of a capability type is kept; NULL for one we do not use. */
-static struct pci_region *region_of_type(struct virtio_transport *transport, uint8_t cfg_type)
+/* Where a capability says that a region is; a length of 0 is a claim, too. */
+struct place {
+    bool is_named;
+    uint8_t bar;
+    uint32_t offset;
+    uint32_t length_bytes;
+};
+
+/* What the capability list says before it is believed: the window to a region may
+ * stand behind the region. */
+struct places {
+    struct place common;
+    struct place notify;
+    struct place config;
+};
+
+/* Where the place of a capability type is kept; NULL for one we do not use. */
+static struct place *place_of_type(struct places *places, uint8_t cfg_type)
 {
     switch (cfg_type) {
     case VIRTIO_PCI_CAP_COMMON_CFG:
-        return &transport->common;
+        return &places->common;
     case VIRTIO_PCI_CAP_NOTIFY_CFG:
-        return &transport->notify;
+        return &places->notify;
     case VIRTIO_PCI_CAP_DEVICE_CFG:
-        return &transport->config;
+        return &places->config;
     default:
-        return NULL; /* ISR: interrupts stay off; PCI_CFG: not needed; others: reserved */
+        return NULL; /* ISR: interrupts stay off; others: reserved */
     }
 }
 
 /* Use the capability at `position` if it is the first usable one of its type. What
  * we do not use may have any length: vendor data has 8 bytes (4.1.4.8). */
-static EFI_STATUS take_capability(struct virtio_transport *transport, uint8_t position)
+static EFI_STATUS take_capability(struct virtio_transport *transport, struct places *places,
+                                  uint8_t position)
 {
     struct virtio_pci_notify_cap cap;
-    struct pci_region *region;
+    struct place *place;
     UINTN bytes;
     EFI_STATUS status;
 
     status = read_capability(transport->pci_io, position, CAPABILITY_HEADER_BYTES, &cap);
     if (EFI_ERROR(status))
         return status;
-    region = region_of_type(transport, cap.cap.cfg_type);
-    if (!region || region->pci_io)
+    /* One that is malformed is none: hardly a device needs it. */
+    if (cap.cap.cfg_type == VIRTIO_PCI_CAP_PCI_CFG && !transport->window.pci_io)
+        (void)pci_config_window_init(&transport->window, transport->pci_io, position,
+                                     cap.cap.cap_len);
+    place = place_of_type(places, cap.cap.cfg_type);
+    if (!place || place->is_named)
         return EFI_SUCCESS;
 
-    bytes = region == &transport->notify ? sizeof(cap) : sizeof(cap.cap);
+    bytes = place == &places->notify ? sizeof(cap) : sizeof(cap.cap);
     if (cap.cap.cap_len < bytes)
         return EFI_UNSUPPORTED;
     status = read_capability(transport->pci_io, position, bytes, &cap);
@@ -216,14 +237,13 @@ static EFI_STATUS take_capability(struct virtio_transport *transport, uint8_t po
     if (cap.cap.bar > VIRTIO_PCI_BAR_MAX)
         return EFI_SUCCESS;
 
-    status =
-        pci_region_init(region, transport->pci_io, cap.cap.bar, cap.cap.offset, cap.cap.length);
-    if (!EFI_ERROR(status) && region == &transport->notify)
+    *place = (struct place){true, cap.cap.bar, cap.cap.offset, cap.cap.length};
+    if (place == &places->notify)
         transport->notify_multiplier = cap.notify_off_multiplier;
-    return status;
+    return EFI_SUCCESS;
 }
 
-EFI_STATUS virtio_pci_modern_init(struct virtio_transport *transport)
+static EFI_STATUS take_capabilities(struct virtio_transport *transport, struct places *places)
 {
     struct pci_capability_walk walk = {0};
 
@@ -231,20 +251,74 @@ EFI_STATUS virtio_pci_modern_init(struct virtio_transport *transport)
         EFI_STATUS status;
 
         status = pci_capability_next(transport->pci_io, VIRTIO_PCI_CAP_ID, &walk);
-        if (EFI_ERROR(status))
+        if (EFI_ERROR(status) || walk.position == 0)
             return status;
-        if (walk.position == 0)
-            break;
-        status = take_capability(transport, walk.position);
+        status = take_capability(transport, places, walk.position);
         if (EFI_ERROR(status))
             return status;
     }
+}
 
-    if (!transport->common.pci_io && !transport->notify.pci_io)
+/* Whether the firmware lets the BAR of a region be accessed: only trying tells, and one
+ * register speaks for its whole BAR. Device configuration has none that is always there. */
+static bool is_accessible(const struct virtio_transport *transport, const struct places *places,
+                          const struct place *place, const struct pci_region *region)
+{
+    uint8_t unused;
+
+    if (place == &places->common)
+        return !EFI_ERROR(pci_region_read8(region, COMMON(device_status), &unused));
+    if (place->bar == places->common.bar)
+        return !pci_config_window_serves(&transport->window, &transport->common);
+    return place == &places->config || !EFI_ERROR(pci_region_read8(region, 0, &unused));
+}
+
+/* Find the region at `place`, that of the common configuration first. Without a window
+ * there is no second way, and so nothing to be tried. */
+static EFI_STATUS find_region(struct virtio_transport *transport, const struct places *places,
+                              const struct place *place, struct pci_region *ret_region)
+{
+    struct pci_config_window *window = &transport->window;
+    struct pci_region region;
+    EFI_STATUS status;
+
+    status =
+        pci_region_init(&region, transport->pci_io, place->bar, place->offset, place->length_bytes);
+    if (!EFI_ERROR(status) && window->pci_io && !is_accessible(transport, places, place, &region))
+        status = EFI_NO_MAPPING;
+    if (status == EFI_NO_MAPPING && window->pci_io)
+        status = pci_config_window_region(window, place->bar, place->offset, place->length_bytes,
+                                          &region);
+    if (EFI_ERROR(status))
+        return status;
+    *ret_region = region;
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS virtio_pci_modern_init(struct virtio_transport *transport)
+{
+    struct places places = {0};
+    EFI_STATUS status;
+
+    status = take_capabilities(transport, &places);
+    if (EFI_ERROR(status))
+        return status;
+    if (!places.common.is_named && !places.notify.is_named)
         return EFI_NOT_FOUND;
-    if (!transport->notify.pci_io ||
-        transport->common.length_bytes < VIRTIO_PCI_COMMON_CFG_MIN_LENGTH)
+    if (!places.notify.is_named || places.common.length_bytes < VIRTIO_PCI_COMMON_CFG_MIN_LENGTH)
         return EFI_UNSUPPORTED;
+
+    status = find_region(transport, &places, &places.common, &transport->common);
+    if (EFI_ERROR(status))
+        return status;
+    status = find_region(transport, &places, &places.notify, &transport->notify);
+    if (EFI_ERROR(status))
+        return status;
+    if (places.config.is_named) {
+        status = find_region(transport, &places, &places.config, &transport->config);
+        if (EFI_ERROR(status))
+            return status;
+    }
     transport->ops = &modern_ops;
     return EFI_SUCCESS;
 }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pci_config_window.h"
 #include "pci_region.h"
 
 struct virtio_transport;
@@ -69,6 +70,7 @@ struct virtio_transport {
     struct pci_region notify; /* modern only */
     struct pci_region config; /* device configuration; empty when there is none */
     uint32_t notify_multiplier;
+    struct pci_config_window window; /* modern only; the way to regions in other BARs */
 };
 
 #endif

@@ -35,6 +35,13 @@ struct virtio_pci_notify_cap {
     uint32_t notify_off_multiplier;
 };
 
+/* The window of 4.1.4.9: what cap.bar, cap.offset and cap.length (1, 2 or 4) name is
+ * read and written through the first cap.length bytes of pci_cfg_data. */
+struct virtio_pci_cfg_cap {
+    struct virtio_pci_cap cap;
+    uint8_t pci_cfg_data[4];
+};
+
 enum virtio_pci_cfg_type {
     VIRTIO_PCI_CAP_COMMON_CFG = 1,
     VIRTIO_PCI_CAP_NOTIFY_CFG = 2,
@@ -88,6 +95,7 @@ struct virtio_pci_common_cfg {
 
 _Static_assert(sizeof(struct virtio_pci_cap) == 16, "VIRTIO 1.2, 4.1.4");
 _Static_assert(sizeof(struct virtio_pci_notify_cap) == 20, "VIRTIO 1.2, 4.1.4.4");
+_Static_assert(sizeof(struct virtio_pci_cfg_cap) == 20, "VIRTIO 1.2, 4.1.4.9");
 _Static_assert(offsetof(struct virtio_pci_common_cfg, device_status) == 20, "VIRTIO 1.2, 4.1.4.3");
 _Static_assert(offsetof(struct virtio_pci_common_cfg, queue_desc) == 32, "VIRTIO 1.2, 4.1.4.3");
 _Static_assert(offsetof(struct virtio_pci_common_cfg, queue_notify_data) ==

@@ -78,11 +78,17 @@ static EFI_STATUS access_config(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL_W
         return EFI_INVALID_PARAMETER;
     }
     function->accesses[FAKE_ACCESS_CONFIG] += (unsigned)count;
-    if (fake_call_fails(function->firmware, FAKE_CALL_PCI, "PciIo.Pci"))
+    if (fake_call_fails(function->firmware, FAKE_CALL_PCI, "PciIo.Pci")) {
+        function->lost_a_write |= is_write;
         return EFI_DEVICE_ERROR;
+    }
     for (; count > 0; count--, offset += width.register_step, bytes += width.buffer_step) {
         if (!is_write && function->is_unplugged)
             memset(bytes, 0xff, width.bytes);
+        else if (function->operations->access_config &&
+                 function->operations->access_config(function->context, offset, width.bytes, bytes,
+                                                     is_write))
+            continue;
         else if (!is_write)
             memcpy(bytes, &function->config[offset], width.bytes);
         else if (config_register_at(function, offset) == MSIX_CAPABILITY_ID)
@@ -147,7 +153,10 @@ static EFI_STATUS check_bar_access(struct fake_pci_function *function, bool is_i
         fake_report("%s: the function does not decode this yet (PciIo.Attributes)", method);
         return EFI_DEVICE_ERROR;
     }
-    return EFI_SUCCESS;
+    if (function->options.bars[bar].way == FAKE_BAR_REFUSED ||
+        function->options.bars[bar].way == FAKE_BAR_NO_LENGTH)
+        fake_report("%s: BAR %u has no address", method, bar);
+    return function->options.bars[bar].way == FAKE_BAR_REACHABLE ? EFI_SUCCESS : EFI_UNSUPPORTED;
 }
 
 static EFI_STATUS access_bar(EFI_PCI_IO_PROTOCOL *this, bool is_io, bool is_write,
@@ -286,7 +295,7 @@ static EFI_STATUS EFIAPI get_bar_attributes(EFI_PCI_IO_PROTOCOL *this, UINT8 bar
         return EFI_INVALID_PARAMETER;
     if (fake_call_fails(function->firmware, FAKE_CALL_PCI, "PciIo.GetBarAttributes"))
         return EFI_OUT_OF_RESOURCES;
-    if (index == FAKE_PCI_BAR_COUNT)
+    if (index == FAKE_PCI_BAR_COUNT || bar->way == FAKE_BAR_REFUSED)
         return EFI_UNSUPPORTED;
     if (ret_supports)
         *ret_supports = 0;
@@ -303,7 +312,7 @@ static EFI_STATUS EFIAPI get_bar_attributes(EFI_PCI_IO_PROTOCOL *this, UINT8 bar
         .granularity = bar->is_64bit ? 64 : 32,
         .range_min = bar->base,
         .range_max = bar->base + bar->size - 1,
-        .range_length = bar->size,
+        .range_length = bar->way == FAKE_BAR_NO_LENGTH ? 0 : bar->size,
     };
     memcpy(descriptor + 1, (uint8_t[]){ACPI_END_TAG, 0}, 2);
     *ret_resources = descriptor;

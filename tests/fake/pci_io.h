@@ -26,6 +26,14 @@ enum fake_access_kind {
     FAKE_ACCESS_KINDS,
 };
 
+/* What the firmware knows of a BAR. */
+enum fake_bar_way {
+    FAKE_BAR_REACHABLE,
+    FAKE_BAR_REFUSED,   /* GetBarAttributes answers UNSUPPORTED */
+    FAKE_BAR_NO_LENGTH, /* GetBarAttributes tells of 0 bytes */
+    FAKE_BAR_FAILS,     /* GetBarAttributes tells of it, each access is refused */
+};
+
 /* A BAR of size 0 is not implemented. A 64-bit BAR also takes the next register. */
 struct fake_bar {
     uint64_t base; /* the address on the bus */
@@ -33,12 +41,17 @@ struct fake_bar {
     bool is_io;
     bool is_64bit;
     bool is_prefetchable;
+    enum fake_bar_way way;
 };
 
 /* The device model's side. `bar` is the number of the register; `width` is in bytes. */
 struct fake_pci_operations {
     uint64_t (*read)(void *context, unsigned bar, uint64_t offset, unsigned width);
     void (*write)(void *context, unsigned bar, uint64_t offset, unsigned width, uint64_t value);
+    /* Configuration space that is more than memory: an access of `width` bytes, with the bytes
+     * that are written or have to be read. False: it is memory. May be NULL. */
+    bool (*access_config)(void *context, unsigned offset, unsigned width, void *bytes,
+                          bool is_write);
     /* The driver takes back memory that the device could reach. */
     void (*unmapping)(void *context, uint64_t device_address, uint64_t length);
     void (*boot_services_exited)(void *context);

@@ -17,6 +17,7 @@
 #define PAGE 0x1000u
 
 #define MSIX_CAPABILITY 0x98u
+#define WINDOW_CAPABILITY 0xb0u
 #define FIRST_CAPABILITY 0x40u
 #define CAPABILITIES_POINTER 0x34u
 
@@ -68,9 +69,11 @@ void fake_device_describe(struct fake_device *device, struct fake_pci_options *p
         .is_io = options->modern_bar_is_io,
         .is_64bit = !options->modern_bar_is_io && !options->modern_bar_is_32bit,
         .is_prefetchable = !options->modern_bar_is_io,
+        .way = options->modern_bar_way,
     };
     if (options->notify_in_own_bar)
-        pci->bars[NOTIFY_BAR] = (struct fake_bar){.base = 0x88000000 + unique, .size = PAGE};
+        pci->bars[NOTIFY_BAR] = (struct fake_bar){
+            .base = 0x88000000 + unique, .size = PAGE, .way = options->notify_bar_way};
 }
 
 /* Appends capabilities; each `add` links the one before to itself. */
@@ -152,7 +155,7 @@ static void add_modern_capabilities(struct fake_device *device, struct capabilit
     struct fake_region notify = device->notify;
     struct fake_region second = {.bar = device->common.bar, .offset = 0x800, .length = 56};
     uint8_t common_position;
-    uint8_t position;
+    uint8_t notify_position;
 
     switch (device->misbehaviour) {
     case FAKE_CAPABILITY_BAR_6:
@@ -193,15 +196,13 @@ static void add_modern_capabilities(struct fake_device *device, struct capabilit
     if (options->odd_capabilities)
         add_region(list, VIRTIO_PCI_CAP_COMMON_CFG, &second, sizeof(struct virtio_pci_cap));
     add_region(list, VIRTIO_PCI_CAP_ISR_CFG, &device->isr, sizeof(struct virtio_pci_cap));
-    position =
+    notify_position =
         add_region(list, VIRTIO_PCI_CAP_NOTIFY_CFG, &notify, sizeof(struct virtio_pci_notify_cap));
-    memcpy(&list->config[position + sizeof(struct virtio_pci_cap)], &multiplier, 4);
+    memcpy(&list->config[notify_position + sizeof(struct virtio_pci_cap)], &multiplier, 4);
     if (!options->no_device_cfg)
-        position = add_region(list, VIRTIO_PCI_CAP_DEVICE_CFG, &device->config,
-                              options->odd_capabilities ? 24 : sizeof(struct virtio_pci_cap));
+        add_region(list, VIRTIO_PCI_CAP_DEVICE_CFG, &device->config,
+                   options->odd_capabilities ? 24 : sizeof(struct virtio_pci_cap));
 
-    if (device->misbehaviour == FAKE_CAPABILITY_LIST_LOOPS)
-        list->config[position + 1] = common_position;
     if (device->misbehaviour == FAKE_CAPABILITIES_OVERLAP)
         overlap_first_capability(list, common_position);
     if (device->misbehaviour == FAKE_CAPABILITY_OUTSIDE_CONFIG) {
@@ -209,6 +210,25 @@ static void add_modern_capabilities(struct fake_device *device, struct capabilit
         list->config[0xfa] = sizeof(struct virtio_pci_cap);
         list->config[0xfb] = VIRTIO_PCI_CAP_COMMON_CFG;
         list->config[CAPABILITIES_POINTER] = 0xf8;
+    }
+}
+
+/* At the end of the list, so that what stands before keeps its place. */
+static void add_window(struct fake_device *device, struct capability_list *list)
+{
+    const struct fake_region nowhere = {0};
+    uint8_t link = list->link;
+    uint8_t outside = FAKE_PCI_CONFIG_SIZE - sizeof(struct virtio_pci_cap);
+
+    if (list->next <= WINDOW_CAPABILITY)
+        list->next = WINDOW_CAPABILITY;
+    device->window =
+        add_region(list, VIRTIO_PCI_CAP_PCI_CFG, &nowhere, sizeof(struct virtio_pci_cfg_cap));
+    if (device->misbehaviour == FAKE_WINDOW_TOO_SHORT)
+        list->config[device->window + 2] = sizeof(struct virtio_pci_cap);
+    if (device->misbehaviour == FAKE_WINDOW_OUTSIDE_CONFIG) {
+        memcpy(&list->config[outside], &list->config[device->window], 4);
+        list->config[link] = outside;
     }
 }
 
@@ -224,6 +244,7 @@ void fake_device_fill_config_space(struct fake_device *device)
     struct capability_list list = {config, CAPABILITIES_POINTER, FIRST_CAPABILITY};
     uint8_t msix[12] = {0x11, 0, 2, 0, MSIX_BAR};
     bool is_new = device->options.transport == FAKE_MODERN;
+    uint8_t last_link;
 
     memset(&config[FIRST_CAPABILITY], 0, FAKE_PCI_CONFIG_SIZE - FIRST_CAPABILITY);
     config[CAPABILITIES_POINTER] = 0;
@@ -238,10 +259,14 @@ void fake_device_fill_config_space(struct fake_device *device)
     put16(msix, 2, device->options.msix_is_enabled ? 0x8002 : 0x0002);
     if (is_modern(device))
         add_modern_capabilities(device, &list);
+    last_link = list.link;
     if (list.next <= MSIX_CAPABILITY)
         list.next = MSIX_CAPABILITY;
-    if (device->misbehaviour != FAKE_CAPABILITY_LIST_LOOPS)
-        add_capability(&list, msix, sizeof(msix));
+    add_capability(&list, msix, sizeof(msix));
+    if (is_modern(device) && !device->options.no_window)
+        add_window(device, &list);
+    if (is_modern(device) && device->misbehaviour == FAKE_CAPABILITY_LIST_LOOPS)
+        config[last_link] = FIRST_CAPABILITY;
 }
 
 static void apply_options(struct fake_device *device)
@@ -478,6 +503,11 @@ const char *fake_misbehaviour_name(enum fake_device_misbehaviour which)
         [FAKE_CONTROL_ACKS_GARBAGE] = "control queue acks with garbage",
         [FAKE_CONTROL_ACKS_LATE] = "control queue acks late",
         [FAKE_CONTROL_REFUSES] = "control queue refuses",
+        [FAKE_WINDOW_TOO_SHORT] = "window too short",
+        [FAKE_WINDOW_OUTSIDE_CONFIG] = "window outside configuration space",
+        [FAKE_WINDOW_PLACE_READ_ONLY] = "window cannot be set",
+        [FAKE_WINDOW_DATA_READ_ONLY] = "window ignores writes",
+        [FAKE_WINDOW_DATA_ALL_ONES] = "window reads all ones",
     };
 
     return names[which];

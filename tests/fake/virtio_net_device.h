@@ -57,6 +57,9 @@ struct fake_device_options {
     bool single_doorbell;       /* multiplier 0: all queues share one address */
     bool odd_capabilities;      /* reserved types, BAR 7, foreign ids, duplicates, longer ones */
     bool no_device_cfg;         /* the capability is missing */
+    bool no_window;             /* to registers in configuration space: missing, too */
+    enum fake_bar_way modern_bar_way;
+    enum fake_bar_way notify_bar_way; /* with notify_in_own_bar */
 
     bool msix_is_enabled; /* moves the configuration of a legacy device */
 };
@@ -113,6 +116,13 @@ enum fake_device_misbehaviour {
     FAKE_CONTROL_ACKS_GARBAGE,
     FAKE_CONTROL_ACKS_LATE, /* at the first register access after FAKE_LATE_ACK_US */
     FAKE_CONTROL_REFUSES,
+
+    /* the window in configuration space */
+    FAKE_WINDOW_TOO_SHORT,
+    FAKE_WINDOW_OUTSIDE_CONFIG,
+    FAKE_WINDOW_PLACE_READ_ONLY, /* bar, offset and length */
+    FAKE_WINDOW_DATA_READ_ONLY,
+    FAKE_WINDOW_DATA_ALL_ONES,
 
     FAKE_MISBEHAVIOURS,
 };

@@ -61,6 +61,7 @@ struct fake_device {
     struct fake_region notify;
     struct fake_region isr;
     struct fake_region config;
+    unsigned window; /* in configuration space; 0: none */
     enum fake_device_misbehaviour misbehaviour;
     enum fake_device_misbehaviour next_misbehaviour;
     unsigned accesses_left; /* until it begins; 0: none is planned */
@@ -128,6 +129,8 @@ void fake_device_fill_config_space(struct fake_device *device);
 /* Registers */
 extern const struct fake_pci_operations fake_device_operations;
 void fake_device_reset(struct fake_device *device);
+bool fake_device_access_config(void *context, unsigned offset, unsigned width, void *bytes,
+                               bool is_write);
 uint16_t fake_device_queue_size_max(const struct fake_device *device, unsigned queue);
 
 /* Rings. A doorbell, and a look at every ring whose device side is awake. */

@@ -660,6 +660,8 @@ static uint64_t bar_read(void *context, unsigned bar, uint64_t offset, unsigned 
         return read_config(device, offset - device->config.offset, width);
     case FAKE_ACCESS_ISR:
         return read_isr(device);
+    case FAKE_ACCESS_NOTIFY: /* of no use, and not forbidden */
+        return 0;
     default:
         fake_referee(device, "BAR %u is read at %#llx, where no register is", bar,
                      (unsigned long long)offset);
@@ -756,6 +758,7 @@ static void device_free(void *context)
 const struct fake_pci_operations fake_device_operations = {
     .read = bar_read,
     .write = bar_write,
+    .access_config = fake_device_access_config,
     .unmapping = unmapping,
     .boot_services_exited = boot_services_exited,
     .free = device_free,

@@ -5,9 +5,9 @@
  * bus answers otherwise as the device model does, so that the driver gets far.
  *
  * Input: 8 bytes that choose the device; then three lists, each with its count in
- * front: changes of BARs, changed bytes of configuration space, and (to the end of the
- * input) lies: a byte below 0x80 lets so many readings pass, any other replaces the
- * next reading with the bytes behind it.
+ * front: changes of BARs (whether the firmware reaches them, too), changed bytes of configuration
+ * space, and (to the end of the input) lies: a byte below 0x80 lets so many readings pass, any
+ * other replaces the next reading with the bytes behind it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +95,8 @@ static void change_bar(struct config_fuzz *fuzz)
     bar->is_io = choice & 8;
     bar->is_64bit = (choice & 0x10) && !bar->is_io;
     bar->size = size & 0x80 ? 0 : UINT64_C(1) << (size & 0x1f);
+    if (choice & 0x80)
+        bar->way = FAKE_BAR_REFUSED + (enum fake_bar_way)((size >> 5 & 3) % 3);
     if (choice & 0x20)
         bar->base = fuzz_take32(&fuzz->input) & ~(uint64_t)0xf;
     value = bar->base | bar->is_io | (bar->is_64bit ? 4u : 0);

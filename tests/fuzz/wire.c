@@ -112,6 +112,14 @@ static EFI_STATUS EFIAPI config_read(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTO
                        times << (width & 3u));
 }
 
+/* Sets the window to a register, or writes there; what is read through it counts. */
+static EFI_STATUS EFIAPI config_write(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL_WIDTH width,
+                                      UINT32 offset, UINTN times, VOID *buffer)
+{
+    ask();
+    return current->real.Pci.Write(this, width, offset, times, buffer);
+}
+
 static EFI_STATUS EFIAPI map(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL_OPERATION operation,
                              VOID *host, UINTN *bytes, EFI_PHYSICAL_ADDRESS *ret_address,
                              VOID **ret_token)
@@ -158,6 +166,7 @@ void wire_init(struct wire *wire, struct fake_device *device)
     protocol->Io.Read = io_read;
     protocol->Io.Write = io_write;
     protocol->Pci.Read = config_read;
+    protocol->Pci.Write = config_write;
     protocol->Map = map;
     protocol->Unmap = unmap;
     BS->Stall = stall;

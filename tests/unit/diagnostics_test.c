@@ -383,6 +383,7 @@ static void report_names_features_rings_link_and_counters(void **state)
     struct driver_fixture *fixture = open_nic(&options, EfiSimpleNetworkInitialized);
     static const char *const lines[] = {
         "Virtio Network Adapter (modern, 52:54:00:12:34:56)\r\n",
+        "  registers             in BARs\r\n",
         "  features offered      CSUM MAC STATUS VERSION_1 bit50 SPEED_DUPLEX\r\n",
         "  features negotiated   MAC STATUS VERSION_1 SPEED_DUPLEX\r\n",
         "  MTU, bytes            1500\r\n",
@@ -410,11 +411,13 @@ static void report_names_features_rings_link_and_counters(void **state)
 static void report_says_when_nothing_runs(void **state)
 {
     const struct fake_device_options options = {.removed_features = VIRTIO_NET_F_SPEED_DUPLEX,
-                                                .is_link_down = true};
+                                                .is_link_down = true,
+                                                .modern_bar_way = FAKE_BAR_REFUSED};
     struct driver_fixture *fixture = open_nic(&options, EfiSimpleNetworkStopped);
 
     (void)state;
     assert_success(run(fixture, STANDARD));
+    assert_text_contains("  registers             through configuration space\r\n", report);
     assert_text_contains("  link                  down\r\n", report);
     assert_text_contains("  frames flow           no\r\n", report);
     assert_false(says("ring  "));

@@ -325,7 +325,6 @@ static void failed_start_leaves_nothing_and_tells_the_console_why(void **state)
         {FAKE_CAPABILITY_LIST_LOOPS, EFI_UNSUPPORTED,
          "virtio-net 0000:00:03.0: not started: no usable virtio registers: capabilities or BARs "
          "malformed (Unsupported)"},
-        {FAKE_CAPABILITY_BAR_MISSING, EFI_UNSUPPORTED, "no usable virtio registers"},
         {FAKE_CAPABILITY_OUTSIDE_BAR, EFI_UNSUPPORTED, "no usable virtio registers"},
         {FAKE_CAPABILITY_OFFSET_OVERFLOWS, EFI_UNSUPPORTED, "no usable virtio registers"},
         {FAKE_CAPABILITY_OUTSIDE_CONFIG, EFI_UNSUPPORTED, "no usable virtio registers"},

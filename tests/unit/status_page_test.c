@@ -485,6 +485,18 @@ static void call_that_fails_ever_after_leaks_nothing(void **state)
 
 /* What the texts say */
 
+static void transport_row_tells_of_registers_in_configuration_space(void **state)
+{
+    struct page_fixture *fixture = page_new(1, true);
+
+    (void)state;
+    fake_device_pci(fixture->fake.device)->options.bars[4].way = FAKE_BAR_REFUSED;
+    assert_success(start(fixture, 0));
+    find_page(fixture);
+    assert_string_equal("modern, through configuration space", row(fixture, "Transport"));
+    page_free(fixture);
+}
+
 static void rows_tell_the_state_of_the_nic(void **state)
 {
     const struct page_fixture *fixture = *state;
@@ -904,6 +916,7 @@ int main(void)
         cmocka_unit_test(failed_call_costs_the_page_and_never_the_nic_or_memory),
         cmocka_unit_test(call_that_fails_ever_after_leaks_nothing),
         PAGE_TEST(rows_tell_the_state_of_the_nic),
+        cmocka_unit_test(transport_row_tells_of_registers_in_configuration_space),
         PAGE_TEST(opened_form_shows_the_counters_and_the_link_of_now),
         PAGE_TEST(refresh_reads_again),
         PAGE_TEST(other_actions_and_questions_are_unsupported),

@@ -112,6 +112,7 @@ static struct bench *bench_new(const struct fake_device_options *options)
     bench.function->operations = &tap;
     bench.function->context = &bench;
     assert_int_equal(virtio_device_init(&bench.device, &bench.function->protocol), EFI_SUCCESS);
+    bench.is_reset = false; /* what it was before tells nothing */
     bench.status_bar = virtio_device_is_legacy(&bench.device) ? 0 : 4;
     bench.status_offset = virtio_device_is_legacy(&bench.device) ? 0x12 : 20;
     return &bench;
@@ -154,11 +155,12 @@ static void assert_status_writes(const struct bench *bench, const uint8_t *expec
 
 /* ---- init and fini ---- */
 
-static void init_does_not_touch_the_device(void **state)
+static void init_reads_the_status_and_writes_nothing(void **state)
 {
     struct bench *bench = *state;
 
-    assert_int_equal(fake_device_access_count(bench->fixture.device), 0);
+    assert_int_equal(fake_device_access_count(bench->fixture.device), 1);
+    assert_int_equal(bench->status_write_count, 0);
     assert_false(has_dma(bench));
 }
 
@@ -880,7 +882,7 @@ static void publish_rings_only_when_the_device_wants_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BENCH(init_does_not_touch_the_device),
+        ON_BENCH(init_reads_the_status_and_writes_nothing),
         WITH_DEVICE(init_without_a_transport_fails_with_a_cause),
         cmocka_unit_test(fini_accepts_a_zeroed_device_and_queue),
         ON_BENCH(fini_halts_a_live_device_and_gives_it_back),

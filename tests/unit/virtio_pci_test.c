@@ -413,7 +413,8 @@ static void the_first_usable_capability_of_each_kind_counts(void **state)
             fail_msg("%s", cases[i].name);
         virtio_pci_fini(&transport);
     }
-    assert_int_equal(board->count, 0);
+    /* Where there is a window, whether it is needed. */
+    ASSERT_LOG(board, {'r', 4, COMMON + 20, 1, 0}, {'r', 4, COMMON + 20, 1, 0});
 }
 
 static void malformed_capabilities_are_refused_and_leave_no_trace(void **state)
@@ -558,16 +559,16 @@ static void each_kind_of_device_is_driven_by_its_best_transport(void **state)
 static void every_malformed_configuration_space_is_refused(void **state)
 {
     static const enum fake_device_misbehaviour misbehaviours[] = {
-        FAKE_CAPABILITY_LIST_LOOPS,
-        FAKE_CAPABILITY_OUTSIDE_CONFIG,
-        FAKE_CAPABILITY_BAR_6,
-        FAKE_CAPABILITY_BAR_MISSING,
-        FAKE_CAPABILITY_OUTSIDE_BAR,
-        FAKE_CAPABILITY_OFFSET_OVERFLOWS,
-        FAKE_ALL_ONES,
+        FAKE_CAPABILITY_LIST_LOOPS,  FAKE_CAPABILITY_OUTSIDE_CONFIG,   FAKE_CAPABILITY_BAR_6,
+        FAKE_CAPABILITY_BAR_MISSING, /* which a window could lead to */
+        FAKE_CAPABILITY_OUTSIDE_BAR, FAKE_CAPABILITY_OFFSET_OVERFLOWS, FAKE_ALL_ONES,
     };
-    struct fake_fixture *fixture = *state;
+    const struct fake_device_options options = {.no_window = true};
+    struct fake_fixture windowless;
+    struct fake_fixture *fixture = &windowless;
 
+    (void)state;
+    fake_fixture_init(fixture, 1, &options);
     for (size_t i = 0; i < COUNT(misbehaviours); i++) {
         struct virtio_transport transport;
         EFI_STATUS status;
@@ -581,6 +582,7 @@ static void every_malformed_configuration_space_is_refused(void **state)
         fake_firmware_fail_nth(fixture->firmware, 0);
         fake_firmware_assert_nothing_leaked(fixture->firmware);
     }
+    fake_fixture_fini(fixture);
 }
 
 static void a_function_with_neither_transport_is_unsupported(void **state)
@@ -676,6 +678,13 @@ static void a_failure_at_any_step_leaves_the_attributes_as_they_were(void **stat
                 virtio_pci_fini(&transport);
                 break;
             }
+            /* A register that the firmware does not let be reached: there is another way. */
+            if (strcmp(fake_firmware_failed_call(fixture.firmware), "PciIo.Mem") == 0) {
+                assert_int_equal(status, EFI_SUCCESS);
+                assert_true(virtio_pci_uses_window(&transport));
+                virtio_pci_fini(&transport);
+                continue;
+            }
             assert_true(EFI_ERROR(status));
             if (strcmp(fake_firmware_failed_call(fixture.firmware), "PciIo.GetBarAttributes") != 0)
                 assert_int_equal(status, EFI_DEVICE_ERROR);
@@ -715,6 +724,7 @@ static struct virtio_transport modern_of(struct board *board)
     put_capabilities(board, usual_capabilities);
     assert_int_equal(virtio_pci_init(&transport, board->pci_io), EFI_SUCCESS);
     assert_false(transport.ops->is_legacy);
+    board->count = 0;
     return transport;
 }
 
@@ -1170,7 +1180,7 @@ int main(void)
         ON_BOARD(vendor_data_may_end_where_configuration_space_does),
         ON_BOARD(a_loop_of_virtio_capabilities_is_refused),
         cmocka_unit_test(each_kind_of_device_is_driven_by_its_best_transport),
-        WITH_DEVICE(every_malformed_configuration_space_is_refused),
+        cmocka_unit_test(every_malformed_configuration_space_is_refused),
         ON_BOARD(a_function_with_neither_transport_is_unsupported),
         ON_BOARD(legacy_registers_without_room_for_configuration_are_unsupported),
         cmocka_unit_test(attributes_are_what_is_needed_then_as_they_were),
