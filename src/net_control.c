@@ -74,7 +74,7 @@ static uint8_t wait_for_answer(struct net_control *control)
         if (control->queue.ring.is_broken)
             break;
         if (waited_us == COMMAND_TIMEOUT_US / 4)
-            pci_register16_write(&control->queue.doorbell);
+            virtio_queue_ring(&control->queue);
         BS->Stall(COMMAND_POLL_US);
     }
     return ANSWER_PENDING;

@@ -15,7 +15,8 @@
     (VIRTIO_NET_F_MAC | VIRTIO_NET_F_MTU | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_SPEED_DUPLEX |       \
      VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_CTRL_RX_EXTRA |                    \
      VIRTIO_NET_F_CTRL_MAC_ADDR | VIRTIO_NET_F_GUEST_ANNOUNCE | VIRTIO_F_ANY_LAYOUT |              \
-     VIRTIO_F_EVENT_IDX | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM)
+     VIRTIO_F_EVENT_IDX | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM |                     \
+     VIRTIO_F_NOTIFICATION_DATA)
 
 #define QUEUE_SIZE_MAX 256u
 #define BUFFER_ALIGN_BYTES 64u              /* no two buffers share a cache line */
@@ -396,9 +397,9 @@ void net_device_quiesce(struct net_device *net)
 static void wake(struct net_device *net)
 {
     if (virtqueue_is_busy(&net->tx.queue.ring))
-        pci_register16_write(&net->tx.queue.doorbell);
+        virtio_queue_ring(&net->tx.queue);
     if (net->rx_was_dry)
-        pci_register16_write(&net->rx.queue.doorbell);
+        virtio_queue_ring(&net->rx.queue);
     net->rx_was_dry = false;
 }
 

@@ -296,9 +296,11 @@ static EFI_STATUS hand_over(struct virtio_queue *queue, struct virtio_device *de
     };
     EFI_STATUS status;
 
-    status = transport->ops->enable_queue(transport, index, size, &addresses, &queue->doorbell);
+    status = transport->ops->enable_queue(transport, device->negotiated, index, size, &addresses,
+                                          &queue->doorbell);
     if (EFI_ERROR(status))
         return fault(device, status, L"a queue could not be enabled");
+    queue->tells_offset = virtio_device_has(device, VIRTIO_F_NOTIFICATION_DATA);
     if (device->is_direct)
         pci_direct_adopt(&transport->common, &queue->doorbell);
     return EFI_SUCCESS;

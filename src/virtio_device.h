@@ -44,6 +44,7 @@ struct virtio_queue {
     struct virtqueue ring;
     struct dma memory;
     struct pci_register16 doorbell;
+    bool tells_offset; /* with each doorbell: NOTIFICATION_DATA */
 };
 
 /* Find and enable. Errors: EFI_UNSUPPORTED, no usable transport; what PciIo
@@ -117,11 +118,20 @@ EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *d
 /* Free a queue of a halted device. A zeroed object is accepted. */
 void virtio_queue_fini(struct virtio_queue *queue);
 
+/* The doorbell, and nothing else: one device access. */
+static inline void virtio_queue_ring(const struct virtio_queue *queue)
+{
+    if (queue->tells_offset)
+        pci_register16_write_pair(&queue->doorbell, virtqueue_next_offset(&queue->ring));
+    else
+        pci_register16_write(&queue->doorbell);
+}
+
 /* Show the device what was pushed and ring if it wants to be rung. */
 static inline void virtio_queue_publish(struct virtio_queue *queue)
 {
     if (virtqueue_publish(&queue->ring))
-        pci_register16_write(&queue->doorbell);
+        virtio_queue_ring(queue);
 }
 
 #endif

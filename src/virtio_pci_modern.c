@@ -8,6 +8,7 @@
 
 #include "pci_capability.h"
 #include "virtio_pci.h"
+#include "virtio_spec/core.h"
 #include "virtio_spec/pci.h"
 
 #define CONFIG_READ_TRIES 16u
@@ -115,29 +116,33 @@ static EFI_STATUS write_addresses(const struct pci_region *common,
     return pci_region_write64(common, COMMON(queue_device), addresses->device);
 }
 
-static EFI_STATUS find_doorbell(const struct virtio_transport *transport, uint16_t index,
-                                struct pci_register16 *ret_doorbell)
+/* 4.1.5.2: what is written, where, and how wide. */
+static EFI_STATUS find_doorbell(const struct virtio_transport *transport, uint64_t features,
+                                uint16_t index, struct pci_register16 *ret_doorbell)
 {
     uint16_t notify_off;
+    uint64_t offset;
     EFI_STATUS status;
 
     status = pci_region_read16(&transport->common, COMMON(queue_notify_off), &notify_off);
     if (EFI_ERROR(status))
         return status;
-    return pci_region_register16(&transport->notify,
-                                 (uint64_t)notify_off * transport->notify_multiplier, index,
-                                 ret_doorbell);
+    offset = (uint64_t)notify_off * transport->notify_multiplier;
+    if (features & VIRTIO_F_NOTIFICATION_DATA)
+        return pci_region_register16_pair(&transport->notify, offset, index, ret_doorbell);
+    return pci_region_register16(&transport->notify, offset, index, ret_doorbell);
 }
 
-static EFI_STATUS enable_queue(const struct virtio_transport *transport, uint16_t index,
-                               uint16_t size, const struct virtio_queue_addresses *addresses,
+static EFI_STATUS enable_queue(const struct virtio_transport *transport, uint64_t features,
+                               uint16_t index, uint16_t size,
+                               const struct virtio_queue_addresses *addresses,
                                struct pci_register16 *ret_doorbell)
 {
     const struct pci_region *common = &transport->common;
     struct pci_register16 doorbell;
     EFI_STATUS status;
 
-    status = find_doorbell(transport, index, &doorbell);
+    status = find_doorbell(transport, features, index, &doorbell);
     if (EFI_ERROR(status))
         return status;
     status = pci_region_write16(common, COMMON(queue_size), size);

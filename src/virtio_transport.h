@@ -52,11 +52,12 @@ struct virtio_transport_ops {
     EFI_STATUS(*select_queue)
     (const struct virtio_transport *transport, uint16_t index, uint16_t *ret_size_max);
 
-    /* Set up the queue selected last, `size` entries, and switch it on.
+    /* Set up the queue selected last, `size` entries, and switch it on. `features` are
+     * those that were negotiated: they decide what a doorbell is.
      * EFI_UNSUPPORTED: the transport cannot express an address, or the device
      * puts the doorbell outside its region. */
     EFI_STATUS(*enable_queue)
-    (const struct virtio_transport *transport, uint16_t index, uint16_t size,
+    (const struct virtio_transport *transport, uint64_t features, uint16_t index, uint16_t size,
      const struct virtio_queue_addresses *addresses, struct pci_register16 *ret_doorbell);
 };
 

@@ -135,6 +135,9 @@ void fake_queue_enable(struct fake_device *device, unsigned queue);
 void fake_queue_disable(struct fake_queue *queue);
 void fake_queue_notify(struct fake_device *device, unsigned queue);
 void fake_queue_observe(struct fake_device *device, unsigned queue);
+
+/* Whether the next buffer will stand where a doorbell's upper half says (2.9). */
+bool fake_queue_is_at(struct fake_device *device, unsigned queue, uint16_t offset);
 void fake_queue_check_wakeup(struct fake_device *device, unsigned queue);
 void fake_queue_ask_for_doorbell(struct fake_device *device, unsigned queue, bool wants);
 

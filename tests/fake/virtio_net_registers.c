@@ -667,15 +667,22 @@ static uint64_t bar_read(void *context, unsigned bar, uint64_t offset, unsigned 
     }
 }
 
+/* 4.1.5.2: the queue, and under NOTIFICATION_DATA what is available in it. */
 static void ring_doorbell(struct fake_device *device, uint64_t offset, unsigned width,
                           uint64_t value)
 {
-    if (width != 2 || value >= FAKE_DEVICE_QUEUES ||
-        offset != doorbell_offset(device, (unsigned)value))
-        fake_referee(device, "doorbell at %#llx: %u bytes, value %llu", (unsigned long long)offset,
+    bool has_data = fake_device_has(device, VIRTIO_F_NOTIFICATION_DATA);
+    unsigned queue = (uint16_t)value;
+
+    if (width != (has_data ? 4 : 2) || queue >= FAKE_DEVICE_QUEUES ||
+        offset != doorbell_offset(device, queue))
+        fake_referee(device, "doorbell at %#llx: %u bytes, value %#llx", (unsigned long long)offset,
                      width, (unsigned long long)value);
+    else if (has_data && !fake_queue_is_at(device, queue, (uint16_t)(value >> 16)))
+        fake_referee(device, "doorbell of queue %u tells the wrong offset %#x", queue,
+                     (unsigned)(value >> 16));
     else
-        fake_queue_notify(device, (unsigned)value);
+        fake_queue_notify(device, queue);
 }
 
 static void bar_write(void *context, unsigned bar, uint64_t offset, unsigned width, uint64_t value)

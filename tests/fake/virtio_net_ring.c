@@ -207,6 +207,14 @@ static bool needs_doorbell(struct fake_device *device, const struct fake_queue *
     return unseen > (fake_device_has(device, VIRTIO_F_EVENT_IDX) ? queue->notify_after : 0);
 }
 
+bool fake_queue_is_at(struct fake_device *device, unsigned index, uint16_t offset)
+{
+    const struct fake_queue *queue = &device->queues[index];
+    const struct virtq_avail *avail = is_working(device, queue) ? avail_of(device, queue) : NULL;
+
+    return !avail || __atomic_load_n(&avail->idx, __ATOMIC_ACQUIRE) == offset;
+}
+
 void fake_queue_check_wakeup(struct fake_device *device, unsigned index)
 {
     const struct fake_queue *queue = &device->queues[index];

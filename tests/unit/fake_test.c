@@ -917,6 +917,29 @@ static void rings_the_wrong_address(struct mini_driver *mini)
     reg_write(mini, NOTIFY_OFFSET + 4, 2, 0);
 }
 
+static void rings_without_notification_data(struct mini_driver *mini)
+{
+    mini->features |= VIRTIO_F_NOTIFICATION_DATA;
+    mini_start(mini);
+    mini_queue_frame(mini);
+    mini_notify(mini, VIRTIO_NET_QUEUE_TX);
+}
+
+static void rings_with_data_that_was_not_negotiated(struct mini_driver *mini)
+{
+    mini_start(mini);
+    mini_queue_frame(mini);
+    reg_write(mini, NOTIFY_OFFSET + 4 * VIRTIO_NET_QUEUE_TX, 4, 1u << 16 | VIRTIO_NET_QUEUE_TX);
+}
+
+static void tells_an_offset_that_is_behind(struct mini_driver *mini)
+{
+    mini->features |= VIRTIO_F_NOTIFICATION_DATA;
+    mini_start(mini);
+    mini_queue_frame(mini);
+    reg_write(mini, NOTIFY_OFFSET + 4 * VIRTIO_NET_QUEUE_TX, 4, VIRTIO_NET_QUEUE_TX);
+}
+
 static void sends_writable_memory(struct mini_driver *mini)
 {
     mini_start(mini);
@@ -1051,6 +1074,9 @@ static void referee_reports_each_broken_rule(void **state)
         {reads_mtu_without_its_feature, "read without its feature"},
         {forgets_the_doorbell, "lost wakeup"},
         {rings_the_wrong_address, "doorbell at"},
+        {rings_without_notification_data, "2 bytes"},
+        {rings_with_data_that_was_not_negotiated, "4 bytes"},
+        {tells_an_offset_that_is_behind, "the wrong offset 0"},
         {sends_writable_memory, "device-writable part"},
         {offers_a_small_buffer, "a receive buffer of 1525 bytes"},
         {orders_writable_before_readable, "behind a device-writable"},
@@ -1065,12 +1091,15 @@ static void referee_reports_each_broken_rule(void **state)
         {masters_no_bus, "bus mastering is off"},
         {mixes_both_interfaces, "used together"},
     };
+    const struct fake_device_options options = {
+        .features = FAKE_DEVICE_FEATURES | VIRTIO_F_NOTIFICATION_DATA,
+    };
 
     (void)state;
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
         struct mini_driver mini;
 
-        mini_new(&mini, NULL);
+        mini_new(&mini, &options);
         assert_reported(rules[i].report, rules[i].breaks(&mini));
         mini_free(&mini);
     }

@@ -131,6 +131,18 @@ static const struct device {
      256,
      256},
     {"modern with one doorbell", {.transport = FAKE_MODERN, .single_doorbell = true}, 256, 256},
+    {"modern with NOTIFICATION_DATA",
+     {.transport = FAKE_MODERN, .features = FAKE_DEVICE_FEATURES | VIRTIO_F_NOTIFICATION_DATA},
+     256,
+     256},
+    {"modern with NOTIFICATION_DATA, one doorbell in I/O space, no EVENT_IDX",
+     {.transport = FAKE_MODERN,
+      .features = FAKE_DEVICE_FEATURES | VIRTIO_F_NOTIFICATION_DATA,
+      .removed_features = VIRTIO_F_EVENT_IDX,
+      .single_doorbell = true,
+      .modern_bar_is_io = true},
+     256,
+     256},
     {"modern, 2 entries", {.transport = FAKE_MODERN, .queue_size = {2, 2}}, 2, 2},
     {"modern, 4 entries", {.transport = FAKE_MODERN, .queue_size = {4, 4}}, 4, 4},
     {"modern, 1024 entries", {.transport = FAKE_MODERN, .queue_size = {1024, 1024}}, 256, 256},
@@ -277,11 +289,12 @@ static void every_device_starts_again_after_stop(void **state)
 
 static void nothing_is_accepted_but_what_the_driver_understands(void **state)
 {
-    const uint64_t understood =
-        VIRTIO_NET_F_MAC | VIRTIO_NET_F_MTU | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_CTRL_VQ |
-        VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_CTRL_RX_EXTRA | VIRTIO_NET_F_CTRL_MAC_ADDR |
-        VIRTIO_NET_F_GUEST_ANNOUNCE | VIRTIO_NET_F_SPEED_DUPLEX | VIRTIO_F_EVENT_IDX |
-        VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM;
+    const uint64_t understood = VIRTIO_NET_F_MAC | VIRTIO_NET_F_MTU | VIRTIO_NET_F_STATUS |
+                                VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX |
+                                VIRTIO_NET_F_CTRL_RX_EXTRA | VIRTIO_NET_F_CTRL_MAC_ADDR |
+                                VIRTIO_NET_F_GUEST_ANNOUNCE | VIRTIO_NET_F_SPEED_DUPLEX |
+                                VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM |
+                                VIRTIO_F_ORDER_PLATFORM | VIRTIO_F_NOTIFICATION_DATA;
     const struct {
         enum fake_transport transport;
         uint64_t accepted;
