@@ -119,7 +119,7 @@ static EFI_STATUS settle_features(struct virtio_device *device, uint64_t wanted,
     if (!transport->ops->is_legacy && !(device->offered & VIRTIO_F_VERSION_1))
         return fault(device, EFI_UNSUPPORTED, L"a modern device does not offer VERSION_1");
 
-    chosen = drop_unsupported(device->offered & wanted, needs, need_count);
+    chosen = drop_unsupported(device->offered & wanted & ~transport->missing, needs, need_count);
     if (transport->ops->is_legacy)
         chosen &= UINT32_MAX;
     else

@@ -121,16 +121,19 @@ static EFI_STATUS find_doorbell(const struct virtio_transport *transport, uint64
                                 uint16_t index, struct pci_register16 *ret_doorbell)
 {
     uint16_t notify_off;
+    uint16_t name = index;
     uint64_t offset;
     EFI_STATUS status;
 
     status = pci_region_read16(&transport->common, COMMON(queue_notify_off), &notify_off);
+    if (!EFI_ERROR(status) && (features & VIRTIO_F_NOTIF_CONFIG_DATA))
+        status = pci_region_read16(&transport->common, COMMON(queue_notify_data), &name);
     if (EFI_ERROR(status))
         return status;
     offset = (uint64_t)notify_off * transport->notify_multiplier;
     if (features & VIRTIO_F_NOTIFICATION_DATA)
-        return pci_region_register16_pair(&transport->notify, offset, index, ret_doorbell);
-    return pci_region_register16(&transport->notify, offset, index, ret_doorbell);
+        return pci_region_register16_pair(&transport->notify, offset, name, ret_doorbell);
+    return pci_region_register16(&transport->notify, offset, name, ret_doorbell);
 }
 
 static EFI_STATUS enable_queue(const struct virtio_transport *transport, uint64_t features,
@@ -228,6 +231,24 @@ static EFI_STATUS take_capability(struct virtio_transport *transport, uint8_t po
     return status;
 }
 
+/* Two registers came with VIRTIO 1.2, at the end. */
+static uint64_t missing_features(const struct virtio_transport *transport)
+{
+    static const struct {
+        uint64_t feature;
+        uint32_t offset; /* of the 16-bit register that it needs */
+    } needs[] = {
+        {VIRTIO_F_NOTIF_CONFIG_DATA, COMMON(queue_notify_data)},
+    };
+    uint64_t missing = 0;
+
+    for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
+        if (transport->common.length_bytes < needs[i].offset + sizeof(uint16_t))
+            missing |= needs[i].feature;
+    }
+    return missing;
+}
+
 EFI_STATUS virtio_pci_modern_init(struct virtio_transport *transport)
 {
     struct pci_capability_walk walk = {0};
@@ -250,6 +271,7 @@ EFI_STATUS virtio_pci_modern_init(struct virtio_transport *transport)
     if (!transport->notify.pci_io ||
         transport->common.length_bytes < VIRTIO_PCI_COMMON_CFG_MIN_LENGTH)
         return EFI_UNSUPPORTED;
+    transport->missing = missing_features(transport);
     transport->ops = &modern_ops;
     return EFI_SUCCESS;
 }

@@ -70,6 +70,7 @@ struct virtio_transport {
     struct pci_region notify; /* modern only */
     struct pci_region config; /* device configuration; empty when there is none */
     uint32_t notify_multiplier;
+    uint64_t missing; /* features that need a register which the device does not have */
 };
 
 #endif

@@ -55,7 +55,9 @@ void fake_device_describe(struct fake_device *device, struct fake_pci_options *p
     if (!is_modern(device))
         return;
 
-    device->common = (struct fake_region){modern_bar, 0, sizeof(struct virtio_pci_common_cfg)};
+    device->common = (struct fake_region){
+        modern_bar, 0,
+        options->common_bytes ? options->common_bytes : sizeof(struct virtio_pci_common_cfg)};
     device->isr = (struct fake_region){modern_bar, PAGE, 1};
     device->config = (struct fake_region){modern_bar, 2 * PAGE, sizeof(struct virtio_net_config)};
     device->notify =
@@ -413,6 +415,7 @@ void fake_device_misbehave(struct fake_device *device, enum fake_device_misbehav
     device->is_tainted |= which != FAKE_BEHAVES || device->misbehaviour != FAKE_BEHAVES;
     device->accesses_left = 0;
     device->feature_readings = 0;
+    device->notify_data_readings = 0;
     device->misbehaviour = which;
     device->function->is_unplugged = which == FAKE_ALL_ONES;
     if (which == FAKE_NEEDS_RESET)
@@ -460,6 +463,7 @@ const char *fake_misbehaviour_name(enum fake_device_misbehaviour which)
         [FAKE_QUEUE_SIZE_NOT_POWER_OF_TWO] = "queue size 100",
         [FAKE_QUEUE_SIZE_32768] = "queue size 32768",
         [FAKE_NOTIFY_OFFSET_OVERFLOWS] = "notify offset overflows",
+        [FAKE_NOTIFY_DATA_CHANGES] = "notify data changes",
         [FAKE_GENERATION_NEVER_SETTLES] = "config generation never settles",
         [FAKE_MTU_BELOW_68] = "MTU below 68",
         [FAKE_NEEDS_RESET] = "NEEDS_RESET",

@@ -57,6 +57,7 @@ struct fake_device_options {
     bool single_doorbell;       /* multiplier 0: all queues share one address */
     bool odd_capabilities;      /* reserved types, BAR 7, foreign ids, duplicates, longer ones */
     bool no_device_cfg;         /* the capability is missing */
+    uint32_t common_bytes;      /* length of the common configuration; 0: all of VIRTIO 1.2 */
 
     bool msix_is_enabled; /* moves the configuration of a legacy device */
 };
@@ -91,6 +92,7 @@ enum fake_device_misbehaviour {
     FAKE_QUEUE_SIZE_NOT_POWER_OF_TWO,
     FAKE_QUEUE_SIZE_32768,
     FAKE_NOTIFY_OFFSET_OVERFLOWS,
+    FAKE_NOTIFY_DATA_CHANGES,      /* in each reading; doorbells go astray */
     FAKE_GENERATION_NEVER_SETTLES, /* legacy: the MAC is different in each reading */
     FAKE_MTU_BELOW_68,
     FAKE_NEEDS_RESET, /* now, and after each DRIVER_OK */

@@ -82,7 +82,8 @@ struct fake_device {
     bool features_ok_was_seen;
     bool uses_legacy; /* the interface that the driver chose */
     bool has_chosen;
-    unsigned feature_readings; /* since the misbehaviour began */
+    unsigned feature_readings;     /* since the misbehaviour began */
+    uint16_t notify_data_readings; /* likewise */
     unsigned resets;
     unsigned interrupts;
 

@@ -28,6 +28,22 @@ static uint64_t doorbell_offset(const struct fake_device *device, unsigned queue
     return device->options.single_doorbell ? 0 : queue * multiplier;
 }
 
+/* What queue_notify_data says; nothing that a queue's number could be taken for. */
+static uint16_t notify_data(const struct fake_device *device, unsigned queue)
+{
+    return (uint16_t)(0xa500 + 0x11 * queue + device->notify_data_readings);
+}
+
+static unsigned queue_of_doorbell(const struct fake_device *device, uint16_t value)
+{
+    if (!fake_device_has(device, VIRTIO_F_NOTIF_CONFIG_DATA))
+        return value;
+    for (unsigned i = 0; i < FAKE_DEVICE_QUEUES; i++)
+        if (value == notify_data(device, i))
+            return i;
+    return FAKE_DEVICE_QUEUES;
+}
+
 uint16_t fake_device_queue_size_max(const struct fake_device *device, unsigned queue)
 {
     if (queue >= FAKE_DEVICE_QUEUES || device->queues[queue].size_max == 0)
@@ -369,6 +385,15 @@ static unsigned common_field_width(uint64_t offset)
     return 2;
 }
 
+static uint64_t read_notify_data(struct fake_device *device)
+{
+    if (!fake_device_has(device, VIRTIO_F_NOTIF_CONFIG_DATA))
+        fake_referee(device, "queue_notify_data read without its feature");
+    if (device->misbehaviour == FAKE_NOTIFY_DATA_CHANGES)
+        device->notify_data_readings++;
+    return notify_data(device, device->queue_select);
+}
+
 static uint64_t read_common(struct fake_device *device, uint64_t offset)
 {
     const struct fake_queue *queue = selected_queue(device);
@@ -404,6 +429,8 @@ static uint64_t read_common(struct fake_device *device, uint64_t offset)
         return queue->is_enabled;
     case COMMON(queue_notify_off):
         return overflows ? UINT16_MAX : device->queue_select;
+    case COMMON(queue_notify_data):
+        return read_notify_data(device);
     default:
         return 0;
     }
@@ -672,7 +699,7 @@ static void ring_doorbell(struct fake_device *device, uint64_t offset, unsigned 
                           uint64_t value)
 {
     bool has_data = fake_device_has(device, VIRTIO_F_NOTIFICATION_DATA);
-    unsigned queue = (uint16_t)value;
+    unsigned queue = queue_of_doorbell(device, (uint16_t)value);
 
     if (width != (has_data ? 4 : 2) || queue >= FAKE_DEVICE_QUEUES ||
         offset != doorbell_offset(device, queue))

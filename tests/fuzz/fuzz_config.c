@@ -60,7 +60,8 @@ static void after_read(void *context, void *value, size_t bytes)
 /* Offers beyond the usual ones, by the bits of the queues' sizes that are left. */
 static uint64_t choose_features(uint16_t queues)
 {
-    return FAKE_DEVICE_FEATURES | (queues & 0x200 ? VIRTIO_F_NOTIFICATION_DATA : 0);
+    return FAKE_DEVICE_FEATURES | (queues & 0x200 ? VIRTIO_F_NOTIFICATION_DATA : 0) |
+           (queues & 0x400 ? VIRTIO_F_NOTIF_CONFIG_DATA : 0);
 }
 
 static struct fake_device_options choose_device(struct fuzz_input *input)

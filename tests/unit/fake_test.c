@@ -940,6 +940,20 @@ static void tells_an_offset_that_is_behind(struct mini_driver *mini)
     reg_write(mini, NOTIFY_OFFSET + 4 * VIRTIO_NET_QUEUE_TX, 4, VIRTIO_NET_QUEUE_TX);
 }
 
+static void rings_with_a_number_instead_of_the_notify_data(struct mini_driver *mini)
+{
+    mini->features |= VIRTIO_F_NOTIF_CONFIG_DATA;
+    mini_start(mini);
+    mini_queue_frame(mini);
+    mini_notify(mini, VIRTIO_NET_QUEUE_TX);
+}
+
+static void reads_notify_data_without_its_feature(struct mini_driver *mini)
+{
+    mini_start(mini);
+    reg_read(mini, COMMON(queue_notify_data), 2);
+}
+
 static void sends_writable_memory(struct mini_driver *mini)
 {
     mini_start(mini);
@@ -1077,6 +1091,8 @@ static void referee_reports_each_broken_rule(void **state)
         {rings_without_notification_data, "2 bytes"},
         {rings_with_data_that_was_not_negotiated, "4 bytes"},
         {tells_an_offset_that_is_behind, "the wrong offset 0"},
+        {rings_with_a_number_instead_of_the_notify_data, "value 0x1"},
+        {reads_notify_data_without_its_feature, "read without its feature"},
         {sends_writable_memory, "device-writable part"},
         {offers_a_small_buffer, "a receive buffer of 1525 bytes"},
         {orders_writable_before_readable, "behind a device-writable"},
@@ -1092,7 +1108,7 @@ static void referee_reports_each_broken_rule(void **state)
         {mixes_both_interfaces, "used together"},
     };
     const struct fake_device_options options = {
-        .features = FAKE_DEVICE_FEATURES | VIRTIO_F_NOTIFICATION_DATA,
+        .features = FAKE_DEVICE_FEATURES | VIRTIO_F_NOTIFICATION_DATA | VIRTIO_F_NOTIF_CONFIG_DATA,
     };
 
     (void)state;

@@ -367,12 +367,24 @@ static EFI_STATUS enter_all(struct driver_fixture *fixture)
     return status;
 }
 
-static struct driver_fixture *fixture_new(enum fake_transport transport, enum state state)
+/* A kind of device that misbehaves. */
+static const struct kind {
+    const char *name;
+    enum fake_transport transport;
+    uint64_t features; /* offered beyond the usual ones */
+} kinds[] = {
+    {"modern", FAKE_MODERN, 0},
+    {"modern with what VIRTIO 1.2 added", FAKE_MODERN,
+     VIRTIO_F_NOTIFICATION_DATA | VIRTIO_F_NOTIF_CONFIG_DATA},
+    {"legacy", FAKE_LEGACY, VIRTIO_F_ANY_LAYOUT},
+};
+
+static struct driver_fixture *fixture_new(const struct kind *kind, enum state state)
 {
     const struct fake_device_options options = {
-        .transport = transport,
+        .transport = kind->transport,
         .queue_size = {RING_SIZE, RING_SIZE, RING_SIZE},
-        .features = FAKE_DEVICE_FEATURES | VIRTIO_F_ANY_LAYOUT,
+        .features = FAKE_DEVICE_FEATURES | kind->features,
     };
     struct driver_fixture *fixture = driver_fixture_new(1, &options);
 
@@ -389,17 +401,19 @@ static struct driver_fixture *fixture_new(enum fake_transport transport, enum st
 
 /* What a pair answers where that is not SUCCESS, which a device that behaves gets everywhere. What
  * the device can do only to itself, or only to an interface that does not exist on its transport,
- * has no row. */
+ * has no row. The first row of a pair counts. */
 struct outcome {
     enum fake_device_misbehaviour misbehaviour;
     bool on_modern;
+    bool on_newer; /* modern with VIRTIO 1.2's features */
     bool on_legacy;
     EFI_STATUS status[ENTRIES];
 };
 
-#define BOTH(which) which, true, true
-#define MODERN(which) which, true, false
-#define LEGACY(which) which, false, true
+#define BOTH(which) which, true, true, true
+#define MODERN(which) which, true, true, false
+#define NEWER(which) which, false, true, false
+#define LEGACY(which) which, false, false, true
 
 #define LIFE(code) [WHOLE_LIFE] = (code)
 #define TESTS_FAIL [EXTENDED_TEST] = EFI_DEVICE_ERROR, [EXTENDED_TEST_STARTED] = EFI_DEVICE_ERROR
@@ -462,6 +476,8 @@ static const struct outcome outcomes[] = {
      {INITIALIZE_FAILS(EFI_DEVICE_ERROR), LIFE(EFI_DEVICE_ERROR)}},
     {MODERN(FAKE_NOTIFY_OFFSET_OVERFLOWS),
      {INITIALIZE_FAILS(EFI_DEVICE_ERROR), LIFE(EFI_DEVICE_ERROR)}},
+    /* Neither ring is told of what is in it. */
+    {NEWER(FAKE_NOTIFY_DATA_CHANGES), {TESTS_FAIL, LIFE(EFI_NOT_READY)}},
     {MODERN(FAKE_GENERATION_NEVER_SETTLES),
      {START_FAILS(EFI_TIMEOUT), INITIALIZE_FAILS(EFI_DEVICE_ERROR)}},
     {LEGACY(FAKE_GENERATION_NEVER_SETTLES), {START_FAILS(EFI_TIMEOUT)}}, /* only the MAC changes */
@@ -496,13 +512,15 @@ static const struct outcome outcomes[] = {
 };
 
 static EFI_STATUS expected_status(enum entry_index entry, enum fake_device_misbehaviour which,
-                                  enum fake_transport transport)
+                                  const struct kind *kind)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(outcomes); i++) {
         const struct outcome *outcome = &outcomes[i];
+        bool is_here = kind->transport == FAKE_LEGACY ? outcome->on_legacy
+                       : kind->features               ? outcome->on_newer
+                                                      : outcome->on_modern;
 
-        if (outcome->misbehaviour == which &&
-            (transport == FAKE_LEGACY ? outcome->on_legacy : outcome->on_modern))
+        if (outcome->misbehaviour == which && is_here)
             return outcome->status[entry];
     }
     return EFI_SUCCESS;
@@ -578,10 +596,10 @@ static void end(struct driver_fixture *fixture, const struct entry *entry, enum 
 /* Enter with the device at fault from the nth register access on; 0: from the start. False: it
  * makes fewer accesses. */
 static bool check(enum entry_index index, enum fake_device_misbehaviour which,
-                  enum fake_transport transport, unsigned nth, enum ending ending)
+                  const struct kind *kind, unsigned nth, enum ending ending)
 {
     const struct entry *entry = &entries[index];
-    struct driver_fixture *fixture = fixture_new(transport, entry->state);
+    struct driver_fixture *fixture = fixture_new(kind, entry->state);
     uint64_t start_us = fake_firmware_now_us(fixture->firmware);
     bool has_begun;
     uint64_t spent_us;
@@ -602,7 +620,7 @@ static bool check(enum entry_index index, enum fake_device_misbehaviour which,
         print_message("%s, %s from access %u on: %#llx, %llu us, %u accesses\n", entry->name,
                       fake_misbehaviour_name(which), nth, (unsigned long long)status,
                       (unsigned long long)spent_us, accesses);
-    if (nth == 0 && status != expected_status(index, which, transport))
+    if (nth == 0 && status != expected_status(index, which, kind))
         fail_msg("%s, %s: status %#llx", entry->name, fake_misbehaviour_name(which),
                  (unsigned long long)status);
     if (spent_us > entry->resets_max * RESET_BOUND_US + entry->commands_max * COMMAND_BOUND_US +
@@ -617,11 +635,9 @@ static bool check(enum entry_index index, enum fake_device_misbehaviour which,
     return has_begun;
 }
 
-static const enum fake_transport transports[] = {FAKE_MODERN, FAKE_LEGACY};
-
 struct pair {
     enum entry_index entry;
-    enum fake_transport transport;
+    const struct kind *kind;
     char name[128];
 };
 
@@ -631,7 +647,7 @@ static void entry_survives_each_misbehaviour(void **state)
 
     for (enum fake_device_misbehaviour which = FAKE_BEHAVES; which < FAKE_MISBEHAVIOURS; which++)
         for (enum ending ending = BY_RESET; ending < ENDINGS; ending++)
-            (void)check(pair->entry, which, pair->transport, 0, ending);
+            (void)check(pair->entry, which, pair->kind, 0, ending);
 }
 
 /* What can happen at any moment. */
@@ -646,15 +662,15 @@ static void entry_survives_a_misbehaviour_from_each_access_on(void **state)
         for (enum ending ending = BY_RESET; ending < ENDINGS; ending++) {
             unsigned nth = 1;
 
-            while (check(pair->entry, sudden[i], pair->transport, nth, ending))
+            while (check(pair->entry, sudden[i], pair->kind, nth, ending))
                 assert_true(++nth < ACCESSES_MAX);
         }
     }
 }
 
 /* The accesses of a whole life are those of its parts: the last entry is tried once. */
-#define EACH_MISBEHAVIOUR_TESTS (ENTRIES * ARRAY_LENGTH(transports))
-#define EACH_ACCESS_TESTS (WHOLE_LIFE * ARRAY_LENGTH(transports))
+#define EACH_MISBEHAVIOUR_TESTS (ENTRIES * ARRAY_LENGTH(kinds))
+#define EACH_ACCESS_TESTS (WHOLE_LIFE * ARRAY_LENGTH(kinds))
 
 int main(void)
 {
@@ -666,11 +682,10 @@ int main(void)
         size_t at = i % EACH_MISBEHAVIOUR_TESTS;
         struct pair *pair = &pairs[i];
 
-        pair->entry = (enum entry_index)(at / ARRAY_LENGTH(transports));
-        pair->transport = transports[at % ARRAY_LENGTH(transports)];
+        pair->entry = (enum entry_index)(at / ARRAY_LENGTH(kinds));
+        pair->kind = &kinds[at % ARRAY_LENGTH(kinds)];
         snprintf(pair->name, sizeof(pair->name), "%s survives %s: %s", entries[pair->entry].name,
-                 is_sudden ? "a fault from each access on" : "each misbehaviour",
-                 pair->transport == FAKE_LEGACY ? "legacy" : "modern");
+                 is_sudden ? "a fault from each access on" : "each misbehaviour", pair->kind->name);
         tests[i] = (struct CMUnitTest){
             .name = pair->name,
             .test_func = is_sudden ? entry_survives_a_misbehaviour_from_each_access_on

@@ -861,17 +861,41 @@ static void modern_doorbell_with_notification_data_has_32_bits(void **state)
     }
 }
 
+static void modern_doorbell_says_what_the_device_wants_to_read(void **state)
+{
+    struct board *board = *state;
+    struct virtio_transport modern = modern_of(board);
+    struct pci_register16 doorbell;
+
+    board->registers[4][COMMON + 56] = 0x34;
+    board->registers[4][COMMON + 57] = 0x12;
+    assert_int_equal(
+        modern.ops->enable_queue(&modern, VIRTIO_F_NOTIF_CONFIG_DATA, 2, 8, &addresses, &doorbell),
+        EFI_SUCCESS);
+    board->count = 0;
+    pci_register16_write(&doorbell);
+    ASSERT_LOG(board, {'w', 4, NOTIFY, 2, 0x1234});
+    assert_int_equal(
+        modern.ops->enable_queue(&modern, VIRTIO_F_NOTIF_CONFIG_DATA | VIRTIO_F_NOTIFICATION_DATA,
+                                 2, 8, &addresses, &doorbell),
+        EFI_SUCCESS);
+    board->count = 0;
+    pci_register16_write_pair(&doorbell, 0xfedc);
+    ASSERT_LOG(board, {'w', 4, NOTIFY, 4, 0xfedc1234});
+}
+
 static void modern_queue_stays_off_when_any_access_before_fails(void **state)
 {
     struct board *board = *state;
     struct virtio_transport modern = modern_of(board);
 
-    for (unsigned nth = 1; nth <= 9; nth++) {
+    for (unsigned nth = 1; nth <= 10; nth++) {
         struct pci_register16 doorbell = {.value = 0x1234};
 
         board->count = 0;
         fake_firmware_fail_nth(board->firmware, nth);
-        assert_int_equal(modern.ops->enable_queue(&modern, 0, 0, 8, &addresses, &doorbell),
+        assert_int_equal(modern.ops->enable_queue(&modern, VIRTIO_F_NOTIF_CONFIG_DATA, 0, 8,
+                                                  &addresses, &doorbell),
                          EFI_DEVICE_ERROR);
         assert_int_equal(board->count, nth - 1);
         assert_int_equal(doorbell.value, 0x1234);
@@ -1218,6 +1242,7 @@ int main(void)
         ON_BOARD(modern_queue_is_enabled_last),
         ON_BOARD(modern_doorbell_is_at_offset_times_multiplier),
         ON_BOARD(modern_doorbell_with_notification_data_has_32_bits),
+        ON_BOARD(modern_doorbell_says_what_the_device_wants_to_read),
         ON_BOARD(modern_queue_stays_off_when_any_access_before_fails),
         ON_BOARD(modern_configuration_is_read_under_one_generation),
         ON_BOARD(modern_configuration_fields_are_read_with_their_own_width),
