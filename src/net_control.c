@@ -53,6 +53,13 @@ EFI_STATUS net_control_init(struct net_control *control, struct virtio_device *d
     return EFI_SUCCESS;
 }
 
+EFI_STATUS net_control_restart(struct net_control *control, struct virtio_device *device)
+{
+    if (!control->is_usable)
+        return EFI_SUCCESS;
+    return virtio_queue_restart(&control->queue, device, VIRTIO_NET_QUEUE_CTRL);
+}
+
 void net_control_fini(struct net_control *control)
 {
     virtio_queue_fini(&control->queue);

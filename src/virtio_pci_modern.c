@@ -136,29 +136,72 @@ static EFI_STATUS find_doorbell(const struct virtio_transport *transport, uint64
     return pci_region_register16(&transport->notify, offset, name, ret_doorbell);
 }
 
-static EFI_STATUS enable_queue(const struct virtio_transport *transport, uint64_t features,
-                               uint16_t index, uint16_t size,
-                               const struct virtio_queue_addresses *addresses,
-                               struct pci_register16 *ret_doorbell)
+/* Of the queue selected last; enabled when all else stands. */
+static EFI_STATUS switch_on(const struct pci_region *common, uint16_t size,
+                            const struct virtio_queue_addresses *addresses)
 {
-    const struct pci_region *common = &transport->common;
-    struct pci_register16 doorbell;
     EFI_STATUS status;
 
-    status = find_doorbell(transport, features, index, &doorbell);
-    if (EFI_ERROR(status))
-        return status;
     status = pci_region_write16(common, COMMON(queue_size), size);
     if (EFI_ERROR(status))
         return status;
     status = write_addresses(common, addresses);
     if (EFI_ERROR(status))
         return status;
-    status = pci_region_write16(common, COMMON(queue_enable), 1);
+    return pci_region_write16(common, COMMON(queue_enable), 1);
+}
+
+static EFI_STATUS enable_queue(const struct virtio_transport *transport, uint64_t features,
+                               uint16_t index, uint16_t size,
+                               const struct virtio_queue_addresses *addresses,
+                               struct pci_register16 *ret_doorbell)
+{
+    struct pci_register16 doorbell;
+    EFI_STATUS status;
+
+    status = find_doorbell(transport, features, index, &doorbell);
+    if (EFI_ERROR(status))
+        return status;
+    status = switch_on(&transport->common, size, addresses);
     if (EFI_ERROR(status))
         return status;
 
     *ret_doorbell = doorbell;
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS reenable_queue(const struct virtio_transport *transport, uint16_t index,
+                                 uint16_t size, const struct virtio_queue_addresses *addresses)
+{
+    EFI_STATUS status = pci_region_write16(&transport->common, COMMON(queue_select), index);
+
+    return EFI_ERROR(status) ? status : switch_on(&transport->common, size, addresses);
+}
+
+static EFI_STATUS begin_queue_reset(const struct virtio_transport *transport, uint16_t index)
+{
+    EFI_STATUS status = pci_region_write16(&transport->common, COMMON(queue_select), index);
+
+    if (EFI_ERROR(status))
+        return status;
+    return pci_region_write16(&transport->common, COMMON(queue_reset), 1);
+}
+
+/* 4.1.4.3.1: queue_reset is 1 as long as it lasts, then both it and queue_enable are 0. */
+static EFI_STATUS is_queue_reset(const struct virtio_transport *transport, bool *ret_is_reset)
+{
+    uint16_t is_under_way;
+    uint16_t is_enabled = 0;
+    EFI_STATUS status;
+
+    status = pci_region_read16(&transport->common, COMMON(queue_reset), &is_under_way);
+    if (!EFI_ERROR(status) && !is_under_way)
+        status = pci_region_read16(&transport->common, COMMON(queue_enable), &is_enabled);
+    if (EFI_ERROR(status))
+        return status;
+    if (is_under_way > 1 || is_enabled)
+        return EFI_DEVICE_ERROR;
+    *ret_is_reset = !is_under_way;
     return EFI_SUCCESS;
 }
 
@@ -172,6 +215,9 @@ static const struct virtio_transport_ops modern_ops = {
     .read_config = read_config,
     .select_queue = select_queue,
     .enable_queue = enable_queue,
+    .begin_queue_reset = begin_queue_reset,
+    .is_queue_reset = is_queue_reset,
+    .reenable_queue = reenable_queue,
 };
 
 /* Read the `bytes` long capability at `position`. */
@@ -239,6 +285,7 @@ static uint64_t missing_features(const struct virtio_transport *transport)
         uint32_t offset; /* of the 16-bit register that it needs */
     } needs[] = {
         {VIRTIO_F_NOTIF_CONFIG_DATA, COMMON(queue_notify_data)},
+        {VIRTIO_F_RING_RESET, COMMON(queue_reset)},
     };
     uint64_t missing = 0;
 

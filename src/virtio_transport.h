@@ -59,6 +59,18 @@ struct virtio_transport_ops {
     EFI_STATUS(*enable_queue)
     (const struct virtio_transport *transport, uint64_t features, uint16_t index, uint16_t size,
      const struct virtio_queue_addresses *addresses, struct pci_register16 *ret_doorbell);
+
+    /* Begin the reset of queue `index`, and ask whether the one selected last has ended.
+     * Only where RING_RESET was negotiated; NULL where it cannot be.
+     * EFI_DEVICE_ERROR: the device says something else than yes or no. */
+    EFI_STATUS (*begin_queue_reset)(const struct virtio_transport *transport, uint16_t index);
+    EFI_STATUS (*is_queue_reset)(const struct virtio_transport *transport, bool *ret_is_reset);
+
+    /* Switch queue `index` on again after that, as enable_queue did; the doorbell is the
+     * same. */
+    EFI_STATUS(*reenable_queue)
+    (const struct virtio_transport *transport, uint16_t index, uint16_t size,
+     const struct virtio_queue_addresses *addresses);
 };
 
 struct virtio_transport {

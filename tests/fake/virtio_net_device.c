@@ -326,12 +326,17 @@ uint64_t fake_device_accepted_features(const struct fake_device *device)
 
 uint16_t fake_device_queue_size(const struct fake_device *device, unsigned queue)
 {
-    return device->queues[queue].is_enabled ? device->queues[queue].size : 0;
+    return fake_queue_seems_enabled(device, queue) ? device->queues[queue].size : 0;
 }
 
 unsigned fake_device_reset_count(const struct fake_device *device)
 {
     return device->resets;
+}
+
+unsigned fake_device_queue_reset_count(const struct fake_device *device)
+{
+    return device->queue_resets;
 }
 
 unsigned fake_device_notification_count(const struct fake_device *device, unsigned queue)
@@ -405,6 +410,11 @@ void fake_device_delay_reset(struct fake_device *device, uint32_t reads)
     device->reset_delay = reads;
 }
 
+void fake_device_delay_queue_reset(struct fake_device *device, uint32_t reads)
+{
+    device->queue_reset_delay = reads;
+}
+
 void fake_device_unplug(struct fake_device *device)
 {
     fake_device_misbehave(device, FAKE_ALL_ONES);
@@ -464,6 +474,9 @@ const char *fake_misbehaviour_name(enum fake_device_misbehaviour which)
         [FAKE_QUEUE_SIZE_32768] = "queue size 32768",
         [FAKE_NOTIFY_OFFSET_OVERFLOWS] = "notify offset overflows",
         [FAKE_NOTIFY_DATA_CHANGES] = "notify data changes",
+        [FAKE_QUEUE_RESET_NEVER_SETTLES] = "queue reset never settles",
+        [FAKE_QUEUE_RESET_IGNORED] = "queue reset ignored",
+        [FAKE_QUEUE_RESET_PRETENDED] = "queue reset pretended",
         [FAKE_GENERATION_NEVER_SETTLES] = "config generation never settles",
         [FAKE_MTU_BELOW_68] = "MTU below 68",
         [FAKE_NEEDS_RESET] = "NEEDS_RESET",

@@ -22,6 +22,9 @@ struct fake_queue {
     uint16_t size_max; /* the device's; 0: no such queue */
     uint16_t size;
     bool is_enabled;
+    bool was_reset;            /* by queue_reset, and not enabled since */
+    bool reset_was_seen;       /* the driver has read 0 from queue_reset */
+    uint32_t reset_reads_left; /* until it reads so */
     uint64_t desc;
     uint64_t driver;
     uint64_t device;
@@ -85,6 +88,8 @@ struct fake_device {
     unsigned feature_readings;     /* since the misbehaviour began */
     uint16_t notify_data_readings; /* likewise */
     unsigned resets;
+    unsigned queue_resets;
+    uint32_t queue_reset_delay;
     unsigned interrupts;
 
     uint8_t mac[6];
@@ -130,6 +135,9 @@ void fake_device_fill_config_space(struct fake_device *device);
 extern const struct fake_pci_operations fake_device_operations;
 void fake_device_reset(struct fake_device *device);
 uint16_t fake_device_queue_size_max(const struct fake_device *device, unsigned queue);
+
+/* Whether it is, as far as the registers tell. */
+bool fake_queue_seems_enabled(const struct fake_device *device, unsigned queue);
 
 /* Rings. A doorbell, and a look at every ring whose device side is awake. */
 void fake_queue_enable(struct fake_device *device, unsigned queue);

@@ -61,7 +61,8 @@ static void after_read(void *context, void *value, size_t bytes)
 static uint64_t choose_features(uint16_t queues)
 {
     return FAKE_DEVICE_FEATURES | (queues & 0x200 ? VIRTIO_F_NOTIFICATION_DATA : 0) |
-           (queues & 0x400 ? VIRTIO_F_NOTIF_CONFIG_DATA : 0);
+           (queues & 0x400 ? VIRTIO_F_NOTIF_CONFIG_DATA : 0) |
+           (queues & 0x800 ? VIRTIO_F_RING_RESET : 0);
 }
 
 static struct fake_device_options choose_device(struct fuzz_input *input)
@@ -82,6 +83,7 @@ static struct fake_device_options choose_device(struct fuzz_input *input)
         .single_doorbell = flags & 0x20,
         .odd_capabilities = flags & 0x40,
         .no_device_cfg = flags & 0x80,
+        .common_bytes = queues & 0x1000 ? 58 : 0,
         .msix_is_enabled = more & 1,
         .notify_multiplier = more & 2 ? UINT32_MAX >> (more >> 4) : 0,
         .mtu = more & 4 ? (uint16_t)(removed >> 16) : 0,

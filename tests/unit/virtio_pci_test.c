@@ -884,6 +884,56 @@ static void modern_doorbell_says_what_the_device_wants_to_read(void **state)
     ASSERT_LOG(board, {'w', 4, NOTIFY, 4, 0xfedc1234});
 }
 
+static void modern_queue_is_reset_and_enabled_again(void **state)
+{
+    struct board *board = *state;
+    struct virtio_transport modern = modern_of(board);
+
+    assert_int_equal(modern.ops->begin_queue_reset(&modern, 2), EFI_SUCCESS);
+    ASSERT_LOG(board, {'w', 4, COMMON + 22, 2, 2}, {'w', 4, COMMON + 58, 2, 1});
+    board->count = 0;
+    assert_int_equal(modern.ops->reenable_queue(&modern, 2, 64, &addresses), EFI_SUCCESS);
+    ASSERT_LOG(board, {'w', 4, COMMON + 22, 2, 2}, {'w', 4, COMMON + 24, 2, 64},
+               {'w', 4, COMMON + 32, 4, 0x22222000}, {'w', 4, COMMON + 36, 4, 0x11111111},
+               {'w', 4, COMMON + 40, 4, 0x44444002}, {'w', 4, COMMON + 44, 4, 0x33333333},
+               {'w', 4, COMMON + 48, 4, 0x66666004}, {'w', 4, COMMON + 52, 4, 0x55555555},
+               {'w', 4, COMMON + 28, 2, 1});
+    for (unsigned nth = 1; nth <= 9; nth++) {
+        fake_firmware_fail_nth(board->firmware, nth);
+        assert_int_equal(modern.ops->reenable_queue(&modern, 0, 8, &addresses), EFI_DEVICE_ERROR);
+    }
+    for (unsigned nth = 1; nth <= 2; nth++) {
+        fake_firmware_fail_nth(board->firmware, nth);
+        assert_int_equal(modern.ops->begin_queue_reset(&modern, 0), EFI_DEVICE_ERROR);
+    }
+}
+
+/* 4.1.4.3.1: both registers have to read 0, and neither may read anything but 0 or 1. */
+static void modern_queue_reset_has_ended_when_both_registers_say_so(void **state)
+{
+    static const struct {
+        uint8_t reset[2];
+        uint8_t enable;
+        EFI_STATUS status;
+        bool is_reset;
+    } cases[] = {
+        {{0, 0}, 0, EFI_SUCCESS, true},       {{1, 0}, 0, EFI_SUCCESS, false},
+        {{1, 0}, 1, EFI_SUCCESS, false},      {{0, 0}, 1, EFI_DEVICE_ERROR, false},
+        {{2, 0}, 0, EFI_DEVICE_ERROR, false}, {{0xff, 0xff}, 0xff, EFI_DEVICE_ERROR, false},
+    };
+    struct board *board = *state;
+    struct virtio_transport modern = modern_of(board);
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        bool is_reset = false;
+
+        memcpy(&board->registers[4][COMMON + 58], cases[i].reset, 2);
+        board->registers[4][COMMON + 28] = cases[i].enable;
+        assert_int_equal(modern.ops->is_queue_reset(&modern, &is_reset), cases[i].status);
+        assert_int_equal(is_reset, cases[i].is_reset);
+    }
+}
+
 static void modern_queue_stays_off_when_any_access_before_fails(void **state)
 {
     struct board *board = *state;
@@ -1243,6 +1293,8 @@ int main(void)
         ON_BOARD(modern_doorbell_is_at_offset_times_multiplier),
         ON_BOARD(modern_doorbell_with_notification_data_has_32_bits),
         ON_BOARD(modern_doorbell_says_what_the_device_wants_to_read),
+        ON_BOARD(modern_queue_is_reset_and_enabled_again),
+        ON_BOARD(modern_queue_reset_has_ended_when_both_registers_say_so),
         ON_BOARD(modern_queue_stays_off_when_any_access_before_fails),
         ON_BOARD(modern_configuration_is_read_under_one_generation),
         ON_BOARD(modern_configuration_fields_are_read_with_their_own_width),
