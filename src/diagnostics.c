@@ -194,10 +194,12 @@ static void test_extended(struct report *report, struct adapter *adapter)
     bool was_initialized = adapter->snp.mode.State == EfiSimpleNetworkInitialized;
     bool is_started;
 
-    if (was_initialized)
+    if (was_initialized) {
         is_started = !EFI_ERROR(adapter->snp.protocol.Reset(&adapter->snp.protocol, TRUE));
-    else
+    } else {
+        net_device_stop(net);
         is_started = !EFI_ERROR(net_device_start(net));
+    }
     check(report, L"the device starts after a reset", is_started);
     if (is_started)
         test_running(report, net);

@@ -53,6 +53,13 @@ EFI_STATUS net_control_init(struct net_control *control, struct virtio_device *d
     return EFI_SUCCESS;
 }
 
+EFI_STATUS net_control_restart(struct net_control *control, struct virtio_device *device)
+{
+    if (!control->is_usable)
+        return EFI_SUCCESS;
+    return virtio_queue_restart(&control->queue, device, VIRTIO_NET_QUEUE_CTRL);
+}
+
 void net_control_fini(struct net_control *control)
 {
     virtio_queue_fini(&control->queue);
@@ -74,7 +81,7 @@ static uint8_t wait_for_answer(struct net_control *control)
         if (control->queue.ring.is_broken)
             break;
         if (waited_us == COMMAND_TIMEOUT_US / 4)
-            pci_register16_write(&control->queue.doorbell);
+            virtio_queue_ring(&control->queue);
         BS->Stall(COMMAND_POLL_US);
     }
     return ANSWER_PENDING;

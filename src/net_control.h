@@ -32,6 +32,11 @@ EFI_STATUS net_control_has_room(struct virtio_device *device, bool *ret_has_room
 EFI_STATUS net_control_init(struct net_control *control, struct virtio_device *device)
     __attribute__((warn_unused_result));
 
+/* Set the queue up again, which was reset and has no command under way; the device's
+ * filter is as it was told. Errors: as virtio_queue_restart. */
+EFI_STATUS net_control_restart(struct net_control *control, struct virtio_device *device)
+    __attribute__((warn_unused_result));
+
 /* Free everything; the device is halted. A zeroed object is accepted. The counters
  * stay. */
 void net_control_fini(struct net_control *control);

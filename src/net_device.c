@@ -15,7 +15,8 @@
     (VIRTIO_NET_F_MAC | VIRTIO_NET_F_MTU | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_SPEED_DUPLEX |       \
      VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_CTRL_RX_EXTRA |                    \
      VIRTIO_NET_F_CTRL_MAC_ADDR | VIRTIO_NET_F_GUEST_ANNOUNCE | VIRTIO_F_ANY_LAYOUT |              \
-     VIRTIO_F_EVENT_IDX | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM)
+     VIRTIO_F_EVENT_IDX | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM |                     \
+     VIRTIO_F_NOTIFICATION_DATA | VIRTIO_F_NOTIF_CONFIG_DATA | VIRTIO_F_RING_RESET)
 
 #define QUEUE_SIZE_MAX 256u
 #define BUFFER_ALIGN_BYTES 64u              /* no two buffers share a cache line */
@@ -272,6 +273,20 @@ static inline void rx_return(struct net_device *net, uint16_t slot)
         rx_give_back(net);
 }
 
+/* Every buffer is the device's to fill, or free to be sent. */
+static void fill_queues(struct net_device *net)
+{
+    for (uint16_t slot = 0; slot < net->rx.count; slot++)
+        net->rx_kept[slot] = slot;
+    virtqueue_push_all(&net->rx.queue.ring, net->rx_kept, net->rx.count);
+    for (uint16_t slot = 0; slot < net->tx.count; slot++)
+        net->tx_free[slot] = (uint16_t)(net->tx.count - 1 - slot);
+    net->tx_free_count = net->tx.count;
+    net->rx_kept_count = 0;
+    net->rx_kept_max = (uint16_t)((net->rx.count + 3u) / 4u);
+    net->rx_was_dry = false;
+}
+
 static EFI_STATUS set_up_queues(struct net_device *net)
 {
     EFI_STATUS status;
@@ -287,15 +302,7 @@ static EFI_STATUS set_up_queues(struct net_device *net)
     if (EFI_ERROR(status))
         return status;
 
-    for (uint16_t slot = 0; slot < net->rx.count; slot++)
-        net->rx_kept[slot] = slot;
-    virtqueue_push_all(&net->rx.queue.ring, net->rx_kept, net->rx.count);
-    for (uint16_t slot = 0; slot < net->tx.count; slot++)
-        net->tx_free[slot] = (uint16_t)(net->tx.count - 1 - slot);
-    net->tx_free_count = net->tx.count;
-    net->rx_kept_count = 0;
-    net->rx_kept_max = (uint16_t)((net->rx.count + 3u) / 4u);
-    net->rx_was_dry = false;
+    fill_queues(net);
     return virtio_device_ready(&net->virtio);
 }
 
@@ -304,8 +311,10 @@ static EFI_STATUS set_up_queues(struct net_device *net)
  * the filter's part. */
 static EFI_STATUS program_mac(struct net_device *net, const uint8_t *mac)
 {
-    if (virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR))
+    if (virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR)) {
+        net->was_told_mac = true;
         return net_control_set_mac(&net->control, mac);
+    }
     if (virtio_device_is_legacy(&net->virtio))
         return virtio_device_write_config(&net->virtio, CONFIG(mac), 1, MAC_BYTES, mac);
     return EFI_SUCCESS;
@@ -320,16 +329,75 @@ static EFI_STATUS program_filter(struct net_device *net)
     return net_control_set_filter(&net->control, &net->virtio, &net->filter, knows_address);
 }
 
-/* What a reset made the device forget. Its filter was opened by the reset, so one
- * that cannot be programmed costs nothing but work. */
+/* What a reset made the device forget, or what it may remember of another time. Its
+ * filter was opened by the reset, so one that cannot be programmed costs nothing but
+ * work. */
 static EFI_STATUS restore(struct net_device *net)
 {
     EFI_STATUS status = EFI_SUCCESS;
 
-    if (!mac_is_equal(net->station_mac, net->permanent_mac))
+    if (net->was_told_mac || !mac_is_equal(net->station_mac, net->permanent_mac))
         status = program_mac(net, net->station_mac);
     if (!EFI_ERROR(status))
         status = program_filter(net);
+    return status;
+}
+
+/* Let frames flow. */
+static void open_gates(struct net_device *net)
+{
+    net->is_running = true;
+    net->is_parked = false;
+    net->is_down = false;
+    net->is_tend_due = false;
+    virtio_queue_publish(&net->rx.queue);
+}
+
+static EFI_STATUS restart_queues(struct net_device *net)
+{
+    EFI_STATUS status;
+
+    status = virtio_queue_restart(&net->rx.queue, &net->virtio, VIRTIO_NET_QUEUE_RX);
+    if (EFI_ERROR(status))
+        return status;
+    describe_buffers(net, &net->rx, true);
+    status = virtio_queue_restart(&net->tx.queue, &net->virtio, VIRTIO_NET_QUEUE_TX);
+    if (EFI_ERROR(status))
+        return status;
+    describe_buffers(net, &net->tx, false);
+    status = net_control_restart(&net->control, &net->virtio);
+    if (EFI_ERROR(status))
+        return status;
+    fill_queues(net);
+    return EFI_SUCCESS;
+}
+
+/* What may have changed meanwhile: not the MTU, which is settled by negotiation (5.1.4.1). */
+static EFI_STATUS read_again(struct net_device *net)
+{
+    bool unused; /* a wish for an announcement stays until tend sees it */
+    EFI_STATUS status = read_speed(net);
+
+    return EFI_ERROR(status) ? status : read_link(net, &unused);
+}
+
+/* Go on where park stopped. Whatever fails, a start from the reset on may not. */
+static EFI_STATUS resume(struct net_device *net)
+{
+    bool is_ready;
+    EFI_STATUS status;
+
+    status = virtio_device_is_ready(&net->virtio, &is_ready);
+    if (!EFI_ERROR(status) && !is_ready)
+        status = EFI_DEVICE_ERROR;
+    if (!EFI_ERROR(status))
+        status = read_again(net);
+    if (!EFI_ERROR(status))
+        status = restart_queues(net);
+    if (!EFI_ERROR(status))
+        status = restore(net);
+    if (!EFI_ERROR(status))
+        open_gates(net);
     return status;
 }
 
@@ -337,7 +405,13 @@ EFI_STATUS net_device_start(struct net_device *net)
 {
     EFI_STATUS status;
 
+    if (net->is_parked) {
+        if (!EFI_ERROR(resume(net)))
+            return EFI_SUCCESS;
+        net_device_stop(net);
+    }
     net->is_running = true; /* from here on stop has something to do */
+    net->was_told_mac = false;
     status = negotiate(net);
     if (!EFI_ERROR(status))
         status = set_up_queues(net);
@@ -348,9 +422,7 @@ EFI_STATUS net_device_start(struct net_device *net)
         net_device_stop(net);
         return status;
     }
-    net->is_down = false;
-    net->is_tend_due = false;
-    virtio_queue_publish(&net->rx.queue);
+    open_gates(net);
     return EFI_SUCCESS;
 }
 
@@ -362,11 +434,43 @@ static void forget_mac(struct net_device *net)
         (void)program_mac(net, net->permanent_mac); /* the device is given up either way */
 }
 
+/* A command under way, a broken ring, a device in need of a reset: those want one. */
+static bool can_be_parked(const struct net_device *net)
+{
+    return net->is_running && !net->is_down &&
+           virtio_device_has(&net->virtio, VIRTIO_F_RING_RESET) &&
+           (net->control.is_usable || !virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_VQ));
+}
+
+static EFI_STATUS reset_queues(struct net_device *net)
+{
+    EFI_STATUS status;
+
+    status = virtio_queue_reset(&net->virtio, VIRTIO_NET_QUEUE_RX);
+    if (!EFI_ERROR(status))
+        status = virtio_queue_reset(&net->virtio, VIRTIO_NET_QUEUE_TX);
+    if (!EFI_ERROR(status) && net->control.is_usable)
+        status = virtio_queue_reset(&net->virtio, VIRTIO_NET_QUEUE_CTRL);
+    return status;
+}
+
+void net_device_park(struct net_device *net)
+{
+    if (!can_be_parked(net) || EFI_ERROR(reset_queues(net))) {
+        net_device_stop(net);
+        return;
+    }
+    net->is_down = true;
+    net->is_running = false;
+    net->is_parked = true;
+    net->has_waiting = false;
+}
+
 void net_device_stop(struct net_device *net)
 {
     const CHAR16 *cause = net->virtio.cause;
 
-    if (!net->is_running)
+    if (!net->is_running && !net->is_parked)
         return;
     net->is_down = true;
     forget_mac(net);
@@ -375,6 +479,7 @@ void net_device_stop(struct net_device *net)
     net_queue_fini(&net->tx);
     net_queue_fini(&net->rx);
     net->is_running = false;
+    net->is_parked = false;
     net->has_waiting = false;
     net->virtio.cause = cause;
 }
@@ -387,7 +492,7 @@ bool net_device_is_self_contained(const struct net_device *net)
 void net_device_quiesce(struct net_device *net)
 {
     net->is_down = true;
-    if (net->is_running)
+    if (net->is_running || net->is_parked)
         virtio_device_halt(&net->virtio);
 }
 
@@ -396,9 +501,9 @@ void net_device_quiesce(struct net_device *net)
 static void wake(struct net_device *net)
 {
     if (virtqueue_is_busy(&net->tx.queue.ring))
-        pci_register16_write(&net->tx.queue.doorbell);
+        virtio_queue_ring(&net->tx.queue);
     if (net->rx_was_dry)
-        pci_register16_write(&net->rx.queue.doorbell);
+        virtio_queue_ring(&net->rx.queue);
     net->rx_was_dry = false;
 }
 

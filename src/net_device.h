@@ -4,10 +4,11 @@
  *
  *   net_device_init   identify the device; it is left halted
  *   net_device_start  queues, buffers, DRIVER_OK: frames flow
+ *   net_device_park   no frame and no DMA, but quick to start again where that can be
  *   net_device_stop   halted again, all memory returned
  *   net_device_fini   let go of it
  *
- * start and stop may be repeated. All buffers are allocated and mapped once per
+ * start, park and stop may be repeated. All buffers are allocated and mapped once per
  * start: descriptor i belongs to buffer i, and no frame costs an allocation, a
  * mapping or a needless device access. Source: VIRTIO 1.2, 5.1.
  */
@@ -73,6 +74,8 @@ struct net_device {
     bool is_link_up;
     uint32_t speed_mbps; /* 0: not known */
     bool is_running;     /* queues and buffers are there */
+    bool is_parked;      /* likewise, but the queues were reset; negotiation holds */
+    bool was_told_mac;   /* since the device's reset, over the control queue */
 
     union {
         struct {
@@ -113,7 +116,13 @@ const CHAR16 *net_device_cause(const struct net_device *net);
 /* Errors: as init, and EFI_OUT_OF_RESOURCES. The device is then halted. */
 EFI_STATUS net_device_start(struct net_device *net) __attribute__((warn_unused_result));
 
-/* Frames that were not taken are lost; those under way may be. */
+/* Frames that were not taken are lost; those under way may be. With RING_RESET the
+ * queues alone are reset: the device accesses no memory, and the next start need not
+ * negotiate or allocate. Where a queue does not follow, or the device is not well, and
+ * without the feature, this is net_device_stop. */
+void net_device_park(struct net_device *net);
+
+/* Likewise, and give back what a parked device has. */
 void net_device_stop(struct net_device *net);
 
 /* Stop the device's DMA and nothing else: no memory is freed. For

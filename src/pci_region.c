@@ -276,10 +276,10 @@ EFI_STATUS pci_region_write(const struct pci_region *region, uint64_t offset, ui
     return EFI_SUCCESS;
 }
 
-EFI_STATUS pci_region_register16(const struct pci_region *region, uint64_t offset, uint16_t value,
-                                 struct pci_register16 *ret_register)
+static EFI_STATUS resolve(const struct pci_region *region, uint64_t offset, uint64_t width_bytes,
+                          uint16_t value, struct pci_register16 *ret_register)
 {
-    if (!contains(region, offset, sizeof(uint16_t)))
+    if (!contains(region, offset, width_bytes))
         return EFI_UNSUPPORTED;
     *ret_register = (struct pci_register16){
         .pci_io = region->pci_io,
@@ -289,4 +289,28 @@ EFI_STATUS pci_region_register16(const struct pci_region *region, uint64_t offse
         .bar_index = region->bar_index,
     };
     return EFI_SUCCESS;
+}
+
+EFI_STATUS pci_region_register16(const struct pci_region *region, uint64_t offset, uint16_t value,
+                                 struct pci_register16 *ret_register)
+{
+    return resolve(region, offset, sizeof(uint16_t), value, ret_register);
+}
+
+EFI_STATUS pci_region_register16_pair(const struct pci_region *region, uint64_t offset,
+                                      uint16_t value, struct pci_register16 *ret_register)
+{
+    return resolve(region, offset, sizeof(uint32_t), value, ret_register);
+}
+
+void pci_register16_write_pair(const struct pci_register16 *reg, uint16_t upper)
+{
+    uint32_t value = (uint32_t)upper << 16 | reg->value;
+
+    if (reg->memory)
+        *(volatile uint32_t *)(volatile void *)reg->memory = value; /* resolved as aligned */
+    else if (PCI_HAS_PORTS && reg->port)
+        pci_port_write32(reg->port, value);
+    else
+        (void)reg->write(reg->pci_io, EfiPciIoWidthUint32, reg->bar_index, reg->offset, 1, &value);
 }

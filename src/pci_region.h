@@ -26,6 +26,11 @@ static inline void pci_port_write16(uint16_t port, uint16_t value)
 {
     __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port) : "memory");
 }
+
+static inline void pci_port_write32(uint16_t port, uint32_t value)
+{
+    __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
 #else
 #define PCI_HAS_PORTS false
 static inline uint8_t pci_port_read8(uint16_t port)
@@ -35,6 +40,12 @@ static inline uint8_t pci_port_read8(uint16_t port)
 }
 
 static inline void pci_port_write16(uint16_t port, uint16_t value)
+{
+    (void)port;
+    (void)value;
+}
+
+static inline void pci_port_write32(uint16_t port, uint32_t value)
 {
     (void)port;
     (void)value;
@@ -119,6 +130,12 @@ EFI_STATUS pci_region_register16(const struct pci_region *region, uint64_t offse
                                  struct pci_register16 *ret_register)
     __attribute__((warn_unused_result));
 
+/* The same for a register of 32 bits, of which `value` is the lower half; to be written
+ * with pci_register16_write_pair. */
+EFI_STATUS pci_region_register16_pair(const struct pci_region *region, uint64_t offset,
+                                      uint16_t value, struct pci_register16 *ret_register)
+    __attribute__((warn_unused_result));
+
 /* True when a write calls no firmware. */
 static inline bool pci_register16_is_direct(const struct pci_register16 *reg)
 {
@@ -137,5 +154,8 @@ static inline void pci_register16_write(const struct pci_register16 *reg)
     else /* a doorbell has no answer; a device that is gone shows in its status */
         (void)reg->write(reg->pci_io, EfiPciIoWidthUint16, reg->bar_index, reg->offset, 1, &value);
 }
+
+/* One access as well, of 32 bits: the register's own value below `upper`. */
+void pci_register16_write_pair(const struct pci_register16 *reg, uint16_t upper);
 
 #endif

@@ -131,7 +131,7 @@ static void stop_device(struct snp *snp)
 {
     /* A timer that is not set cannot fail to be cancelled. */
     (void)BS->SetTimer(snp->tend_timer, TimerCancel, 0);
-    net_device_stop(&snp->net);
+    net_device_park(&snp->net);
     forget_frames(snp);
     clear_filters(&snp->mode);
 }
@@ -206,8 +206,10 @@ static EFI_STATUS EFIAPI snp_stop(EFI_SIMPLE_NETWORK_PROTOCOL *this)
         status = EFI_NOT_STARTED;
     else if (snp->mode.State == EfiSimpleNetworkInitialized)
         status = EFI_DEVICE_ERROR;
-    else
+    else {
+        net_device_stop(&snp->net); /* what Shutdown kept for another Initialize */
         snp->mode.State = EfiSimpleNetworkStopped;
+    }
     BS->RestoreTPL(tpl);
     return status;
 }
@@ -226,6 +228,7 @@ static EFI_STATUS initialize(struct snp *snp)
     if (!EFI_ERROR(status))
         status = BS->SetTimer(snp->tend_timer, TimerPeriodic, TEND_INTERVAL_100NS);
     if (EFI_ERROR(status)) {
+        net_device_stop(&snp->net); /* all of it: the next try begins with a reset */
         stop_device(snp);
         /* A device that fails is one thing to a client, however it does. */
         return status == EFI_OUT_OF_RESOURCES ? status : EFI_DEVICE_ERROR;

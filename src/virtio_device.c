@@ -119,7 +119,7 @@ static EFI_STATUS settle_features(struct virtio_device *device, uint64_t wanted,
     if (!transport->ops->is_legacy && !(device->offered & VIRTIO_F_VERSION_1))
         return fault(device, EFI_UNSUPPORTED, L"a modern device does not offer VERSION_1");
 
-    chosen = drop_unsupported(device->offered & wanted, needs, need_count);
+    chosen = drop_unsupported(device->offered & wanted & ~transport->missing, needs, need_count);
     if (transport->ops->is_legacy)
         chosen &= UINT32_MAX;
     else
@@ -270,6 +270,20 @@ EFI_STATUS virtio_device_needs_reset(struct virtio_device *device, bool *ret_nee
     return EFI_SUCCESS;
 }
 
+EFI_STATUS virtio_device_is_ready(struct virtio_device *device, bool *ret_is_ready)
+{
+    const struct virtio_transport *transport = &device->transport;
+    uint8_t current;
+    EFI_STATUS status;
+
+    status = transport->ops->read_status(transport, &current);
+    if (EFI_ERROR(status))
+        return access_fault(device, status);
+    *ret_is_ready = current == (VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER |
+                                VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK);
+    return EFI_SUCCESS;
+}
+
 /* A modern driver may shrink the queue, to a power of two; a legacy one may not. */
 static uint16_t choose_size(const struct virtio_device *device, uint16_t device_max,
                             uint16_t size_max)
@@ -283,22 +297,31 @@ static uint16_t choose_size(const struct virtio_device *device, uint16_t device_
     return size;
 }
 
-static EFI_STATUS hand_over(struct virtio_queue *queue, struct virtio_device *device,
-                            uint16_t index, uint16_t size)
+/* Where the device finds the ring's parts. */
+static struct virtio_queue_addresses addresses_of(const struct virtio_queue *queue, uint16_t size)
 {
-    const struct virtio_transport *transport = &device->transport;
     struct virtqueue_layout layout = virtqueue_layout(size);
     uint64_t start = queue->memory.device_address;
-    struct virtio_queue_addresses addresses = {
+
+    return (struct virtio_queue_addresses){
         .desc = start,
         .driver = start + layout.avail_offset,
         .device = start + layout.used_offset,
     };
+}
+
+static EFI_STATUS hand_over(struct virtio_queue *queue, struct virtio_device *device,
+                            uint16_t index, uint16_t size)
+{
+    const struct virtio_transport *transport = &device->transport;
+    struct virtio_queue_addresses addresses = addresses_of(queue, size);
     EFI_STATUS status;
 
-    status = transport->ops->enable_queue(transport, index, size, &addresses, &queue->doorbell);
+    status = transport->ops->enable_queue(transport, device->negotiated, index, size, &addresses,
+                                          &queue->doorbell);
     if (EFI_ERROR(status))
         return fault(device, status, L"a queue could not be enabled");
+    queue->tells_offset = virtio_device_has(device, VIRTIO_F_NOTIFICATION_DATA);
     if (device->is_direct)
         pci_direct_adopt(&transport->common, &queue->doorbell);
     return EFI_SUCCESS;
@@ -316,6 +339,14 @@ EFI_STATUS virtio_queue_size(struct virtio_device *device, uint16_t index, uint1
         return access_fault(device, status);
     *ret_size = choose_size(device, device_max, size_max);
     return EFI_SUCCESS;
+}
+
+/* The ring in the queue's memory, empty. */
+static void set_up_ring(struct virtio_queue *queue, const struct virtio_device *device,
+                        uint16_t size, uint16_t slot_count, uint16_t segments_per_slot)
+{
+    virtqueue_init(&queue->ring, queue->memory.address, size, slot_count, segments_per_slot,
+                   virtio_device_has(device, VIRTIO_F_EVENT_IDX));
 }
 
 EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *device,
@@ -337,13 +368,47 @@ EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *d
     status = dma_init(&queue->memory, device->transport.pci_io, virtqueue_layout(size).size_bytes);
     if (EFI_ERROR(status))
         return fault(device, status, L"no memory for a queue");
-    virtqueue_init(&queue->ring, queue->memory.address, size, slot_count, segments_per_slot,
-                   virtio_device_has(device, VIRTIO_F_EVENT_IDX));
+    set_up_ring(queue, device, size, slot_count, segments_per_slot);
 
     status = hand_over(queue, device, index, size);
     if (EFI_ERROR(status))
         virtio_queue_fini(queue);
     return status;
+}
+
+EFI_STATUS virtio_queue_reset(struct virtio_device *device, uint16_t index)
+{
+    const struct virtio_transport *transport = &device->transport;
+    EFI_STATUS status;
+
+    status = transport->ops->begin_queue_reset(transport, index);
+    if (EFI_ERROR(status))
+        return access_fault(device, status);
+    for (unsigned waited_us = 0; waited_us <= RESET_TIMEOUT_US; waited_us += RESET_POLL_US) {
+        bool is_reset;
+
+        status = transport->ops->is_queue_reset(transport, &is_reset);
+        if (EFI_ERROR(status))
+            return fault(device, status, L"the state of a queue's reset could not be read");
+        if (is_reset)
+            return EFI_SUCCESS;
+        BS->Stall(RESET_POLL_US);
+    }
+    return fault(device, EFI_TIMEOUT, L"the device does not confirm the reset of a queue");
+}
+
+EFI_STATUS virtio_queue_restart(struct virtio_queue *queue, struct virtio_device *device,
+                                uint16_t index)
+{
+    const struct virtio_transport *transport = &device->transport;
+    uint16_t size = queue->ring.size;
+    struct virtio_queue_addresses addresses = addresses_of(queue, size);
+    EFI_STATUS status;
+
+    set_up_ring(queue, device, size, queue->ring.slot_count, queue->ring.segments_per_slot);
+    barrier_write(); /* the empty ring before the device looks at it: DRIVER_OK is set */
+    status = transport->ops->reenable_queue(transport, index, size, &addresses);
+    return EFI_ERROR(status) ? access_fault(device, status) : EFI_SUCCESS;
 }
 
 void virtio_queue_fini(struct virtio_queue *queue)

@@ -7,6 +7,8 @@
  *   virtio_device_negotiate   reset, ACKNOWLEDGE, DRIVER, features, FEATURES_OK
  *   virtio_queue_init         each queue; fill it with virtqueue_push
  *   virtio_device_ready       DRIVER_OK; from here on doorbells may be rung
+ *   virtio_queue_reset        each queue, with RING_RESET: no more DMA, but the
+ *   virtio_queue_restart      device is as it was, and each queue may come back
  *   virtio_device_halt        no more DMA
  *   virtio_queue_fini         each queue
  *   virtio_device_fini        attributes as they were
@@ -44,6 +46,7 @@ struct virtio_queue {
     struct virtqueue ring;
     struct dma memory;
     struct pci_register16 doorbell;
+    bool tells_offset; /* with each doorbell: NOTIFICATION_DATA */
 };
 
 /* Find and enable. Errors: EFI_UNSUPPORTED, no usable transport; what PciIo
@@ -100,6 +103,11 @@ void virtio_device_halt(struct virtio_device *device);
 EFI_STATUS virtio_device_needs_reset(struct virtio_device *device, bool *ret_needs)
     __attribute__((warn_unused_result));
 
+/* True when the device is as virtio_device_ready left it: it neither asks for a reset nor
+ * had one from elsewhere. */
+EFI_STATUS virtio_device_is_ready(struct virtio_device *device, bool *ret_is_ready)
+    __attribute__((warn_unused_result));
+
 /* The size that virtio_queue_init would give to queue `index`; 0: the device has no
  * such queue or one of impossible size. Errors: what PciIo answers. */
 EFI_STATUS virtio_queue_size(struct virtio_device *device, uint16_t index, uint16_t size_max,
@@ -114,14 +122,35 @@ EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *d
                              uint16_t index, uint16_t size_max, uint16_t segments_per_slot)
     __attribute__((warn_unused_result));
 
+/* Take queue `index` from the device, which keeps all else; RING_RESET was negotiated.
+ * When it has succeeded, and not before, the device leaves the queue's memory alone.
+ * Errors: EFI_TIMEOUT, not confirmed within RESET_TIMEOUT_US; EFI_DEVICE_ERROR, the
+ * device contradicts itself; what PciIo answers. Then only a halt helps. */
+EFI_STATUS virtio_queue_reset(struct virtio_device *device, uint16_t index)
+    __attribute__((warn_unused_result));
+
+/* Hand a queue that was reset to the device again, in the same memory, cleared: its
+ * slots are to be described and pushed anew. Errors: what PciIo answers. */
+EFI_STATUS virtio_queue_restart(struct virtio_queue *queue, struct virtio_device *device,
+                                uint16_t index) __attribute__((warn_unused_result));
+
 /* Free a queue of a halted device. A zeroed object is accepted. */
 void virtio_queue_fini(struct virtio_queue *queue);
+
+/* The doorbell, and nothing else: one device access. */
+static inline void virtio_queue_ring(const struct virtio_queue *queue)
+{
+    if (queue->tells_offset)
+        pci_register16_write_pair(&queue->doorbell, virtqueue_next_offset(&queue->ring));
+    else
+        pci_register16_write(&queue->doorbell);
+}
 
 /* Show the device what was pushed and ring if it wants to be rung. */
 static inline void virtio_queue_publish(struct virtio_queue *queue)
 {
     if (virtqueue_publish(&queue->ring))
-        pci_register16_write(&queue->doorbell);
+        virtio_queue_ring(queue);
 }
 
 #endif

@@ -89,14 +89,16 @@ static EFI_STATUS select_queue(const struct virtio_transport *transport, uint16_
 }
 
 /* The size is the device's, and the other two parts follow from the first. */
-static EFI_STATUS enable_queue(const struct virtio_transport *transport, uint16_t index,
-                               uint16_t size, const struct virtio_queue_addresses *addresses,
+static EFI_STATUS enable_queue(const struct virtio_transport *transport, uint64_t features,
+                               uint16_t index, uint16_t size,
+                               const struct virtio_queue_addresses *addresses,
                                struct pci_register16 *ret_doorbell)
 {
     uint64_t page = addresses->desc >> VIRTIO_PCI_LEGACY_PAGE_SHIFT;
     struct pci_register16 doorbell;
     EFI_STATUS status;
 
+    (void)features; /* a doorbell is its queue's number */
     (void)size;
     if (page > UINT32_MAX || addresses->desc % VIRTQ_LEGACY_ALIGN != 0)
         return EFI_UNSUPPORTED;

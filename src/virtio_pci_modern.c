@@ -8,6 +8,7 @@
 
 #include "pci_capability.h"
 #include "virtio_pci.h"
+#include "virtio_spec/core.h"
 #include "virtio_spec/pci.h"
 
 #define CONFIG_READ_TRIES 16u
@@ -115,42 +116,92 @@ static EFI_STATUS write_addresses(const struct pci_region *common,
     return pci_region_write64(common, COMMON(queue_device), addresses->device);
 }
 
-static EFI_STATUS find_doorbell(const struct virtio_transport *transport, uint16_t index,
-                                struct pci_register16 *ret_doorbell)
+/* 4.1.5.2: what is written, where, and how wide. */
+static EFI_STATUS find_doorbell(const struct virtio_transport *transport, uint64_t features,
+                                uint16_t index, struct pci_register16 *ret_doorbell)
 {
     uint16_t notify_off;
+    uint16_t name = index;
+    uint64_t offset;
     EFI_STATUS status;
 
     status = pci_region_read16(&transport->common, COMMON(queue_notify_off), &notify_off);
+    if (!EFI_ERROR(status) && (features & VIRTIO_F_NOTIF_CONFIG_DATA))
+        status = pci_region_read16(&transport->common, COMMON(queue_notify_data), &name);
     if (EFI_ERROR(status))
         return status;
-    return pci_region_register16(&transport->notify,
-                                 (uint64_t)notify_off * transport->notify_multiplier, index,
-                                 ret_doorbell);
+    offset = (uint64_t)notify_off * transport->notify_multiplier;
+    if (features & VIRTIO_F_NOTIFICATION_DATA)
+        return pci_region_register16_pair(&transport->notify, offset, name, ret_doorbell);
+    return pci_region_register16(&transport->notify, offset, name, ret_doorbell);
 }
 
-static EFI_STATUS enable_queue(const struct virtio_transport *transport, uint16_t index,
-                               uint16_t size, const struct virtio_queue_addresses *addresses,
-                               struct pci_register16 *ret_doorbell)
+/* Of the queue selected last; enabled when all else stands. */
+static EFI_STATUS switch_on(const struct pci_region *common, uint16_t size,
+                            const struct virtio_queue_addresses *addresses)
 {
-    const struct pci_region *common = &transport->common;
-    struct pci_register16 doorbell;
     EFI_STATUS status;
 
-    status = find_doorbell(transport, index, &doorbell);
-    if (EFI_ERROR(status))
-        return status;
     status = pci_region_write16(common, COMMON(queue_size), size);
     if (EFI_ERROR(status))
         return status;
     status = write_addresses(common, addresses);
     if (EFI_ERROR(status))
         return status;
-    status = pci_region_write16(common, COMMON(queue_enable), 1);
+    return pci_region_write16(common, COMMON(queue_enable), 1);
+}
+
+static EFI_STATUS enable_queue(const struct virtio_transport *transport, uint64_t features,
+                               uint16_t index, uint16_t size,
+                               const struct virtio_queue_addresses *addresses,
+                               struct pci_register16 *ret_doorbell)
+{
+    struct pci_register16 doorbell;
+    EFI_STATUS status;
+
+    status = find_doorbell(transport, features, index, &doorbell);
+    if (EFI_ERROR(status))
+        return status;
+    status = switch_on(&transport->common, size, addresses);
     if (EFI_ERROR(status))
         return status;
 
     *ret_doorbell = doorbell;
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS reenable_queue(const struct virtio_transport *transport, uint16_t index,
+                                 uint16_t size, const struct virtio_queue_addresses *addresses)
+{
+    EFI_STATUS status = pci_region_write16(&transport->common, COMMON(queue_select), index);
+
+    return EFI_ERROR(status) ? status : switch_on(&transport->common, size, addresses);
+}
+
+static EFI_STATUS begin_queue_reset(const struct virtio_transport *transport, uint16_t index)
+{
+    EFI_STATUS status = pci_region_write16(&transport->common, COMMON(queue_select), index);
+
+    if (EFI_ERROR(status))
+        return status;
+    return pci_region_write16(&transport->common, COMMON(queue_reset), 1);
+}
+
+/* 4.1.4.3.1: queue_reset is 1 as long as it lasts, then both it and queue_enable are 0. */
+static EFI_STATUS is_queue_reset(const struct virtio_transport *transport, bool *ret_is_reset)
+{
+    uint16_t is_under_way;
+    uint16_t is_enabled = 0;
+    EFI_STATUS status;
+
+    status = pci_region_read16(&transport->common, COMMON(queue_reset), &is_under_way);
+    if (!EFI_ERROR(status) && !is_under_way)
+        status = pci_region_read16(&transport->common, COMMON(queue_enable), &is_enabled);
+    if (EFI_ERROR(status))
+        return status;
+    if (is_under_way > 1 || is_enabled)
+        return EFI_DEVICE_ERROR;
+    *ret_is_reset = !is_under_way;
     return EFI_SUCCESS;
 }
 
@@ -164,6 +215,9 @@ static const struct virtio_transport_ops modern_ops = {
     .read_config = read_config,
     .select_queue = select_queue,
     .enable_queue = enable_queue,
+    .begin_queue_reset = begin_queue_reset,
+    .is_queue_reset = is_queue_reset,
+    .reenable_queue = reenable_queue,
 };
 
 /* Read the `bytes` long capability at `position`. */
@@ -243,6 +297,25 @@ static EFI_STATUS take_capability(struct virtio_transport *transport, struct pla
     return EFI_SUCCESS;
 }
 
+/* Two registers came with VIRTIO 1.2, at the end. */
+static uint64_t missing_features(const struct virtio_transport *transport)
+{
+    static const struct {
+        uint64_t feature;
+        uint32_t offset; /* of the 16-bit register that it needs */
+    } needs[] = {
+        {VIRTIO_F_NOTIF_CONFIG_DATA, COMMON(queue_notify_data)},
+        {VIRTIO_F_RING_RESET, COMMON(queue_reset)},
+    };
+    uint64_t missing = 0;
+
+    for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
+        if (transport->common.length_bytes < needs[i].offset + sizeof(uint16_t))
+            missing |= needs[i].feature;
+    }
+    return missing;
+}
+
 static EFI_STATUS take_capabilities(struct virtio_transport *transport, struct places *places)
 {
     struct pci_capability_walk walk = {0};
@@ -319,6 +392,7 @@ EFI_STATUS virtio_pci_modern_init(struct virtio_transport *transport)
         if (EFI_ERROR(status))
             return status;
     }
+    transport->missing = missing_features(transport);
     transport->ops = &modern_ops;
     return EFI_SUCCESS;
 }

@@ -53,12 +53,25 @@ struct virtio_transport_ops {
     EFI_STATUS(*select_queue)
     (const struct virtio_transport *transport, uint16_t index, uint16_t *ret_size_max);
 
-    /* Set up the queue selected last, `size` entries, and switch it on.
+    /* Set up the queue selected last, `size` entries, and switch it on. `features` are
+     * those that were negotiated: they decide what a doorbell is.
      * EFI_UNSUPPORTED: the transport cannot express an address, or the device
      * puts the doorbell outside its region. */
     EFI_STATUS(*enable_queue)
-    (const struct virtio_transport *transport, uint16_t index, uint16_t size,
+    (const struct virtio_transport *transport, uint64_t features, uint16_t index, uint16_t size,
      const struct virtio_queue_addresses *addresses, struct pci_register16 *ret_doorbell);
+
+    /* Begin the reset of queue `index`, and ask whether the one selected last has ended.
+     * Only where RING_RESET was negotiated; NULL where it cannot be.
+     * EFI_DEVICE_ERROR: the device says something else than yes or no. */
+    EFI_STATUS (*begin_queue_reset)(const struct virtio_transport *transport, uint16_t index);
+    EFI_STATUS (*is_queue_reset)(const struct virtio_transport *transport, bool *ret_is_reset);
+
+    /* Switch queue `index` on again after that, as enable_queue did; the doorbell is the
+     * same. */
+    EFI_STATUS(*reenable_queue)
+    (const struct virtio_transport *transport, uint16_t index, uint16_t size,
+     const struct virtio_queue_addresses *addresses);
 };
 
 struct virtio_transport {
@@ -71,6 +84,7 @@ struct virtio_transport {
     struct pci_region config; /* device configuration; empty when there is none */
     uint32_t notify_multiplier;
     struct pci_config_window window; /* modern only; the way to regions in other BARs */
+    uint64_t missing; /* features that need a register which the device does not have */
 };
 
 #endif

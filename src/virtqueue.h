@@ -112,6 +112,13 @@ static inline bool virtqueue_has_news(const struct virtqueue *queue)
  * none, or when the device broke the ring; is_broken then stays set. */
 bool virtqueue_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion);
 
+/* What a doorbell tells under NOTIFICATION_DATA: where the next buffer will stand in the
+ * available ring, as 16 bits (VIRTIO 1.2, 2.9). */
+static inline uint16_t virtqueue_next_offset(const struct virtqueue *queue)
+{
+    return queue->avail_next;
+}
+
 /* Ask for no interrupt for the next 65,535 completions. Once after each batch of pops
  * is enough; init and push_all do it too. */
 static inline void virtqueue_suppress_interrupts(struct virtqueue *queue)

@@ -98,6 +98,7 @@ _Static_assert(sizeof(struct virtio_pci_notify_cap) == 20, "VIRTIO 1.2, 4.1.4.4"
 _Static_assert(sizeof(struct virtio_pci_cfg_cap) == 20, "VIRTIO 1.2, 4.1.4.9");
 _Static_assert(offsetof(struct virtio_pci_common_cfg, device_status) == 20, "VIRTIO 1.2, 4.1.4.3");
 _Static_assert(offsetof(struct virtio_pci_common_cfg, queue_desc) == 32, "VIRTIO 1.2, 4.1.4.3");
+_Static_assert(offsetof(struct virtio_pci_common_cfg, queue_reset) == 58, "VIRTIO 1.2, 4.1.4.3");
 _Static_assert(offsetof(struct virtio_pci_common_cfg, queue_notify_data) ==
                    VIRTIO_PCI_COMMON_CFG_MIN_LENGTH,
                "VIRTIO 1.2, 4.1.4.3");

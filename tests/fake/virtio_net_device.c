@@ -56,7 +56,9 @@ void fake_device_describe(struct fake_device *device, struct fake_pci_options *p
     if (!is_modern(device))
         return;
 
-    device->common = (struct fake_region){modern_bar, 0, sizeof(struct virtio_pci_common_cfg)};
+    device->common = (struct fake_region){
+        modern_bar, 0,
+        options->common_bytes ? options->common_bytes : sizeof(struct virtio_pci_common_cfg)};
     device->isr = (struct fake_region){modern_bar, PAGE, 1};
     device->config = (struct fake_region){modern_bar, 2 * PAGE, sizeof(struct virtio_net_config)};
     device->notify =
@@ -349,12 +351,17 @@ uint64_t fake_device_accepted_features(const struct fake_device *device)
 
 uint16_t fake_device_queue_size(const struct fake_device *device, unsigned queue)
 {
-    return device->queues[queue].is_enabled ? device->queues[queue].size : 0;
+    return fake_queue_seems_enabled(device, queue) ? device->queues[queue].size : 0;
 }
 
 unsigned fake_device_reset_count(const struct fake_device *device)
 {
     return device->resets;
+}
+
+unsigned fake_device_queue_reset_count(const struct fake_device *device)
+{
+    return device->queue_resets;
 }
 
 unsigned fake_device_notification_count(const struct fake_device *device, unsigned queue)
@@ -428,6 +435,11 @@ void fake_device_delay_reset(struct fake_device *device, uint32_t reads)
     device->reset_delay = reads;
 }
 
+void fake_device_delay_queue_reset(struct fake_device *device, uint32_t reads)
+{
+    device->queue_reset_delay = reads;
+}
+
 void fake_device_unplug(struct fake_device *device)
 {
     fake_device_misbehave(device, FAKE_ALL_ONES);
@@ -438,6 +450,7 @@ void fake_device_misbehave(struct fake_device *device, enum fake_device_misbehav
     device->is_tainted |= which != FAKE_BEHAVES || device->misbehaviour != FAKE_BEHAVES;
     device->accesses_left = 0;
     device->feature_readings = 0;
+    device->notify_data_readings = 0;
     device->misbehaviour = which;
     device->function->is_unplugged = which == FAKE_ALL_ONES;
     if (which == FAKE_NEEDS_RESET)
@@ -485,6 +498,10 @@ const char *fake_misbehaviour_name(enum fake_device_misbehaviour which)
         [FAKE_QUEUE_SIZE_NOT_POWER_OF_TWO] = "queue size 100",
         [FAKE_QUEUE_SIZE_32768] = "queue size 32768",
         [FAKE_NOTIFY_OFFSET_OVERFLOWS] = "notify offset overflows",
+        [FAKE_NOTIFY_DATA_CHANGES] = "notify data changes",
+        [FAKE_QUEUE_RESET_NEVER_SETTLES] = "queue reset never settles",
+        [FAKE_QUEUE_RESET_IGNORED] = "queue reset ignored",
+        [FAKE_QUEUE_RESET_PRETENDED] = "queue reset pretended",
         [FAKE_GENERATION_NEVER_SETTLES] = "config generation never settles",
         [FAKE_MTU_BELOW_68] = "MTU below 68",
         [FAKE_NEEDS_RESET] = "NEEDS_RESET",

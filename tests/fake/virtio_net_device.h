@@ -60,6 +60,7 @@ struct fake_device_options {
     bool no_window;             /* to registers in configuration space: missing, too */
     enum fake_bar_way modern_bar_way;
     enum fake_bar_way notify_bar_way; /* with notify_in_own_bar */
+    uint32_t common_bytes;      /* length of the common configuration; 0: all of VIRTIO 1.2 */
 
     bool msix_is_enabled; /* moves the configuration of a legacy device */
 };
@@ -94,6 +95,10 @@ enum fake_device_misbehaviour {
     FAKE_QUEUE_SIZE_NOT_POWER_OF_TWO,
     FAKE_QUEUE_SIZE_32768,
     FAKE_NOTIFY_OFFSET_OVERFLOWS,
+    FAKE_NOTIFY_DATA_CHANGES, /* in each reading; doorbells go astray */
+    FAKE_QUEUE_RESET_NEVER_SETTLES,
+    FAKE_QUEUE_RESET_IGNORED,      /* said to have ended, but queue_enable stays 1 */
+    FAKE_QUEUE_RESET_PRETENDED,    /* the registers say so, and the queue goes on where it was */
     FAKE_GENERATION_NEVER_SETTLES, /* legacy: the MAC is different in each reading */
     FAKE_MTU_BELOW_68,
     FAKE_NEEDS_RESET, /* now, and after each DRIVER_OK */
@@ -176,6 +181,7 @@ bool fake_device_is_live(const struct fake_device *device); /* DRIVER_OK, and ma
 uint64_t fake_device_accepted_features(const struct fake_device *device);
 uint16_t fake_device_queue_size(const struct fake_device *device, unsigned queue);
 unsigned fake_device_reset_count(const struct fake_device *device);
+unsigned fake_device_queue_reset_count(const struct fake_device *device);
 unsigned fake_device_notification_count(const struct fake_device *device, unsigned queue);
 
 /* Doorbells that the device had not asked for. Allowed, but a waste. */
@@ -228,6 +234,9 @@ void fake_device_need_reset(struct fake_device *device);
 
 /* Reading the status gives the old one so many times after a reset. */
 void fake_device_delay_reset(struct fake_device *device, uint32_t reads);
+
+/* queue_reset reads 1 so many times after a queue's reset. */
+void fake_device_delay_queue_reset(struct fake_device *device, uint32_t reads);
 void fake_device_unplug(struct fake_device *device);
 
 /* One misbehaviour at a time; FAKE_BEHAVES ends it. */

@@ -22,6 +22,9 @@ struct fake_queue {
     uint16_t size_max; /* the device's; 0: no such queue */
     uint16_t size;
     bool is_enabled;
+    bool was_reset;            /* by queue_reset, and not enabled since */
+    bool reset_was_seen;       /* the driver has read 0 from queue_reset */
+    uint32_t reset_reads_left; /* until it reads so */
     uint64_t desc;
     uint64_t driver;
     uint64_t device;
@@ -83,8 +86,11 @@ struct fake_device {
     bool features_ok_was_seen;
     bool uses_legacy; /* the interface that the driver chose */
     bool has_chosen;
-    unsigned feature_readings; /* since the misbehaviour began */
+    unsigned feature_readings;     /* since the misbehaviour began */
+    uint16_t notify_data_readings; /* likewise */
     unsigned resets;
+    unsigned queue_resets;
+    uint32_t queue_reset_delay;
     unsigned interrupts;
 
     uint8_t mac[6];
@@ -133,11 +139,17 @@ bool fake_device_access_config(void *context, unsigned offset, unsigned width, v
                                bool is_write);
 uint16_t fake_device_queue_size_max(const struct fake_device *device, unsigned queue);
 
+/* Whether it is, as far as the registers tell. */
+bool fake_queue_seems_enabled(const struct fake_device *device, unsigned queue);
+
 /* Rings. A doorbell, and a look at every ring whose device side is awake. */
 void fake_queue_enable(struct fake_device *device, unsigned queue);
 void fake_queue_disable(struct fake_queue *queue);
 void fake_queue_notify(struct fake_device *device, unsigned queue);
 void fake_queue_observe(struct fake_device *device, unsigned queue);
+
+/* Whether the next buffer will stand where a doorbell's upper half says (2.9). */
+bool fake_queue_is_at(struct fake_device *device, unsigned queue, uint16_t offset);
 void fake_queue_check_wakeup(struct fake_device *device, unsigned queue);
 void fake_queue_ask_for_doorbell(struct fake_device *device, unsigned queue, bool wants);
 

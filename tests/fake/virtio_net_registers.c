@@ -28,6 +28,22 @@ static uint64_t doorbell_offset(const struct fake_device *device, unsigned queue
     return device->options.single_doorbell ? 0 : queue * multiplier;
 }
 
+/* What queue_notify_data says; nothing that a queue's number could be taken for. */
+static uint16_t notify_data(const struct fake_device *device, unsigned queue)
+{
+    return (uint16_t)(0xa500 + 0x11 * queue + device->notify_data_readings);
+}
+
+static unsigned queue_of_doorbell(const struct fake_device *device, uint16_t value)
+{
+    if (!fake_device_has(device, VIRTIO_F_NOTIF_CONFIG_DATA))
+        return value;
+    for (unsigned i = 0; i < FAKE_DEVICE_QUEUES; i++)
+        if (value == notify_data(device, i))
+            return i;
+    return FAKE_DEVICE_QUEUES;
+}
+
 uint16_t fake_device_queue_size_max(const struct fake_device *device, unsigned queue)
 {
     if (queue >= FAKE_DEVICE_QUEUES || device->queues[queue].size_max == 0)
@@ -321,8 +337,12 @@ static void check_queue_setup(struct fake_device *device, const struct fake_queu
 {
     unsigned needed = device->uses_legacy ? VIRTIO_STATUS_DRIVER : VIRTIO_STATUS_FEATURES_OK;
 
-    if (!has_status(device, needed) || has_status(device, VIRTIO_STATUS_DRIVER_OK))
+    if (!has_status(device, needed) ||
+        (has_status(device, VIRTIO_STATUS_DRIVER_OK) && !queue->was_reset))
         fake_referee(device, "queue set up with status %#x", device->status);
+    if (queue->was_reset && !queue->reset_was_seen)
+        fake_referee(device, "queue %u set up before its reset was seen to end",
+                     device->queue_select);
     if (queue->size_max == 0)
         fake_referee(device, "queue %u, which does not exist, is set up", device->queue_select);
     if (queue->is_enabled)
@@ -347,6 +367,8 @@ static void write_queue_enable(struct fake_device *device, struct fake_queue *qu
         fake_referee(device, "queue %u is not aligned", device->queue_select);
     else
         fake_queue_enable(device, device->queue_select);
+    if (queue->is_enabled && has_status(device, VIRTIO_STATUS_DRIVER_OK))
+        fake_queue_ask_for_doorbell(device, device->queue_select, !device->polls);
 }
 
 static struct fake_queue *selected_queue(struct fake_device *device)
@@ -369,9 +391,63 @@ static unsigned common_field_width(uint64_t offset)
     return 2;
 }
 
+static uint64_t read_notify_data(struct fake_device *device)
+{
+    if (!fake_device_has(device, VIRTIO_F_NOTIF_CONFIG_DATA))
+        fake_referee(device, "queue_notify_data read without its feature");
+    if (device->misbehaviour == FAKE_NOTIFY_DATA_CHANGES)
+        device->notify_data_readings++;
+    return notify_data(device, device->queue_select);
+}
+
+bool fake_queue_seems_enabled(const struct fake_device *device, unsigned index)
+{
+    const struct fake_queue *queue = &device->queues[index];
+
+    return queue->is_enabled &&
+           !(queue->was_reset && device->misbehaviour == FAKE_QUEUE_RESET_PRETENDED);
+}
+
+/* 2.6.1: the queue alone, until it is enabled again. */
+static void write_queue_reset(struct fake_device *device, struct fake_queue *queue, uint16_t value)
+{
+    unsigned index = device->queue_select;
+
+    if (!fake_device_has(device, VIRTIO_F_RING_RESET))
+        fake_referee(device, "queue_reset written without its feature");
+    if (value != 1)
+        fake_referee(device, "queue_reset written as %u", value);
+    if (!queue->is_enabled)
+        fake_referee(device, "queue %u, which is not enabled, is reset", index);
+    if (index >= FAKE_DEVICE_QUEUES)
+        return;
+    device->queue_resets++;
+    if (device->misbehaviour == FAKE_QUEUE_RESET_NEVER_SETTLES)
+        queue->reset_reads_left = FAKE_DEVICE_RESET_NEVER;
+    else if (device->misbehaviour != FAKE_QUEUE_RESET_IGNORED &&
+             device->misbehaviour != FAKE_QUEUE_RESET_PRETENDED) {
+        fake_queue_disable(queue);
+        queue->reset_reads_left = device->queue_reset_delay;
+    }
+    queue->was_reset = true;
+}
+
+static uint64_t read_queue_reset(struct fake_device *device, struct fake_queue *queue)
+{
+    if (!fake_device_has(device, VIRTIO_F_RING_RESET))
+        fake_referee(device, "queue_reset read without its feature");
+    if (queue->reset_reads_left > 0) {
+        if (queue->reset_reads_left != FAKE_DEVICE_RESET_NEVER)
+            queue->reset_reads_left--;
+        return 1;
+    }
+    queue->reset_was_seen = true;
+    return 0;
+}
+
 static uint64_t read_common(struct fake_device *device, uint64_t offset)
 {
-    const struct fake_queue *queue = selected_queue(device);
+    struct fake_queue *queue = selected_queue(device);
     bool overflows = device->misbehaviour == FAKE_NOTIFY_OFFSET_OVERFLOWS;
 
     switch (offset) {
@@ -401,9 +477,14 @@ static uint64_t read_common(struct fake_device *device, uint64_t offset)
     case COMMON(queue_size):
         return queue->size ? queue->size : fake_device_queue_size_max(device, device->queue_select);
     case COMMON(queue_enable):
-        return queue->is_enabled;
+        return device->queue_select < FAKE_DEVICE_QUEUES &&
+               fake_queue_seems_enabled(device, device->queue_select);
     case COMMON(queue_notify_off):
         return overflows ? UINT16_MAX : device->queue_select;
+    case COMMON(queue_notify_data):
+        return read_notify_data(device);
+    case COMMON(queue_reset):
+        return read_queue_reset(device, queue);
     default:
         return 0;
     }
@@ -445,6 +526,9 @@ static void write_common(struct fake_device *device, uint64_t offset, uint64_t v
         break;
     case COMMON(queue_enable):
         write_queue_enable(device, queue, (uint16_t)value);
+        break;
+    case COMMON(queue_reset):
+        write_queue_reset(device, queue, (uint16_t)value);
         break;
     case COMMON(queue_desc):
     case COMMON(queue_desc) + 4:
@@ -669,15 +753,22 @@ static uint64_t bar_read(void *context, unsigned bar, uint64_t offset, unsigned 
     }
 }
 
+/* 4.1.5.2: the queue, and under NOTIFICATION_DATA what is available in it. */
 static void ring_doorbell(struct fake_device *device, uint64_t offset, unsigned width,
                           uint64_t value)
 {
-    if (width != 2 || value >= FAKE_DEVICE_QUEUES ||
-        offset != doorbell_offset(device, (unsigned)value))
-        fake_referee(device, "doorbell at %#llx: %u bytes, value %llu", (unsigned long long)offset,
+    bool has_data = fake_device_has(device, VIRTIO_F_NOTIFICATION_DATA);
+    unsigned queue = queue_of_doorbell(device, (uint16_t)value);
+
+    if (width != (has_data ? 4 : 2) || queue >= FAKE_DEVICE_QUEUES ||
+        offset != doorbell_offset(device, queue))
+        fake_referee(device, "doorbell at %#llx: %u bytes, value %#llx", (unsigned long long)offset,
                      width, (unsigned long long)value);
+    else if (has_data && !fake_queue_is_at(device, queue, (uint16_t)(value >> 16)))
+        fake_referee(device, "doorbell of queue %u tells the wrong offset %#x", queue,
+                     (unsigned)(value >> 16));
     else
-        fake_queue_notify(device, (unsigned)value);
+        fake_queue_notify(device, queue);
 }
 
 static void bar_write(void *context, unsigned bar, uint64_t offset, unsigned width, uint64_t value)

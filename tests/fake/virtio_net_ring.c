@@ -41,6 +41,11 @@ static uint16_t *avail_event_of(struct virtq_used *used, uint16_t size)
     return (uint16_t *)&used->ring[size];
 }
 
+static bool is_empty(struct fake_device *device, const struct fake_queue *queue)
+{
+    return avail_of(device, queue)->idx == 0 && used_of(device, queue)->idx == 0;
+}
+
 void fake_queue_enable(struct fake_device *device, unsigned index)
 {
     struct fake_queue *queue = &device->queues[index];
@@ -50,11 +55,19 @@ void fake_queue_enable(struct fake_device *device, unsigned index)
     if (queue->size == 0 || !desc_of(device, queue) || !avail_of(device, queue) ||
         !used_of(device, queue))
         return;
+    if (!is_empty(device, queue))
+        fake_referee(device, "queue %u is enabled with rings that are not empty", index);
     queue->is_enabled = true;
+    queue->was_reset = false;
+    queue->reset_was_seen = false;
     queue->observed = 0;
-    queue->used_index = 0;
+    if (device->misbehaviour != FAKE_QUEUE_RESET_PRETENDED)
+        queue->used_index = 0;
     queue->pending_start = 0;
     queue->pending_count = 0;
+    free(queue->pending); /* of a queue that was not reset after all */
+    free(queue->in_flight);
+    free(queue->in_flight_was);
     queue->pending = calloc(queue->size, sizeof(queue->pending[0]));
     queue->in_flight = calloc(queue->size, sizeof(queue->in_flight[0]));
     queue->in_flight_was = calloc(queue->size, sizeof(queue->in_flight_was[0]));
@@ -205,6 +218,14 @@ static bool needs_doorbell(struct fake_device *device, const struct fake_queue *
         return false;
     unseen = (uint16_t)(__atomic_load_n(&avail->idx, __ATOMIC_ACQUIRE) - queue->observed);
     return unseen > (fake_device_has(device, VIRTIO_F_EVENT_IDX) ? queue->notify_after : 0);
+}
+
+bool fake_queue_is_at(struct fake_device *device, unsigned index, uint16_t offset)
+{
+    const struct fake_queue *queue = &device->queues[index];
+    const struct virtq_avail *avail = is_working(device, queue) ? avail_of(device, queue) : NULL;
+
+    return !avail || __atomic_load_n(&avail->idx, __ATOMIC_ACQUIRE) == offset;
 }
 
 void fake_queue_check_wakeup(struct fake_device *device, unsigned index)

@@ -57,6 +57,14 @@ static void after_read(void *context, void *value, size_t bytes)
         fuzz_take_bytes(&fuzz->input, value, bytes);
 }
 
+/* Offers beyond the usual ones, by the bits of the queues' sizes that are left. */
+static uint64_t choose_features(uint16_t queues)
+{
+    return FAKE_DEVICE_FEATURES | (queues & 0x200 ? VIRTIO_F_NOTIFICATION_DATA : 0) |
+           (queues & 0x400 ? VIRTIO_F_NOTIF_CONFIG_DATA : 0) |
+           (queues & 0x800 ? VIRTIO_F_RING_RESET : 0);
+}
+
 static struct fake_device_options choose_device(struct fuzz_input *input)
 {
     static const uint16_t sizes[] = {8, 256, 4, 100, 1, 1024, 32768, 2};
@@ -67,6 +75,7 @@ static struct fake_device_options choose_device(struct fuzz_input *input)
 
     return (struct fake_device_options){
         .transport = (enum fake_transport)((flags & 3) % 3),
+        .features = choose_features(queues),
         .removed_features = removed & FAKE_DEVICE_FEATURES,
         .modern_bar_is_io = flags & 4,
         .modern_bar_is_32bit = flags & 8,
@@ -74,6 +83,7 @@ static struct fake_device_options choose_device(struct fuzz_input *input)
         .single_doorbell = flags & 0x20,
         .odd_capabilities = flags & 0x40,
         .no_device_cfg = flags & 0x80,
+        .common_bytes = queues & 0x1000 ? 58 : 0,
         .msix_is_enabled = more & 1,
         .notify_multiplier = more & 2 ? UINT32_MAX >> (more >> 4) : 0,
         .mtu = more & 4 ? (uint16_t)(removed >> 16) : 0,

@@ -4,6 +4,7 @@
 IMAGE names another image to test for x86_64, which must have its .so beside it.
 """
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ READ, WRITE, EXECUTE = 0x40000000, 0x80000000, 0x20000000
 NX_COMPAT = 0x0100
 EFI_BOOT_SERVICE_DRIVER = 11
 PE32, PE32_PLUS = 0x10B, 0x20B
+# Of each architecture, also those that are too weak or too strong; without the operand's spaces.
+BARRIER = r"\b(dmb|dsb|[lms]fence|lock orl)\b[ \t]*(\S*)"
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Build:
     relocation: str  # the only kind that crt0 applies
     table: str  # the section with the relocations
     max_bytes: int
+    barriers: tuple[str, ...]
     tools: str = ""
 
     @property
@@ -36,10 +40,12 @@ class Build:
 
 
 BUILDS = [
-    Build("x86_64", "AMD64", PE32_PLUS, "R_X86_64_RELATIVE", ".rela", 64 << 10),
-    Build("ia32", "I386", PE32, "R_386_RELATIVE", ".rel", 64 << 10),
+    Build("x86_64", "AMD64", PE32_PLUS, "R_X86_64_RELATIVE", ".rela", 64 << 10,
+          ("lock orl $0x0,(%rsp)",)),
+    Build("ia32", "I386", PE32, "R_386_RELATIVE", ".rel", 64 << 10,
+          ("lock orl $0x0,(%esp)",)),
     Build("aarch64", "ARM64", PE32_PLUS, "R_AARCH64_RELATIVE", ".rela", 64 << 10,
-          "aarch64-linux-gnu-"),
+          ("dmb osh", "dmb oshld", "dmb oshst"), "aarch64-linux-gnu-"),
 ]
 
 
@@ -72,6 +78,14 @@ def dynamic_relocations(image):
 
 def test_machine_is_the_one_that_it_was_built_for(pe, build):
     assert pe.FILE_HEADER.Machine == pefile.MACHINE_TYPE[f"IMAGE_FILE_MACHINE_{build.machine}"]
+
+
+def test_memory_barriers_are_those_that_a_physical_device_needs(build):
+    out = subprocess.run([build.tools + "objdump", "-d", "--no-show-raw-insn",
+                          build.image.with_suffix(".so")],
+                         capture_output=True, text=True, check=True).stdout
+    found = {" ".join(words) for words in re.findall(BARRIER, out)}
+    assert found == set(build.barriers)
 
 
 def test_format_is_pe32_or_pe32_plus_by_the_width_of_a_pointer(pe, build):

@@ -16,6 +16,7 @@ from guest import Guest
 OUR_NAME = re.compile(r"Virtio Network Driver \(virtio-net\.efi [^)]+\)")
 OUR_VERSION = 0x20000000
 QEMU_DEVICE_CONFIG = 0x2000  # where QEMU has it in BAR 4
+UNNAMED_FEATURES = {40: "VIRTIO_F_RING_RESET"}
 CONTROLLER_NAME = "Virtio Network Adapter ({transport}, {mac})"
 
 
@@ -176,6 +177,14 @@ def handles(listing: str) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2]))
 
 
+def _features(status: dict[str, Any]) -> frozenset[str]:
+    """The names of feature bits, one that QEMU 7.2 has and does not name included."""
+    unnamed = status.get("unknown-dev-features", 0)
+    return _words(status["transports"] + status["dev-features"]) | frozenset(
+        name for bit, name in UNNAMED_FEATURES.items() if unnamed >> bit & 1
+    )
+
+
 def device_state(guest: Guest, index: int = 0) -> DeviceState:
     """What QEMU knows of NIC `index`."""
     path = f"/machine/peripheral/nic{index}/virtio-backend"
@@ -186,8 +195,8 @@ def device_state(guest: Guest, index: int = 0) -> DeviceState:
     ]
     return DeviceState(
         pci_device=pci_device(guest, index)["id"]["device"],
-        offered=_words(offered["transports"] + offered["dev-features"]),
-        features=_words(features["transports"] + features["dev-features"]),
+        offered=_features(offered),
+        features=_features(features),
         status=_words(status["status"]["statuses"]),
         queue_sizes=(queues[0]["vring-num"], queues[1]["vring-num"]),
     )

@@ -38,8 +38,9 @@ ON_IMAGE = [
     "LoadedImage",
 ]
 
-# In QEMU's view of what it offers: legacy bits, which a modern device masks, and one of its own.
-QEMU_ONLY = {"ANY_LAYOUT", "GSO", "NOTIFY_ON_EMPTY", "PROTOCOL_FEATURES"}
+# In QEMU's view of what it offers: legacy bits, which a modern device masks, a modern one, which a
+# legacy device cannot show, and one of its own.
+QEMU_ONLY = {"ANY_LAYOUT", "GSO", "NOTIFY_ON_EMPTY", "PROTOCOL_FEATURES", "RING_RESET"}
 INFORMATION = ["MediaState", "NetworkBoot", "UndiIpv6Support"]
 
 

@@ -917,6 +917,104 @@ static void rings_the_wrong_address(struct mini_driver *mini)
     reg_write(mini, NOTIFY_OFFSET + 4, 2, 0);
 }
 
+static void rings_without_notification_data(struct mini_driver *mini)
+{
+    mini->features |= VIRTIO_F_NOTIFICATION_DATA;
+    mini_start(mini);
+    mini_queue_frame(mini);
+    mini_notify(mini, VIRTIO_NET_QUEUE_TX);
+}
+
+static void rings_with_data_that_was_not_negotiated(struct mini_driver *mini)
+{
+    mini_start(mini);
+    mini_queue_frame(mini);
+    reg_write(mini, NOTIFY_OFFSET + 4 * VIRTIO_NET_QUEUE_TX, 4, 1u << 16 | VIRTIO_NET_QUEUE_TX);
+}
+
+static void tells_an_offset_that_is_behind(struct mini_driver *mini)
+{
+    mini->features |= VIRTIO_F_NOTIFICATION_DATA;
+    mini_start(mini);
+    mini_queue_frame(mini);
+    reg_write(mini, NOTIFY_OFFSET + 4 * VIRTIO_NET_QUEUE_TX, 4, VIRTIO_NET_QUEUE_TX);
+}
+
+static void rings_with_a_number_instead_of_the_notify_data(struct mini_driver *mini)
+{
+    mini->features |= VIRTIO_F_NOTIF_CONFIG_DATA;
+    mini_start(mini);
+    mini_queue_frame(mini);
+    mini_notify(mini, VIRTIO_NET_QUEUE_TX);
+}
+
+static void reads_notify_data_without_its_feature(struct mini_driver *mini)
+{
+    mini_start(mini);
+    reg_read(mini, COMMON(queue_notify_data), 2);
+}
+
+static void mini_reset_queue(struct mini_driver *mini, unsigned index)
+{
+    reg_write(mini, COMMON(queue_select), 2, index);
+    reg_write(mini, COMMON(queue_reset), 2, 1);
+}
+
+static void start_with_ring_reset(struct mini_driver *mini)
+{
+    mini->features |= VIRTIO_F_RING_RESET;
+    mini_start(mini);
+}
+
+static void resets_a_queue_without_the_feature(struct mini_driver *mini)
+{
+    mini_start(mini);
+    mini_reset_queue(mini, VIRTIO_NET_QUEUE_TX);
+}
+
+static void resets_a_queue_with_zero(struct mini_driver *mini)
+{
+    start_with_ring_reset(mini);
+    reg_write(mini, COMMON(queue_reset), 2, 0);
+}
+
+static void rings_a_queue_that_was_reset(struct mini_driver *mini)
+{
+    start_with_ring_reset(mini);
+    mini_reset_queue(mini, VIRTIO_NET_QUEUE_TX);
+    mini_notify(mini, VIRTIO_NET_QUEUE_TX);
+}
+
+static void does_not_wait_for_a_queues_reset(struct mini_driver *mini)
+{
+    start_with_ring_reset(mini);
+    fake_device_delay_queue_reset(mini->fixture.device, 2);
+    mini_reset_queue(mini, VIRTIO_NET_QUEUE_TX);
+    reg_read(mini, COMMON(queue_reset), 2);
+    reg_write(mini, COMMON(queue_size), 2, 256);
+}
+
+static void enables_a_queue_that_is_not_empty(struct mini_driver *mini)
+{
+    start_with_ring_reset(mini);
+    mini_queue_frame(mini);
+    mini_notify(mini, VIRTIO_NET_QUEUE_TX);
+    mini_reset_queue(mini, VIRTIO_NET_QUEUE_TX);
+    reg_read(mini, COMMON(queue_reset), 2);
+    for (unsigned half = 0; half < 2; half++) {
+        const struct mini_queue *queue = &mini->queues[VIRTIO_NET_QUEUE_TX];
+        uint64_t driver =
+            queue->device_address + (uint64_t)((uint8_t *)queue->avail - queue->memory);
+        uint64_t device =
+            queue->device_address + (uint64_t)((uint8_t *)queue->used - queue->memory);
+
+        reg_write(mini, COMMON(queue_desc) + 4 * half, 4, queue->device_address >> (32 * half));
+        reg_write(mini, COMMON(queue_driver) + 4 * half, 4, driver >> (32 * half));
+        reg_write(mini, COMMON(queue_device) + 4 * half, 4, device >> (32 * half));
+    }
+    reg_write(mini, COMMON(queue_enable), 2, 1);
+}
+
 static void sends_writable_memory(struct mini_driver *mini)
 {
     mini_start(mini);
@@ -1051,6 +1149,16 @@ static void referee_reports_each_broken_rule(void **state)
         {reads_mtu_without_its_feature, "read without its feature"},
         {forgets_the_doorbell, "lost wakeup"},
         {rings_the_wrong_address, "doorbell at"},
+        {rings_without_notification_data, "2 bytes"},
+        {rings_with_data_that_was_not_negotiated, "4 bytes"},
+        {tells_an_offset_that_is_behind, "the wrong offset 0"},
+        {rings_with_a_number_instead_of_the_notify_data, "value 0x1"},
+        {reads_notify_data_without_its_feature, "read without its feature"},
+        {resets_a_queue_without_the_feature, "written without its feature"},
+        {resets_a_queue_with_zero, "queue_reset written as 0"},
+        {rings_a_queue_that_was_reset, "doorbell of queue 1 with status"},
+        {does_not_wait_for_a_queues_reset, "before its reset was seen"},
+        {enables_a_queue_that_is_not_empty, "not empty"},
         {sends_writable_memory, "device-writable part"},
         {offers_a_small_buffer, "a receive buffer of 1525 bytes"},
         {orders_writable_before_readable, "behind a device-writable"},
@@ -1065,12 +1173,16 @@ static void referee_reports_each_broken_rule(void **state)
         {masters_no_bus, "bus mastering is off"},
         {mixes_both_interfaces, "used together"},
     };
+    const struct fake_device_options options = {
+        .features = FAKE_DEVICE_FEATURES | VIRTIO_F_NOTIFICATION_DATA | VIRTIO_F_NOTIF_CONFIG_DATA |
+                    VIRTIO_F_RING_RESET,
+    };
 
     (void)state;
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
         struct mini_driver mini;
 
-        mini_new(&mini, NULL);
+        mini_new(&mini, &options);
         assert_reported(rules[i].report, rules[i].breaks(&mini));
         mini_free(&mini);
     }

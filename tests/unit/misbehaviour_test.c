@@ -23,12 +23,6 @@
 #define SEND_BOUND_US 1001000u
 #define OTHER_ACCESSES 500u /* the capability list included */
 
-/* How the device is reached. */
-enum way { BY_MODERN_BARS, BY_WINDOW, BY_LEGACY_BAR, WAYS };
-
-static const char *const way_names[WAYS] = {"modern", "modern through configuration space",
-                                            "legacy"};
-
 enum state { NOT_BOUND, STOPPED, STARTED, INITIALIZED };
 
 /* A way into the driver. */
@@ -97,6 +91,12 @@ static EFI_STATUS enter_reset(struct driver_fixture *fixture)
 static EFI_STATUS enter_shutdown(struct driver_fixture *fixture)
 {
     return network(fixture)->Shutdown(network(fixture));
+}
+
+static EFI_STATUS enter_restart(struct driver_fixture *fixture)
+{
+    assert_success(enter_shutdown(fixture)); /* whatever the device does */
+    return enter_initialize(fixture);
 }
 
 static EFI_STATUS enter_receive_filters(struct driver_fixture *fixture)
@@ -305,6 +305,7 @@ enum entry_index {
     INITIALIZE,
     RESET,
     SHUTDOWN,
+    RESTART,
     RECEIVE_FILTERS,
     STATION_ADDRESS,
     STATISTICS,
@@ -333,7 +334,8 @@ static const struct entry entries[ENTRIES] = {
     [SNP_STOP] = {"SNP Stop", STARTED, enter_snp_stop, 0, 0, 0},
     [INITIALIZE] = {"Initialize", STARTED, enter_initialize, 2, 1, 0},
     [RESET] = {"Reset", INITIALIZED, enter_reset, 3, 1, 0},
-    [SHUTDOWN] = {"Shutdown", INITIALIZED, enter_shutdown, 1, 0, 0},
+    [SHUTDOWN] = {"Shutdown", INITIALIZED, enter_shutdown, 2, 0, 0},
+    [RESTART] = {"Shutdown and Initialize", INITIALIZED, enter_restart, 4, 2, 0},
     [RECEIVE_FILTERS] = {"ReceiveFilters", INITIALIZED, enter_receive_filters, 0, 1, 0},
     [STATION_ADDRESS] = {"StationAddress", INITIALIZED, enter_station_address, 0, 1, 0},
     [STATISTICS] = {"Statistics", INITIALIZED, enter_statistics, 0, 0, 0},
@@ -352,7 +354,7 @@ static const struct entry entries[ENTRIES] = {
     [STOP] = {"Stop", INITIALIZED, enter_stop, 1, 0, 0},
     [UNLOAD] = {"Unload", INITIALIZED, enter_unload, 1, 0, 0},
     [EXIT] = {"ExitBootServices", INITIALIZED, enter_exit, 1, 0, 0},
-    [WHOLE_LIFE] = {"a whole life", NOT_BOUND, enter_all, 16, 16, 2},
+    [WHOLE_LIFE] = {"a whole life", NOT_BOUND, enter_all, 20, 18, 2},
 };
 
 static EFI_STATUS enter_all(struct driver_fixture *fixture)
@@ -374,13 +376,30 @@ static EFI_STATUS enter_all(struct driver_fixture *fixture)
     return status;
 }
 
-static struct driver_fixture *fixture_new(enum way way, enum state state)
+/* The kinds of device. */
+enum kind { MODERN_BAR, MODERN_WINDOW, MODERN_NEWER, LEGACY_BAR, KINDS };
+
+static const struct {
+    const char *name;
+    enum fake_transport transport;
+    enum fake_bar_way bar_way;
+    uint64_t features; /* offered beyond the usual ones */
+} kinds[KINDS] = {
+    [MODERN_BAR] = {"modern", FAKE_MODERN, FAKE_BAR_REACHABLE, 0},
+    [MODERN_WINDOW] = {"modern through configuration space", FAKE_MODERN, FAKE_BAR_REFUSED, 0},
+    [MODERN_NEWER] = {"modern with what VIRTIO 1.2 added", FAKE_MODERN, FAKE_BAR_REACHABLE,
+                      VIRTIO_F_NOTIFICATION_DATA | VIRTIO_F_NOTIF_CONFIG_DATA |
+                          VIRTIO_F_RING_RESET},
+    [LEGACY_BAR] = {"legacy", FAKE_LEGACY, FAKE_BAR_REACHABLE, VIRTIO_F_ANY_LAYOUT},
+};
+
+static struct driver_fixture *fixture_new(enum kind kind, enum state state)
 {
     const struct fake_device_options options = {
-        .transport = way == BY_LEGACY_BAR ? FAKE_LEGACY : FAKE_MODERN,
-        .modern_bar_way = way == BY_WINDOW ? FAKE_BAR_REFUSED : FAKE_BAR_REACHABLE,
+        .transport = kinds[kind].transport,
+        .modern_bar_way = kinds[kind].bar_way,
         .queue_size = {RING_SIZE, RING_SIZE, RING_SIZE},
-        .features = FAKE_DEVICE_FEATURES | VIRTIO_F_ANY_LAYOUT,
+        .features = FAKE_DEVICE_FEATURES | kinds[kind].features,
     };
     struct driver_fixture *fixture = driver_fixture_new(1, &options);
 
@@ -400,42 +419,26 @@ static struct driver_fixture *fixture_new(enum way way, enum state state)
  * has no row. */
 struct outcome {
     enum fake_device_misbehaviour misbehaviour;
-    bool on[WAYS];
+    unsigned kinds; /* a bit for each that it is about */
     EFI_STATUS status[ENTRIES];
 };
 
-#define BOTH(which)                                                                                \
-    which,                                                                                         \
-    {                                                                                              \
-        true, true, true                                                                           \
-    }
-#define MODERN(which)                                                                              \
-    which,                                                                                         \
-    {                                                                                              \
-        true, true, false                                                                          \
-    }
-#define BARS(which)                                                                                \
-    which,                                                                                         \
-    {                                                                                              \
-        true, false, false                                                                         \
-    }
-#define WINDOW(which)                                                                              \
-    which,                                                                                         \
-    {                                                                                              \
-        false, true, false                                                                         \
-    }
-#define LEGACY(which)                                                                              \
-    which,                                                                                         \
-    {                                                                                              \
-        false, false, true                                                                         \
-    }
+#define BIT(kind) (1u << (kind))
+#define ALL_KINDS (BIT(KINDS) - 1)
+#define BOTH(which) which, ALL_KINDS
+#define MODERN(which) which, ALL_KINDS & ~BIT(LEGACY_BAR)
+#define BARS(which) which, ALL_KINDS & ~BIT(LEGACY_BAR) & ~BIT(MODERN_WINDOW)
+#define WINDOW(which) which, BIT(MODERN_WINDOW)
+#define NEWER(which) which, BIT(MODERN_NEWER)
+#define LEGACY(which) which, BIT(LEGACY_BAR)
 
 #define LIFE(code) [WHOLE_LIFE] = (code)
 #define TESTS_FAIL [EXTENDED_TEST] = EFI_DEVICE_ERROR, [EXTENDED_TEST_STARTED] = EFI_DEVICE_ERROR
 #define COMMANDS_FAIL [RECEIVE_FILTERS] = EFI_DEVICE_ERROR, [STATION_ADDRESS] = EFI_DEVICE_ERROR
 #define SENDS_NOTHING [TRANSMIT] = EFI_DEVICE_ERROR
 #define RECEIVES_NOTHING [RECEIVE] = EFI_DEVICE_ERROR, [WAIT_FOR_PACKET] = EFI_NOT_READY
-#define INITIALIZE_FAILS(code) [INITIALIZE] = (code), [RESET] = EFI_DEVICE_ERROR, TESTS_FAIL
+#define INITIALIZE_FAILS(code)                                                                     \
+    [INITIALIZE] = (code), [RESTART] = (code), [RESET] = EFI_DEVICE_ERROR, TESTS_FAIL
 #define START_FAILS(code) [START] = (code), LIFE(code)
 
 static const struct outcome outcomes[] = {
@@ -491,6 +494,8 @@ static const struct outcome outcomes[] = {
      {INITIALIZE_FAILS(EFI_DEVICE_ERROR), LIFE(EFI_DEVICE_ERROR)}},
     {MODERN(FAKE_NOTIFY_OFFSET_OVERFLOWS),
      {INITIALIZE_FAILS(EFI_DEVICE_ERROR), LIFE(EFI_DEVICE_ERROR)}},
+    /* Neither ring is told of what is in it. */
+    {NEWER(FAKE_NOTIFY_DATA_CHANGES), {TESTS_FAIL, LIFE(EFI_NOT_READY)}},
     {MODERN(FAKE_GENERATION_NEVER_SETTLES),
      {START_FAILS(EFI_TIMEOUT), INITIALIZE_FAILS(EFI_DEVICE_ERROR)}},
     {LEGACY(FAKE_GENERATION_NEVER_SETTLES), {START_FAILS(EFI_TIMEOUT)}}, /* only the MAC changes */
@@ -541,13 +546,24 @@ static const struct outcome outcomes[] = {
     {BOTH(FAKE_CONTROL_REFUSES), {COMMANDS_FAIL, LIFE(EFI_DEVICE_ERROR)}},
 };
 
-static EFI_STATUS expected_status(enum entry_index entry, enum fake_device_misbehaviour which,
-                                  enum way way)
+/* What an Initialize that follows Shutdown does not ask for where the queues alone were reset. */
+static bool is_of_first_initialize(enum fake_device_misbehaviour which)
 {
+    return which == FAKE_RESET_NEVER_SETTLES || which == FAKE_FEATURES_OK_DROPPED ||
+           which == FAKE_FEATURES_NONE || which == FAKE_QUEUE_SIZE_ZERO ||
+           which == FAKE_NOTIFY_OFFSET_OVERFLOWS;
+}
+
+static EFI_STATUS expected_status(enum entry_index entry, enum fake_device_misbehaviour which,
+                                  enum kind kind)
+{
+    if (entry == RESTART && (kinds[kind].features & VIRTIO_F_RING_RESET) &&
+        is_of_first_initialize(which))
+        return EFI_SUCCESS;
     for (size_t i = 0; i < ARRAY_LENGTH(outcomes); i++) {
         const struct outcome *outcome = &outcomes[i];
 
-        if (outcome->misbehaviour == which && outcome->on[way])
+        if (outcome->misbehaviour == which && (outcome->kinds & BIT(kind)))
             return outcome->status[entry];
     }
     return EFI_SUCCESS;
@@ -555,7 +571,11 @@ static EFI_STATUS expected_status(enum entry_index entry, enum fake_device_misbe
 
 static bool can_access_memory(const struct driver_fixture *fixture)
 {
-    return fake_device_is_live(fixture->device) &&
+    bool has_queue = false;
+
+    for (unsigned i = 0; i < FAKE_DEVICE_QUEUES; i++)
+        has_queue |= fake_device_queue_size(fixture->device, i) > 0;
+    return has_queue && fake_device_is_live(fixture->device) &&
            (fake_device_pci(fixture->device)->attributes & EFI_PCI_IO_ATTRIBUTE_BUS_MASTER);
 }
 
@@ -565,7 +585,8 @@ static void forget_sent_frames(const struct driver_fixture *fixture)
         ;
 }
 
-/* Only an interface that is initialized has a device at work and memory mapped. */
+/* Only an interface that is initialized has a device at work, and memory mapped; but it keeps the
+ * mappings between Shutdown and Initialize while the device's queues alone are reset. */
 static void assert_sound(struct driver_fixture *fixture)
 {
     assert_int_equal(TPL_APPLICATION, fake_firmware_tpl(fixture->firmware));
@@ -574,7 +595,9 @@ static void assert_sound(struct driver_fixture *fixture)
         fake_firmware_assert_nothing_leaked(fixture->firmware);
     }
     if (state_of(fixture) != INITIALIZED) {
-        assert_int_equal(0, fake_pci_mapping_count(fake_device_pci(fixture->device)));
+        if (state_of(fixture) != STARTED ||
+            !(fake_device_accepted_features(fixture->device) & VIRTIO_F_RING_RESET))
+            assert_int_equal(0, fake_pci_mapping_count(fake_device_pci(fixture->device)));
         assert_false(can_access_memory(fixture) && !fake_device_pci(fixture->device)->is_unplugged);
     }
 }
@@ -622,11 +645,11 @@ static void end(struct driver_fixture *fixture, const struct entry *entry, enum 
 
 /* Enter with the device at fault from the nth register access on; 0: from the start. False: it
  * makes fewer accesses. */
-static bool check(enum entry_index index, enum fake_device_misbehaviour which, enum way way,
+static bool check(enum entry_index index, enum fake_device_misbehaviour which, enum kind kind,
                   unsigned nth, enum ending ending)
 {
     const struct entry *entry = &entries[index];
-    struct driver_fixture *fixture = fixture_new(way, entry->state);
+    struct driver_fixture *fixture = fixture_new(kind, entry->state);
     uint64_t start_us = fake_firmware_now_us(fixture->firmware);
     bool has_begun;
     uint64_t spent_us;
@@ -647,7 +670,7 @@ static bool check(enum entry_index index, enum fake_device_misbehaviour which, e
         print_message("%s, %s from access %u on: %#llx, %llu us, %u accesses\n", entry->name,
                       fake_misbehaviour_name(which), nth, (unsigned long long)status,
                       (unsigned long long)spent_us, accesses);
-    if (nth == 0 && status != expected_status(index, which, way))
+    if (nth == 0 && status != expected_status(index, which, kind))
         fail_msg("%s, %s: status %#llx", entry->name, fake_misbehaviour_name(which),
                  (unsigned long long)status);
     if (spent_us > entry->resets_max * RESET_BOUND_US + entry->commands_max * COMMAND_BOUND_US +
@@ -656,7 +679,7 @@ static bool check(enum entry_index index, enum fake_device_misbehaviour which, e
                  (unsigned long long)spent_us);
     if (accesses >
         (entry->resets_max * RESET_BOUND_ACCESSES + OTHER_ACCESSES) *
-            (way == BY_WINDOW || which == FAKE_CAPABILITY_BAR_MISSING ? WINDOW_ACCESSES : 1))
+            (kind == MODERN_WINDOW || which == FAKE_CAPABILITY_BAR_MISSING ? WINDOW_ACCESSES : 1))
         fail_msg("%s, %s: %u accesses", entry->name, fake_misbehaviour_name(which), accesses);
     if (entry->enter != enter_exit)
         assert_sound(fixture);
@@ -666,7 +689,7 @@ static bool check(enum entry_index index, enum fake_device_misbehaviour which, e
 
 struct pair {
     enum entry_index entry;
-    enum way way;
+    enum kind kind;
     char name[128];
 };
 
@@ -676,7 +699,7 @@ static void entry_survives_each_misbehaviour(void **state)
 
     for (enum fake_device_misbehaviour which = FAKE_BEHAVES; which < FAKE_MISBEHAVIOURS; which++)
         for (enum ending ending = BY_RESET; ending < ENDINGS; ending++)
-            (void)check(pair->entry, which, pair->way, 0, ending);
+            (void)check(pair->entry, which, pair->kind, 0, ending);
 }
 
 /* What can happen at any moment. */
@@ -691,15 +714,15 @@ static void entry_survives_a_misbehaviour_from_each_access_on(void **state)
         for (enum ending ending = BY_RESET; ending < ENDINGS; ending++) {
             unsigned nth = 1;
 
-            while (check(pair->entry, sudden[i], pair->way, nth, ending))
+            while (check(pair->entry, sudden[i], pair->kind, nth, ending))
                 assert_true(++nth < ACCESSES_MAX);
         }
     }
 }
 
 /* The accesses of a whole life are those of its parts: the last entry is tried once. */
-#define EACH_MISBEHAVIOUR_TESTS (ENTRIES * WAYS)
-#define EACH_ACCESS_TESTS (WHOLE_LIFE * WAYS)
+#define EACH_MISBEHAVIOUR_TESTS (ENTRIES * KINDS)
+#define EACH_ACCESS_TESTS (WHOLE_LIFE * KINDS)
 
 int main(void)
 {
@@ -711,11 +734,11 @@ int main(void)
         size_t at = i % EACH_MISBEHAVIOUR_TESTS;
         struct pair *pair = &pairs[i];
 
-        pair->entry = (enum entry_index)(at / WAYS);
-        pair->way = (enum way)(at % WAYS);
+        pair->entry = (enum entry_index)(at / KINDS);
+        pair->kind = (enum kind)(at % KINDS);
         snprintf(pair->name, sizeof(pair->name), "%s survives %s: %s", entries[pair->entry].name,
                  is_sudden ? "a fault from each access on" : "each misbehaviour",
-                 way_names[pair->way]);
+                 kinds[pair->kind].name);
         tests[i] = (struct CMUnitTest){
             .name = pair->name,
             .test_func = is_sudden ? entry_survives_a_misbehaviour_from_each_access_on

@@ -131,6 +131,31 @@ static const struct device {
      256,
      256},
     {"modern with one doorbell", {.transport = FAKE_MODERN, .single_doorbell = true}, 256, 256},
+    {"modern with NOTIFICATION_DATA",
+     {.transport = FAKE_MODERN, .features = FAKE_DEVICE_FEATURES | VIRTIO_F_NOTIFICATION_DATA},
+     256,
+     256},
+    {"modern with NOTIFICATION_DATA, one doorbell in I/O space, no EVENT_IDX",
+     {.transport = FAKE_MODERN,
+      .features = FAKE_DEVICE_FEATURES | VIRTIO_F_NOTIFICATION_DATA,
+      .removed_features = VIRTIO_F_EVENT_IDX,
+      .single_doorbell = true,
+      .modern_bar_is_io = true},
+     256,
+     256},
+    {"modern with NOTIF_CONFIG_DATA",
+     {.transport = FAKE_MODERN, .features = FAKE_DEVICE_FEATURES | VIRTIO_F_NOTIF_CONFIG_DATA},
+     256,
+     256},
+    {"modern with NOTIF_CONFIG_DATA and NOTIFICATION_DATA",
+     {.transport = FAKE_MODERN,
+      .features = FAKE_DEVICE_FEATURES | VIRTIO_F_NOTIF_CONFIG_DATA | VIRTIO_F_NOTIFICATION_DATA},
+     256,
+     256},
+    {"modern with RING_RESET",
+     {.transport = FAKE_MODERN, .features = FAKE_DEVICE_FEATURES | VIRTIO_F_RING_RESET},
+     256,
+     256},
     {"modern, 2 entries", {.transport = FAKE_MODERN, .queue_size = {2, 2}}, 2, 2},
     {"modern, 4 entries", {.transport = FAKE_MODERN, .queue_size = {4, 4}}, 4, 4},
     {"modern, 1024 entries", {.transport = FAKE_MODERN, .queue_size = {1024, 1024}}, 256, 256},
@@ -275,13 +300,33 @@ static void every_device_starts_again_after_stop(void **state)
     end(&fixture);
 }
 
+static void every_device_starts_again_after_park(void **state)
+{
+    const struct device *device = *state;
+    struct net_fixture fixture;
+
+    find(&fixture, &device->options);
+    for (unsigned round = 0; round < 10; round++) {
+        assert_success(net_device_start(fixture.net));
+        assert_traffic_flows(&fixture);
+        net_device_park(fixture.net);
+        assert_int_equal(0, fake_device_queue_size(fixture.device, RX));
+        assert_int_equal(0, fake_device_queue_size(fixture.device, TX));
+        assert_int_equal(fixture.net->is_parked, fake_device_status(fixture.device) != 0);
+        assert_int_equal(fixture.net->is_parked,
+                         fake_pci_mapping_count(fake_device_pci(fixture.device)) != 0);
+    }
+    end(&fixture);
+}
+
 static void nothing_is_accepted_but_what_the_driver_understands(void **state)
 {
     const uint64_t understood =
         VIRTIO_NET_F_MAC | VIRTIO_NET_F_MTU | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_CTRL_VQ |
         VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_CTRL_RX_EXTRA | VIRTIO_NET_F_CTRL_MAC_ADDR |
         VIRTIO_NET_F_GUEST_ANNOUNCE | VIRTIO_NET_F_SPEED_DUPLEX | VIRTIO_F_EVENT_IDX |
-        VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM;
+        VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM |
+        VIRTIO_F_NOTIFICATION_DATA | VIRTIO_F_NOTIF_CONFIG_DATA | VIRTIO_F_RING_RESET;
     const struct {
         enum fake_transport transport;
         uint64_t accepted;
@@ -299,6 +344,38 @@ static void nothing_is_accepted_but_what_the_driver_understands(void **state)
 
         find_and_start(&fixture, &options);
         assert_int_equal(cases[i].accepted, fake_device_accepted_features(fixture.device));
+        assert_traffic_flows(&fixture);
+        end(&fixture);
+    }
+}
+
+static void no_feature_is_taken_whose_register_is_missing(void **state)
+{
+    const uint64_t with_register = VIRTIO_F_NOTIF_CONFIG_DATA | VIRTIO_F_RING_RESET;
+    const struct {
+        uint32_t common_bytes;
+        uint64_t accepted; /* of those that a register belongs to */
+    } cases[] = {
+        {56, 0},
+        {57, 0},
+        {58, VIRTIO_F_NOTIF_CONFIG_DATA},
+        {59, VIRTIO_F_NOTIF_CONFIG_DATA},
+        {60, with_register},
+        {64, with_register},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        const struct fake_device_options options = {
+            .transport = FAKE_MODERN,
+            .features = FAKE_DEVICE_FEATURES | with_register,
+            .common_bytes = cases[i].common_bytes,
+        };
+        struct net_fixture fixture;
+
+        find_and_start(&fixture, &options);
+        assert_int_equal(cases[i].accepted,
+                         fake_device_accepted_features(fixture.device) & with_register);
         assert_traffic_flows(&fixture);
         end(&fixture);
     }
@@ -913,11 +990,13 @@ static const struct CMUnitTest device_tests[] = {
     cmocka_unit_test(every_device_sends_bursts_whole),
     cmocka_unit_test(transmit_fills_every_slot_and_then_is_not_ready),
     cmocka_unit_test(every_device_starts_again_after_stop),
+    cmocka_unit_test(every_device_starts_again_after_park),
     cmocka_unit_test(tending_costs_few_accesses),
 };
 
 static const struct CMUnitTest other_tests[] = {
     cmocka_unit_test(nothing_is_accepted_but_what_the_driver_understands),
+    cmocka_unit_test(no_feature_is_taken_whose_register_is_missing),
     cmocka_unit_test(init_leaves_the_device_halted_and_nothing_mapped),
     cmocka_unit_test(mtu_bounds_frames_both_ways),
     cmocka_unit_test(mtu_that_is_of_no_use_is_not_accepted),

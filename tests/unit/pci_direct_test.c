@@ -165,6 +165,22 @@ static void adopted_register_is_written_without_pci_io(void **state)
     assert_int_equal(1, pci_io_writes);
 }
 
+static void adopted_pair_is_written_without_pci_io(void **state)
+{
+    struct bench *bench = *state;
+    struct pci_register16 doorbell;
+    uint32_t seen[2];
+
+    memset(bench->bar, 0xee, sizeof(bench->bar));
+    assert_int_equal(pci_region_register16_pair(&bench->region, 8, 0xabcd, &doorbell), EFI_SUCCESS);
+    pci_direct_adopt(&bench->region, &doorbell);
+    pci_register16_write_pair(&doorbell, 0x1234);
+    memcpy(seen, bench->bar + BAR_BYTES / 2 + 8, sizeof(seen));
+    assert_int_equal(0x1234abcd, seen[0]);
+    assert_int_equal(0xeeeeeeee, seen[1]);
+    assert_int_equal(0, pci_io_writes);
+}
+
 static void register_of_another_bar_is_not_adopted(void **state)
 {
     struct bench *bench = *state;
@@ -208,6 +224,7 @@ int main(void)
         TEST(ports_are_mapped_below_64_kib_where_the_firmware_says_so),
         TEST(register_is_read_where_the_region_lies),
         TEST(adopted_register_is_written_without_pci_io),
+        TEST(adopted_pair_is_written_without_pci_io),
         TEST(register_of_another_bar_is_not_adopted),
         TEST(port_is_adopted_as_a_port),
     };

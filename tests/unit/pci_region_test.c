@@ -226,6 +226,9 @@ static void no_access_leaves_its_region_or_is_misaligned(void **state)
         if (cases[i].width == 2)
             assert_int_equal(pci_region_register16(&region, cases[i].offset, 0, &doorbell),
                              expected);
+        if (cases[i].width == 4)
+            assert_int_equal(pci_region_register16_pair(&region, cases[i].offset, 0, &doorbell),
+                             expected);
     }
 }
 
@@ -280,6 +283,23 @@ static void a_resolved_register_is_written_with_its_value_and_nothing_else(void 
         assert_int_equal(board->count, 0);
         pci_register16_write(&doorbell);
         ASSERT_LOG(board, {'w', bars[i], 0x26, 2, 0xabcd});
+    }
+}
+
+static void a_resolved_pair_is_written_in_one_access_of_32_bits(void **state)
+{
+    static const uint8_t bars[] = {0, 1, 4};
+    struct board *board = *state;
+
+    for (size_t i = 0; i < COUNT(bars); i++) {
+        struct pci_region region = region_of(board, bars[i], 0x20, 0x10);
+        struct pci_register16 doorbell;
+
+        board->count = 0;
+        assert_int_equal(pci_region_register16_pair(&region, 8, 0xabcd, &doorbell), EFI_SUCCESS);
+        assert_int_equal(board->count, 0);
+        pci_register16_write_pair(&doorbell, 0x1234);
+        ASSERT_LOG(board, {'w', bars[i], 0x28, 4, 0x1234abcd});
     }
 }
 
@@ -588,6 +608,7 @@ int main(void)
         WITH_BOARD(a_failed_low_half_is_the_end_of_a_64_bit_write),
         WITH_BOARD(a_failed_access_is_passed_on),
         WITH_BOARD(a_resolved_register_is_written_with_its_value_and_nothing_else),
+        WITH_BOARD(a_resolved_pair_is_written_in_one_access_of_32_bits),
         WITH_BOARD(a_field_is_read_in_accesses_of_the_width_asked_for),
         WITH_BOARD(a_field_that_crosses_the_end_is_refused),
         cmocka_unit_test(an_empty_region_has_no_register),

@@ -61,6 +61,21 @@ static void exit_after_shutdown_touches_no_device(void **state)
     end_after_exit(fixture);
 }
 
+/* Its queues are gone, but nothing else. */
+static void exit_resets_a_device_that_was_shut_down_by_its_queues(void **state)
+{
+    const struct fake_device_options options = {.features =
+                                                    FAKE_DEVICE_FEATURES | VIRTIO_F_RING_RESET};
+    struct snp_fixture *fixture = snp_fixture_new(&options, EfiSimpleNetworkInitialized);
+
+    (void)state;
+    assert_success(snp_shutdown(fixture));
+    assert_int_not_equal(0, fake_device_status(fixture->device));
+    fake_firmware_exit_boot_services(fixture->firmware);
+    assert_int_equal(0, fake_device_status(fixture->device));
+    end_after_exit(fixture);
+}
+
 static void exit_cuts_off_a_device_that_never_confirms_its_reset(void **state)
 {
     struct snp_fixture *fixture = snp_fixture_new(NULL, EfiSimpleNetworkInitialized);
@@ -237,6 +252,7 @@ int main(void)
         cmocka_unit_test(exit_resets_the_device),
         cmocka_unit_test(exit_while_not_initialized_touches_no_device),
         cmocka_unit_test(exit_after_shutdown_touches_no_device),
+        cmocka_unit_test(exit_resets_a_device_that_was_shut_down_by_its_queues),
         cmocka_unit_test(exit_cuts_off_a_device_that_never_confirms_its_reset),
         cmocka_unit_test(exit_with_a_device_that_is_gone_takes_bounded_time),
         cmocka_unit_test(exit_with_a_broken_ring_resets_the_device),

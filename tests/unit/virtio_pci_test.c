@@ -785,7 +785,8 @@ static void modern_queue_is_enabled_last(void **state)
     struct pci_register16 doorbell;
 
     board->registers[4][COMMON + 30] = 7;
-    assert_int_equal(modern.ops->enable_queue(&modern, 1, 64, &addresses, &doorbell), EFI_SUCCESS);
+    assert_int_equal(modern.ops->enable_queue(&modern, 0, 1, 64, &addresses, &doorbell),
+                     EFI_SUCCESS);
     ASSERT_LOG(board, {'r', 4, COMMON + 30, 2, 7}, {'w', 4, COMMON + 24, 2, 64},
                {'w', 4, COMMON + 32, 4, 0x22222000}, {'w', 4, COMMON + 36, 4, 0x11111111},
                {'w', 4, COMMON + 40, 4, 0x44444002}, {'w', 4, COMMON + 44, 4, 0x33333333},
@@ -827,7 +828,7 @@ static void modern_doorbell_is_at_offset_times_multiplier(void **state)
         modern.notify_multiplier = cases[i].multiplier;
         memcpy(&board->registers[4][COMMON + 30], &cases[i].notify_off, 2);
         board->count = 0;
-        status = modern.ops->enable_queue(&modern, 2, 8, &addresses, &doorbell);
+        status = modern.ops->enable_queue(&modern, 0, 2, 8, &addresses, &doorbell);
         assert_int_equal(status, cases[i].is_accepted ? EFI_SUCCESS : EFI_UNSUPPORTED);
         assert_int_equal(doorbell.value, cases[i].is_accepted ? 2 : 0x1234);
         if (cases[i].is_accepted)
@@ -837,17 +838,124 @@ static void modern_doorbell_is_at_offset_times_multiplier(void **state)
     }
 }
 
+/* 4.1.4.4.1: a device that wants 32 bits has to give them room. */
+static void modern_doorbell_with_notification_data_has_32_bits(void **state)
+{
+    static const struct {
+        uint32_t multiplier;
+        uint16_t notify_off;
+        bool is_accepted;
+    } cases[] = {
+        {0, 3, true},      {4, 3, true},      {4, 0x3ff, true},
+        {4, 0x400, false}, {2, 0x7ff, false}, /* half a doorbell is inside */
+        {2, 3, false},                        /* misaligned */
+        {2, 4, true},
+    };
+    struct board *board = *state;
+    struct virtio_transport modern = modern_of(board);
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        uint64_t offset = NOTIFY + (uint64_t)cases[i].multiplier * cases[i].notify_off;
+        struct pci_register16 doorbell;
+
+        modern.notify_multiplier = cases[i].multiplier;
+        memcpy(&board->registers[4][COMMON + 30], &cases[i].notify_off, 2);
+        assert_int_equal(modern.ops->enable_queue(&modern, VIRTIO_F_NOTIFICATION_DATA, 2, 8,
+                                                  &addresses, &doorbell),
+                         cases[i].is_accepted ? EFI_SUCCESS : EFI_UNSUPPORTED);
+        if (!cases[i].is_accepted)
+            continue;
+        board->count = 0;
+        pci_register16_write_pair(&doorbell, 0xfedc);
+        ASSERT_LOG(board, {'w', 4, offset, 4, 0xfedc0002});
+    }
+}
+
+static void modern_doorbell_says_what_the_device_wants_to_read(void **state)
+{
+    struct board *board = *state;
+    struct virtio_transport modern = modern_of(board);
+    struct pci_register16 doorbell;
+
+    board->registers[4][COMMON + 56] = 0x34;
+    board->registers[4][COMMON + 57] = 0x12;
+    assert_int_equal(
+        modern.ops->enable_queue(&modern, VIRTIO_F_NOTIF_CONFIG_DATA, 2, 8, &addresses, &doorbell),
+        EFI_SUCCESS);
+    board->count = 0;
+    pci_register16_write(&doorbell);
+    ASSERT_LOG(board, {'w', 4, NOTIFY, 2, 0x1234});
+    assert_int_equal(
+        modern.ops->enable_queue(&modern, VIRTIO_F_NOTIF_CONFIG_DATA | VIRTIO_F_NOTIFICATION_DATA,
+                                 2, 8, &addresses, &doorbell),
+        EFI_SUCCESS);
+    board->count = 0;
+    pci_register16_write_pair(&doorbell, 0xfedc);
+    ASSERT_LOG(board, {'w', 4, NOTIFY, 4, 0xfedc1234});
+}
+
+static void modern_queue_is_reset_and_enabled_again(void **state)
+{
+    struct board *board = *state;
+    struct virtio_transport modern = modern_of(board);
+
+    assert_int_equal(modern.ops->begin_queue_reset(&modern, 2), EFI_SUCCESS);
+    ASSERT_LOG(board, {'w', 4, COMMON + 22, 2, 2}, {'w', 4, COMMON + 58, 2, 1});
+    board->count = 0;
+    assert_int_equal(modern.ops->reenable_queue(&modern, 2, 64, &addresses), EFI_SUCCESS);
+    ASSERT_LOG(board, {'w', 4, COMMON + 22, 2, 2}, {'w', 4, COMMON + 24, 2, 64},
+               {'w', 4, COMMON + 32, 4, 0x22222000}, {'w', 4, COMMON + 36, 4, 0x11111111},
+               {'w', 4, COMMON + 40, 4, 0x44444002}, {'w', 4, COMMON + 44, 4, 0x33333333},
+               {'w', 4, COMMON + 48, 4, 0x66666004}, {'w', 4, COMMON + 52, 4, 0x55555555},
+               {'w', 4, COMMON + 28, 2, 1});
+    for (unsigned nth = 1; nth <= 9; nth++) {
+        fake_firmware_fail_nth(board->firmware, nth);
+        assert_int_equal(modern.ops->reenable_queue(&modern, 0, 8, &addresses), EFI_DEVICE_ERROR);
+    }
+    for (unsigned nth = 1; nth <= 2; nth++) {
+        fake_firmware_fail_nth(board->firmware, nth);
+        assert_int_equal(modern.ops->begin_queue_reset(&modern, 0), EFI_DEVICE_ERROR);
+    }
+}
+
+/* 4.1.4.3.1: both registers have to read 0, and neither may read anything but 0 or 1. */
+static void modern_queue_reset_has_ended_when_both_registers_say_so(void **state)
+{
+    static const struct {
+        uint8_t reset[2];
+        uint8_t enable;
+        EFI_STATUS status;
+        bool is_reset;
+    } cases[] = {
+        {{0, 0}, 0, EFI_SUCCESS, true},       {{1, 0}, 0, EFI_SUCCESS, false},
+        {{1, 0}, 1, EFI_SUCCESS, false},      {{0, 0}, 1, EFI_DEVICE_ERROR, false},
+        {{2, 0}, 0, EFI_DEVICE_ERROR, false}, {{0xff, 0xff}, 0xff, EFI_DEVICE_ERROR, false},
+    };
+    struct board *board = *state;
+    struct virtio_transport modern = modern_of(board);
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        bool is_reset = false;
+
+        memcpy(&board->registers[4][COMMON + 58], cases[i].reset, 2);
+        board->registers[4][COMMON + 28] = cases[i].enable;
+        assert_int_equal(modern.ops->is_queue_reset(&modern, &is_reset), cases[i].status);
+        assert_int_equal(is_reset, cases[i].is_reset);
+    }
+}
+
 static void modern_queue_stays_off_when_any_access_before_fails(void **state)
 {
     struct board *board = *state;
     struct virtio_transport modern = modern_of(board);
 
-    for (unsigned nth = 1; nth <= 9; nth++) {
+    for (unsigned nth = 1; nth <= 10; nth++) {
         struct pci_register16 doorbell = {.value = 0x1234};
 
         board->count = 0;
         fake_firmware_fail_nth(board->firmware, nth);
-        assert_int_equal(modern.ops->enable_queue(&modern, 0, 8, &addresses, &doorbell),
+        assert_int_equal(modern.ops->enable_queue(&modern, VIRTIO_F_NOTIF_CONFIG_DATA, 0, 8,
+                                                  &addresses, &doorbell),
                          EFI_DEVICE_ERROR);
         assert_int_equal(board->count, nth - 1);
         assert_int_equal(doorbell.value, 0x1234);
@@ -1030,7 +1138,7 @@ static void legacy_queue_is_given_as_a_page_number(void **state)
         struct pci_register16 doorbell = {.value = 0x1234};
 
         board->count = 0;
-        assert_int_equal(legacy.ops->enable_queue(&legacy, 1, 256, &each, &doorbell),
+        assert_int_equal(legacy.ops->enable_queue(&legacy, 0, 1, 256, &each, &doorbell),
                          cases[i].is_accepted ? EFI_SUCCESS : EFI_UNSUPPORTED);
         if (!cases[i].is_accepted) {
             assert_int_equal(board->count, 0);
@@ -1155,7 +1263,7 @@ static void legacy_operations_pass_failed_accesses_on(void **state)
         fake_firmware_fail_nth(board->firmware, 1);
         assert_int_equal(legacy.ops->write_status(&legacy, 0), EFI_DEVICE_ERROR);
         fake_firmware_fail_nth(board->firmware, 1);
-        assert_int_equal(legacy.ops->enable_queue(&legacy, 0, 8, &low, &doorbell),
+        assert_int_equal(legacy.ops->enable_queue(&legacy, 0, 0, 8, &low, &doorbell),
                          EFI_DEVICE_ERROR);
         assert_int_equal(doorbell.value, 0x1234);
     }
@@ -1193,6 +1301,10 @@ int main(void)
         ON_BOARD(modern_queue_is_selected_before_its_size_is_read),
         ON_BOARD(modern_queue_is_enabled_last),
         ON_BOARD(modern_doorbell_is_at_offset_times_multiplier),
+        ON_BOARD(modern_doorbell_with_notification_data_has_32_bits),
+        ON_BOARD(modern_doorbell_says_what_the_device_wants_to_read),
+        ON_BOARD(modern_queue_is_reset_and_enabled_again),
+        ON_BOARD(modern_queue_reset_has_ended_when_both_registers_say_so),
         ON_BOARD(modern_queue_stays_off_when_any_access_before_fails),
         ON_BOARD(modern_configuration_is_read_under_one_generation),
         ON_BOARD(modern_configuration_fields_are_read_with_their_own_width),
