@@ -33,7 +33,8 @@ CLANG_TIDY   ?= clang-tidy-14
 # Named in full: a python3 from pyenv or conda lacks the distribution's modules.
 PYTEST        = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -v --no-header --tb=short -o cache_dir=$(CURDIR)/build/pytest_cache $(PYTEST_FLAGS)
 EFI_INCLUDE  ?= $($(ARCH)_EFI)/include/efi
-EFI_LIB      ?= $($(ARCH)_EFI)/$($(ARCH)_LIB)
+efi_lib       = $($(1)_EFI)/$($(1)_LIB)
+EFI_LIB      ?= $(call efi_lib,$(ARCH))
 OUT          := build/$(ARCH)
 HOST_OUT     ?= build/host
 FUZZ_OUT     ?= build/fuzz
@@ -169,10 +170,10 @@ sign: $(OUT)/virtio-net.efi ## sign for Secure Boot: make sign KEY=db.key CERT=d
 $(OUT)/%.debug: $(OUT)/%.so
 	$(Q)$(OBJCOPY) --only-keep-debug $< $@
 
-# EFI_SHELL=FILE: a UEFI shell to boot, for firmware that has none of its own.
-$(OUT)/esp.img: $(OUT)/virtio-net.efi $(EFI_SHELL) scripts/make-esp.sh $(wildcard scripts/esp/*)
+# EFI_SHELL="FILE...": UEFI shells to boot, for firmware that has none of its own.
+build/esp.img: $(ALL_DRIVERS) $(EFI_SHELL) scripts/make-esp.sh $(wildcard scripts/esp/*)
 	$(if $(Q),@echo "  ESP     $@")
-	$(Q)scripts/make-esp.sh $< $@ $(EFI_SHELL)
+	$(Q)scripts/make-esp.sh $@ $(ALL_DRIVERS) $(EFI_SHELL)
 
 $(HOST_OUT)/%.o: %.c Makefile
 	$(if $(Q),@echo "  HOSTCC  $@")
@@ -235,15 +236,15 @@ lint-layers:
 lint-spec:
 	$(Q)scripts/lint-spec.py
 
-esp: all $(OUT)/esp.img ## bootable FAT image: driver, startup.nsh, README.txt; EFI_SHELL=FILE adds a shell
+esp: build/esp.img ## FAT image that loads the driver on every architecture; EFI_SHELL="FILE..." adds shells
 
-dist: all ## release archive build/dist/virtio-net-VERSION.tar.gz: binaries, symbols, scripts, bill of materials
-	$(Q)CRT0=$(CRT0) GNUEFI=$(EFI_LIB)/libgnuefi.a scripts/dist.sh $(VERSION) $(OUT) build/dist
+dist: arches ## release archive build/dist/virtio-net-VERSION.tar.gz: every architecture's binaries, symbols, scripts, bill of materials
+	$(Q)scripts/dist.sh $(VERSION) build build/dist $(foreach arch,$(ARCHES),$(arch)=$(call efi_lib,$(arch)))
 
 image: arches ## test the PE image and the option ROM: sections, fields, size, reproducible build
 	$(Q)$(PYTEST) tests/image
 
-deploy: all esp dist ## test install.sh, the FAT image and the release archive
+deploy: esp dist ## test install.sh, the FAT image and the release archive
 	$(Q)$(PYTEST) tests/deploy
 
 qemu: arches esp ## run the QEMU matrix
@@ -267,12 +268,12 @@ bench-budgets: all ## write this driver's exact figures to tests/bench/budgets.j
 	$(Q)tests/bench/bench.py --budgets
 
 demo: ## install what is missing, build, show the driver at work in QEMU
-	@scripts/setup.sh
+	@scripts/setup.sh $(if $(filter-out x86_64,$(ARCH)),--all)
 	@$(MAKE) --no-print-directory all
-	@scripts/demo.sh
+	@ARCH=$(ARCH) scripts/demo.sh
 
 run: all ## UEFI shell in QEMU on this terminal, driver loaded
-	@scripts/run.sh
+	@ARCH=$(ARCH) scripts/run.sh
 
 coverage: ## line coverage of src/ by the unit tests; fails under 90 %
 	$(Q)find build/coverage -name '*.gcda' -delete 2>/dev/null || true

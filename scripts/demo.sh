@@ -3,14 +3,15 @@
 #
 # usage: scripts/demo.sh
 #
-# Boot QEMU with OVMF and the driver on a FAT drive and show: our line of `drivers`, the lease,
-# ping, a TFTP and an HTTP download compared with the originals. Status 0 only if all of it
-# happened through our driver. DRIVER, OVMF_CODE, OVMF_VARS and QEMU override the files used.
+# Boot QEMU with UEFI firmware and the driver on a FAT drive and show: our line of `drivers`, the
+# lease, ping, a TFTP and an HTTP download compared with the originals. Status 0 only if all of it
+# happened through our driver. ARCH is x86_64 (default), ia32 or aarch64; for x86_64 DRIVER,
+# OVMF_CODE, OVMF_VARS and QEMU override the files used.
 set -eu
 
 python=${PYTHON:-/usr/bin/python3}
 if ! command -v "$python" >/dev/null; then
-    echo "demo: $python: not installed (run \`make setup\`)" >&2
+    echo "demo: $python: not installed (run scripts/setup.sh)" >&2
     exit 1
 fi
 exec "$python" "$(dirname "$0")/../tests/qemu/demo.py"

@@ -3,30 +3,26 @@
 # usage: install.sh [--esp DIR] [--driver FILE]    install or update
 #        install.sh [--esp DIR] --remove           undo it
 # Run as root on a Linux machine that booted by UEFI. Copies the driver to the mounted EFI
-# system partition (DIR, or the first of /boot/efi, /efi and /boot) as
-# EFI/virtio-net/virtio-net.efi and has the firmware load it at each boot (Driver####).
-# What is as it should be stays untouched; what fails leaves nothing half-done.
+# system partition (DIR, or the first of /boot/efi, /efi and /boot) as EFI/virtio-net/virtio-net.efi
+# and has the firmware load it at each boot (Driver####). The driver is the one for the firmware's
+# architecture. What is as it should be stays untouched; what fails leaves nothing half-done.
 set -eu
-
 root=${INSTALL_ROOT:-} # the tests' stand-in for /
 here=$(cd "$(dirname "$0")" && pwd)
 esp='' driver='' remove='' device='' fresh='' changed=''
 
 say() { echo "install: $*" && changed=yes; }
 fail() { echo "install: $*" >&2 && exit 1; }
-
 mounted_fat() { # FOLDER: its device; the /. wakes an automounter
     ls "$1/." >/dev/null 2>&1 || return 0
     awk -v at="$1" '$2 == at && $3 == "vfat" { d = $1 } END { print d }' "$root/proc/self/mounts"
 }
-
 our_variables() { # numbers of those that load our file from this partition, 0003+ if active
     printf '%s\n' "$variables" | tr 'a-z*' 'A-Z+' | awk -v partition="HD($number,$id," '
         /^DRIVER[0-9A-F]+[+ ]/ && index($0, toupper(partition)) &&
         index($0, "\\EFI\\VIRTIO-NET\\VIRTIO-NET.EFI") { print substr($0, 7, 5) }'
 }
 set_variable() { efibootmgr --quiet --driver "$@" >&2 || fail "efibootmgr failed on $1"; }
-
 undo() { # what a failure left
     rm -f "$target.new" ${fresh:+"$target"}
     rmdir "$folder" "${folder%/*}" 2>/dev/null || true # when empty
@@ -45,8 +41,15 @@ done
 [ "$(id -u)" -eq 0 ] || fail "only root may write to the ESP and to the firmware's variables"
 [ -d "$root/sys/firmware/efi" ] || fail "this Linux was not booted by UEFI: no /sys/firmware/efi"
 command -v efibootmgr >/dev/null || fail "efibootmgr is missing: install it, or see to PATH"
-beside=$here/virtio-net.efi # where a release has it; next, where make puts it
-[ -n "$driver" ] || { [ -e "$beside" ] && driver=$beside; } || driver=${here%/*}/build/x86_64/virtio-net.efi
+if [ -z "$driver$remove" ]; then # firmware may have fewer bits than Linux
+    bits=$(cat "$root/sys/firmware/efi/fw_platform_size" 2>/dev/null) || bits='?'
+    case $(uname -m)-$bits in
+    *86*-64) arch=x86_64 ;; *86*-32) arch=ia32 ;; aarch64-64) arch=aarch64 ;;
+    *) fail "no driver for $bits-bit firmware on $(uname -m); --driver FILE names one" ;;
+    esac
+    driver=$here/$arch/virtio-net.efi # where a release has it; next, where make puts it
+    [ -e "$driver" ] || driver=${here%/*}/build/$arch/virtio-net.efi
+fi
 [ -n "$remove" ] || [ -s "$driver" ] || fail "$driver: no such driver, or an empty file"
 
 for place in "$root/boot/efi" "$root/efi" "$root/boot"; do
@@ -55,8 +58,7 @@ for place in "$root/boot/efi" "$root/efi" "$root/boot"; do
     [ -z "$device" ] || break
 done
 [ -n "$device" ] || fail "no FAT is mounted at ${esp:-/boot/efi, /efi or /boot; see --esp}"
-folder=$place/EFI/virtio-net
-target=$folder/virtio-net.efi
+folder=$place/EFI/virtio-net target=$place/EFI/virtio-net/virtio-net.efi
 
 # UEFI names a partition by its number and identity: 1,GPT,UUID or 1,MBR,0xSIGNATURE.
 block=$(readlink -f "$root/sys/class/block/$(basename "$(readlink -f "$device")")") || block=''
@@ -74,7 +76,6 @@ if [ -n "$remove" ]; then
     [ -n "$changed" ] || say "nothing to do: it is not installed on $place"
     exit
 fi
-
 trap undo EXIT && trap 'exit 1' INT TERM HUP
 if ! cmp -s "$driver" "$target"; then
     [ -e "$target" ] || fresh=yes
@@ -90,8 +91,7 @@ if [ -z "$first" ]; then # efibootmgr also puts it in front of DriverOrder
 else
     [ "$1" != "$first" ] || { set_variable --bootnum "$first" --active && say "activated $first"; }
     order=$(printf '%s\n' "$variables" | sed -n 's/^DriverOrder: //p')
-    case $order in
-    *"$first"*) ;;
+    case $order in *"$first"*) ;;
     *) set_variable --bootorder "$first${order:+,$order}" && say "put $first into DriverOrder" ;;
     esac
 fi

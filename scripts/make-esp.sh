@@ -1,22 +1,41 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-# usage: scripts/make-esp.sh DRIVER IMAGE [SHELL]
-# Writes IMAGE, a FAT32 volume with the driver, a startup.nsh that loads it, and a README.txt;
-# SHELL, a UEFI shell, becomes EFI/BOOT/BOOTX64.EFI for firmware that has none. Needs mtools,
-# not root. The same input gives the same bytes: times are SOURCE_DATE_EPOCH, but not before 1980.
+# usage: scripts/make-esp.sh IMAGE FILE...
+# Writes IMAGE, a FAT32 volume with a startup.nsh that loads the driver, and a README.txt. Each
+# FILE is an EFI image; its header says where it goes: a driver becomes ARCH/virtio-net.efi, a
+# program EFI/BOOT/BOOT….EFI, what a firmware without a shell starts. Needs mtools, not root.
+# The same input gives the same bytes: times are SOURCE_DATE_EPOCH, but not before 1980.
 set -eu
 
-[ $# -eq 2 ] || [ $# -eq 3 ] || { sed -n '/^# usage/s/^# //p' "$0" >&2 && exit 2; }
-driver=$1
-image=$2
-shell=${3:-}
+[ $# -ge 2 ] || { sed -n '/^# usage/s/^# //p' "$0" >&2 && exit 2; }
+image=$1
+shift
 here=$(dirname "$0")
 first_fat_second=315532800
 
 fail() { echo "make-esp: $*" >&2 && exit 1; }
 
-for file in "$driver" ${shell:+"$shell"}; do
+hex() { od -An -t "x$3" -j "$2" -N "$3" "$1" 2>/dev/null | tr -d ' '; } # FILE OFFSET BYTES
+
+place() { # FILE: its path on the volume, or nothing
+    pe=$(hex "$1" 60 4) # where its PE header is
+    pe=$((0x${pe:-0}))
+    case $(hex "$1" 0 2)-$(hex "$1" $pe 4)-$(hex "$1" $((pe + 4)) 2) in
+    5a4d-00004550-8664) arch=x86_64 short=X64 ;;
+    5a4d-00004550-014c) arch=ia32 short=IA32 ;;
+    5a4d-00004550-aa64) arch=aarch64 short=AA64 ;;
+    *) return ;;
+    esac
+    case $(hex "$1" $((pe + 92)) 2) in # the subsystem
+    000a) echo "EFI/BOOT/BOOT$short.EFI" ;;
+    000b) echo "$arch/virtio-net.efi" ;;
+    esac
+}
+
+for file; do
     [ -s "$file" ] || fail "$file: missing or empty"
+    [ -n "$(place "$file")" ] ||
+        fail "$file: neither a driver nor a program for UEFI on x86_64, ia32 or aarch64"
 done
 command -v mformat >/dev/null || fail "mtools are missing (run scripts/setup.sh)"
 
@@ -29,12 +48,17 @@ trap 'rm -f "$image.new"' EXIT
 rm -f "$image.new"
 truncate --size=33M "$image.new"
 mformat -i "$image.new" -F -N 56495254 -v VIRTIO-NET ::
-mcopy -i "$image.new" "$driver" ::/virtio-net.efi
 for text in startup.nsh README.txt; do
     sed 's/$/\r/' "$here/esp/$text" | mcopy -i "$image.new" - "::/$text"
 done
-if [ -n "$shell" ]; then
-    mmd -i "$image.new" ::/EFI ::/EFI/BOOT
-    mcopy -i "$image.new" "$shell" ::/EFI/BOOT/BOOTX64.EFI
-fi
+for file; do
+    path=$(place "$file")
+    folder=''
+    for name in $(dirname "$path" | tr / ' '); do
+        folder=$folder/$name
+        mdir -i "$image.new" "::$folder" >/dev/null 2>&1 || mmd -i "$image.new" "::$folder"
+    done
+    ! mdir -i "$image.new" "::/$path" >/dev/null 2>&1 || fail "$file: a second $path"
+    mcopy -i "$image.new" "$file" "::/$path"
+done
 mv "$image.new" "$image"

@@ -1,14 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""usage: scripts/make-sbom.py VERSION FOLDER CRT0 LIBGNUEFI >SBOM
+"""usage: scripts/make-sbom.py VERSION FOLDER ARCH=LIB... >SBOM
 
 Prints the software bill of materials, SPDX 2.3 in JSON, of a release: every file in FOLDER, and
-the gnu-efi code in the driver, which is the object CRT0 and what it needs of the archive
-LIBGNUEFI. Says the same for the same input: the date is SOURCE_DATE_EPOCH, the namespace a hash.
+the gnu-efi code in each driver FOLDER/ARCH/virtio-net.efi, which is the object crt0 in the folder
+LIB and what it needs of the archive libgnuefi there. Says the same for the same input: the date
+is SOURCE_DATE_EPOCH, the namespace a hash.
 """
+import gzip
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -27,32 +30,30 @@ def file_entry(path, name, licence, copyright_text):
     kind = "BINARY" if path.suffix in (*HAS_GNU_EFI, ".o", ".a") else KINDS.get(path.suffix, "TEXT")
     checksums = [{"algorithm": algorithm, "checksumValue": hashlib.new(algorithm, data).hexdigest()}
                  for algorithm in ("SHA1", "SHA256")]
-    identifier = path.name.replace("_", "-")  # which has no underscore
+    identifier = re.sub(r"[^A-Za-z0-9.-]", "-", name.lstrip("./"))
     return {"SPDXID": f"SPDXRef-File-{identifier}", "fileName": name, "fileTypes": [kind],
             "checksums": checksums, "licenseConcluded": licence,
             "licenseInfoInFiles": ["NOASSERTION"], "copyrightText": copyright_text}
 
 
-def package(name, version, files, licence, copyright_text, comment):
-    sha1s = "".join(sorted(entry["checksums"][0]["checksumValue"] for entry in files))
-    return {"SPDXID": f"SPDXRef-Package-{name}", "name": name, "versionInfo": version,
-            "supplier": "NOASSERTION", "downloadLocation": "NOASSERTION", "filesAnalyzed": True,
-            "packageVerificationCode": {
-                "packageVerificationCodeValue": hashlib.sha1(sha1s.encode()).hexdigest()},
+def package(identifier, version, files, licence, copyright_text, comment):
+    sha1s = "".join(sorted(entry["checksums"][0]["checksumValue"] for entry in files)).encode()
+    return {"SPDXID": f"SPDXRef-Package-{re.sub('[:_]', '-', identifier)}",
+            "name": identifier.partition(":")[0], "versionInfo": version, "supplier": "NOASSERTION",
+            "downloadLocation": "NOASSERTION", "filesAnalyzed": True,
+            "packageVerificationCode": {"packageVerificationCodeValue": hashlib.sha1(sha1s).hexdigest()},
             "licenseConcluded": licence, "licenseDeclared": licence,
-            "licenseInfoFromFiles": ["NOASSERTION"], "copyrightText": copyright_text,
-            "comment": comment}
+            "licenseInfoFromFiles": ["NOASSERTION"], "copyrightText": copyright_text, "comment": comment}
 
 
-def gnu_efi_version(library):
-    """As the system's packages know it; the hashes say it in any case."""
+def gnu_efi_version(lib):
+    """As Debian's package says, unpacked or installed; the hashes say it in any case."""
     try:
-        owner = subprocess.run(["dpkg-query", "--search", library], capture_output=True, text=True,
-                               check=True).stdout.split(":")[0]
-        return subprocess.run(["dpkg-query", "--show", "--showformat=${Version}", owner],
-                              capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        with gzip.open(lib.parent / "share/doc/gnu-efi/changelog.Debian.gz", "rt") as log:
+            return log.readline().split()[1].strip("()")
+    except OSError:  # some systems leave documents out
+        query = "dpkg-query --show --showformat='${Version}' gnu-efi"
+        return subprocess.run(query, shell=True, capture_output=True, text=True).stdout or "unknown"
 
 
 def relation(element, kind, related):
@@ -60,36 +61,40 @@ def relation(element, kind, related):
             "relatedSpdxElement": related["SPDXID"]}
 
 
-def document(version, folder, crt0, library):
+def document(version, folder, libraries):
     holder = next(line.strip() for line in (folder / "LICENSE").read_text().splitlines()
                   if line.startswith("Copyright"))
     files = []
-    for path in sorted(folder.iterdir()):
-        licence = BOTH if path.suffix in HAS_GNU_EFI else OURS
-        if path.name == "LICENSE.gnu-efi":
-            licence = GNU_EFI
-        text = GNU_EFI_COPYRIGHT if licence == GNU_EFI else holder
-        files.append(file_entry(path, f"./{path.name}", licence, text))
-    linked = [file_entry(path, str(path), GNU_EFI, GNU_EFI_COPYRIGHT) for path in (crt0, library)]
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        is_theirs = path.name == "LICENSE.gnu-efi"
+        licence = GNU_EFI if is_theirs else BOTH if path.suffix in HAS_GNU_EFI else OURS
+        text = GNU_EFI_COPYRIGHT if is_theirs else holder
+        files.append(file_entry(path, f"./{path.relative_to(folder)}", licence, text))
     ours = package("virtio-net", version, files, BOTH, holder,
                    "All files of the release but SHA256SUMS and this one.")
-    gnu_efi = package("gnu-efi", gnu_efi_version(library), linked, GNU_EFI, GNU_EFI_COPYRIGHT,
-                      "The start-up code in the driver: crt0 and libgnuefi's _relocate.")
-    driver = next(entry for entry in files if entry["fileName"] == "./virtio-net.efi")
-    body = {"files": files + linked, "packages": [ours, gnu_efi]}
+    packages, linked, relations = [ours], [], [relation(ours, "CONTAINS", file) for file in files]
+    for arch, lib in libraries.items():
+        parts = [file_entry(lib / name, str(lib / name), GNU_EFI, GNU_EFI_COPYRIGHT)
+                 for name in (f"crt0-efi-{arch}.o", "libgnuefi.a")]
+        gnu_efi = package(f"gnu-efi:{arch}", gnu_efi_version(lib), parts, GNU_EFI, GNU_EFI_COPYRIGHT,
+                          f"The start-up code in {arch}'s driver: crt0 and libgnuefi's _relocate.")
+        driver = next(file for file in files if file["fileName"] == f"./{arch}/virtio-net.efi")
+        relations.append(relation(driver, "STATIC_LINK", gnu_efi))
+        relations += [relation(gnu_efi, "CONTAINS", part) for part in parts]
+        packages.append(gnu_efi)
+        linked += parts
+    body = {"files": files + linked, "packages": packages}
     digest = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(body))
-    date = datetime.fromtimestamp(int(os.environ.get("SOURCE_DATE_EPOCH", "0")), timezone.utc)
+    seconds = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
+    date = f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
     top = {"SPDXID": "SPDXRef-DOCUMENT", "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0",
            "name": f"virtio-net-{version}",
            "documentNamespace": f"https://spdx.org/spdxdocs/virtio-net-{version}-{digest}",
-           "creationInfo": {"created": f"{date:%Y-%m-%dT%H:%M:%SZ}",
-                            "creators": ["Tool: virtio-net-make-sbom"]}}
-    relations = [relation(top, "DESCRIBES", ours), relation(driver, "STATIC_LINK", gnu_efi)]
-    relations += [relation(ours, "CONTAINS", entry) for entry in files]
-    relations += [relation(gnu_efi, "CONTAINS", entry) for entry in linked]
-    return {**top, **body, "relationships": relations}
+           "creationInfo": {"created": date, "creators": ["Tool: virtio-net-make-sbom"]}}
+    return {**top, **body, "relationships": [relation(top, "DESCRIBES", ours), *relations]}
 
 
-if len(sys.argv) != 5:
+if len(sys.argv) < 4 or not all("=" in argument for argument in sys.argv[3:]):
     sys.exit(__doc__)
-print(json.dumps(document(sys.argv[1], *map(Path, sys.argv[2:])), indent=2))
+LIBRARIES = {arch: Path(lib) for arch, lib in (argument.split("=", 1) for argument in sys.argv[3:])}
+print(json.dumps(document(sys.argv[1], Path(sys.argv[2]), LIBRARIES), indent=2))

@@ -3,40 +3,59 @@
 #
 # usage: scripts/run.sh [QEMU argument...]
 #
-# Boot QEMU with OVMF to the UEFI shell on this terminal, with the driver loaded and a lease asked
-# for on a user-mode network. fs0: is the folder build/run/fs0; whatever is put there is also served
-# over TFTP at 10.0.2.2. Ends with the guest (`reset -s`) or with Ctrl-A X.
-# DRIVER, OVMF_CODE, OVMF_VARS, QEMU, ACCEL, MACHINE and NIC override what is used.
+# Boot QEMU with UEFI firmware to its shell on this terminal, with the driver loaded and a lease
+# asked for on a user-mode network. ARCH is x86_64 (default), ia32 or aarch64. fs0: is the folder
+# build/run/ARCH/fs0; whatever is put there is also served over TFTP at 10.0.2.2. Ends with the
+# guest (`reset -s`) or with Ctrl-A X.
+# DRIVER, OVMF_CODE, OVMF_VARS, QEMU, ACCEL, MACHINE, CPU and NIC override what is used.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-driver=${DRIVER:-$root/build/x86_64/virtio-net.efi}
-code=${OVMF_CODE:-/usr/share/OVMF/OVMF_CODE_4M.fd}
-variables=${OVMF_VARS:-/usr/share/OVMF/OVMF_VARS_4M.fd}
-qemu=${QEMU:-qemu-system-x86_64}
-folder=$root/build/run
+arch=${ARCH:-x86_64}
+folder=$root/build/run/$arch
 
 fail() {
     echo "run: $*" >&2
     exit 1
 }
 
-[ -s "$driver" ] || fail "$driver: missing or empty (run \`make\`)"
+machine=q35
+cpu=max
+case $arch in
+x86_64) emulator=qemu-system-x86_64 flash=/usr/share/OVMF/OVMF_CODE_4M.fd ;;
+ia32) # Debian has it with SMM only, which alone may write the variables then
+    emulator=qemu-system-i386 flash=/usr/share/OVMF/OVMF32_CODE_4M.secboot.fd machine=q35,smm=on
+    set -- -global driver=cfi.pflash01,property=secure,value=on "$@"
+    ;;
+aarch64) # cpu max signs pointers, which is slow to emulate
+    emulator=qemu-system-aarch64 flash=/usr/share/AAVMF/AAVMF_CODE.fd
+    machine=virt,gic-version=3 cpu=cortex-a57
+    ;;
+*) fail "ARCH=$arch: not one of x86_64, ia32, aarch64" ;;
+esac
+driver=${DRIVER:-$root/build/$arch/virtio-net.efi}
+code=${OVMF_CODE:-$flash}
+variables=$(echo "$flash" | sed 's/_CODE/_VARS/; s/\.secboot//')
+variables=${OVMF_VARS:-$variables}
+qemu=${QEMU:-$emulator}
+packages="run scripts/setup.sh --all"
+
+[ -s "$driver" ] || fail "$driver: missing or empty (run make ARCH=$arch)"
 for file in "$code" "$variables"; do
-    [ -s "$file" ] || fail "$file: missing or empty (run \`make setup\`)"
+    [ -s "$file" ] || fail "$file: missing or empty ($packages)"
 done
-command -v "$qemu" >/dev/null || fail "$qemu: not installed (run \`make setup\`)"
+command -v "$qemu" >/dev/null || fail "$qemu: not installed ($packages)"
 
 mkdir -p "$folder/fs0"
 cp "$driver" "$folder/fs0/virtio-net.efi"
-cp "$variables" "$folder/vars.fd"
+cp --sparse=always "$variables" "$folder/vars.fd" # 64 MiB on aarch64, hardly any in use
 printf '%s\r\n' '@echo -off' 'fs0:' 'load virtio-net.efi' 'connect -r' \
     'ifconfig -s eth0 dhcp' \
     'echo "DHCP takes 5 seconds; the lease: ifconfig -l"' \
     'echo "To leave: reset -s, or Ctrl-A X"' >"$folder/fs0/startup.nsh"
 
-echo "Booting OVMF with $driver; to leave: \`reset -s\`, or Ctrl-A X."
-exec "$qemu" -accel "${ACCEL:-tcg}" -cpu max -machine "${MACHINE:-q35}" -m 512 \
+echo "Booting $(basename "$code") with $driver; to leave: \`reset -s\`, or Ctrl-A X."
+exec "$qemu" -accel "${ACCEL:-tcg}" -cpu "${CPU:-$cpu}" -machine "${MACHINE:-$machine}" -m 512 \
     -nodefaults -nographic -no-reboot -serial mon:stdio \
     -drive "if=pflash,format=raw,unit=0,readonly=on,file=$code" \
     -drive "if=pflash,format=raw,unit=1,file=$folder/vars.fd" \

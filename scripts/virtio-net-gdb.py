@@ -6,10 +6,11 @@
     (gdb) continue
 
 The driver has to be loaded by then. `virtio-net FOLDER` names the folder of virtio-net.efi and
-virtio-net.debug, both of one build; by default it is this file's, or build/x86_64. Works on any
-UEFI firmware until it hands over to an operating system, since it reads what the specification
-has there for debuggers (UEFI 2.10, 18.4): on a 4 MiB boundary a pointer to the system table, in
-that a list of all loaded images.
+virtio-net.debug, both of one build; by default it is x86_64 or aarch64 beside this file, or in
+build: what the firmware has loaded of them. (aarch64 takes gdb-multiarch.) Works on any UEFI
+firmware of 64 bits until it hands over to an operating system, since it reads what the
+specification has there for debuggers (UEFI 2.10, 18.4): on a 4 MiB boundary a pointer to the
+system table, in that a list of all loaded images.
 """
 import struct
 import zlib
@@ -18,7 +19,7 @@ from pathlib import Path
 import gdb
 
 HERE = Path(__file__).resolve().parent
-FOLDERS = [HERE, HERE.parent / "build/x86_64"]
+FOLDERS = [place / arch for place in (HERE, HERE.parent / "build") for arch in ("x86_64", "aarch64")]
 STEP, LIMIT = 4 << 20, 64 << 30
 DEBUG_IMAGE_INFO_TABLE = bytes.fromhex("772e1549 da1a 6447 b7a27afefed95e8b")  # a GUID
 
@@ -71,14 +72,6 @@ def code_of(image):
     raise gdb.GdbError("virtio-net.efi has no .text: not our driver")
 
 
-def find_files(folders):
-    for folder in folders:
-        driver, debug = folder / "virtio-net.efi", folder / "virtio-net.debug"
-        if driver.exists() and debug.exists():
-            return driver, debug
-    raise gdb.GdbError("no virtio-net.efi with its virtio-net.debug: name their folder")
-
-
 class VirtioNet(gdb.Command):
     """virtio-net [FOLDER]: load the symbols of virtio-net.efi where the firmware put it."""
 
@@ -86,14 +79,21 @@ class VirtioNet(gdb.Command):
         super().__init__("virtio-net", gdb.COMMAND_FILES, gdb.COMPLETE_FILENAME)
 
     def invoke(self, argument, from_tty):
-        driver, debug = find_files([Path(argument)] if argument else FOLDERS)
-        offset, code = code_of(driver.read_bytes())
-        for base, size in loaded_images(find_system_table()):
-            if size >= offset + len(code) and read(base + offset, len(code)) == code:
-                print(f"virtio-net.efi is loaded at {base:#x}")
-                gdb.execute(f"add-symbol-file {debug} -o {base:#x}", to_string=True)
-                return
-        raise gdb.GdbError(f"the firmware has not loaded this build of the driver: {driver}")
+        found = [folder for folder in ([Path(argument)] if argument else FOLDERS)
+                 if all((folder / f"virtio-net.{kind}").exists() for kind in ("efi", "debug"))]
+        if not found:
+            raise gdb.GdbError("no virtio-net.efi with its virtio-net.debug: name their folder")
+        images = list(loaded_images(find_system_table()))
+        for folder in found:
+            offset, code = code_of((folder / "virtio-net.efi").read_bytes())
+            for base, size in images:
+                if size >= offset + len(code) and read(base + offset, len(code)) == code:
+                    print(f"virtio-net.efi is loaded at {base:#x}")
+                    gdb.execute(f"add-symbol-file {folder}/virtio-net.debug -o {base:#x}", to_string=True)
+                    return
+        tried = ", ".join(map(str, found))
+        raise gdb.GdbError(f"the firmware has not loaded this build of the driver: {tried}")
+
 
 
 VirtioNet()

@@ -1,15 +1,29 @@
 @echo -off
-# Finds the volume with this driver, loads it and connects every NIC.
+# Finds the volume with this driver, loads the one for this firmware and connects every NIC.
 for %i in 0 1 2 3 4 5 6 7 8 9
-  if exist fs%i:\virtio-net.efi then
-    fs%i:
-    goto FOUND
-  endif
+  for %a in aarch64 x86_64 ia32
+    if exist fs%i:\%a\virtio-net.efi then
+      fs%i:
+      goto FOUND
+    endif
+  endfor
 endfor
 echo No volume holds virtio-net.efi.
 goto END
+# A loop that goto leaves keeps its variable's name for itself, hence %d below.
 :FOUND
-load virtio-net.efi
+echo Trying one driver after the other. This firmware refuses those for other processors:
+for %d in aarch64 x86_64 ia32
+  if exist %d\virtio-net.efi then
+    load %d\virtio-net.efi
+    if %lasterror% eq 0 then
+      goto LOADED
+    endif
+  endif
+endfor
+echo No driver on this volume is for this firmware.
+goto END
+:LOADED
 connect -r
 echo Loaded. What now: type README.txt
 :END

@@ -12,13 +12,20 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+import pefile
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILT = ROOT / "build/x86_64"
+BUILT = ROOT / "build"
 VERSION = re.search(r"^VERSION := (\S+)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
 ARCHIVE = ROOT / f"build/dist/virtio-net-{VERSION}.tar.gz"
-BUILDS = ("virtio-net.efi", "virtio-net.debug", "virtio-net.rom")
+LIBRARIES = {  # where gnu-efi's code for each architecture is
+    "x86_64": Path("/usr/lib"),
+    "ia32": Path("/usr/lib32"),
+    "aarch64": Path("build/gnu-efi/aarch64/usr/lib"),
+}
+KINDS = ("virtio-net.efi", "virtio-net.debug", "virtio-net.rom")
+BUILDS = ("virtio-net.rom", *(f"{arch}/{kind}" for arch in LIBRARIES for kind in KINDS))
 SCRIPTS = ("install.sh", "virtio-net-gdb.py")
 DOCUMENTS = ("README.md", "CHANGELOG.md", "LICENSE", "LICENSE.gnu-efi")
 LISTS = ("SHA256SUMS", "virtio-net.spdx.json")
@@ -44,19 +51,29 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(drop)}
 
 
+def files_of(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
 def test_archive_holds_these_files_in_one_folder(release):
-    built = [name for name in BUILDS if (BUILT / name).exists()]
-    assert "virtio-net.efi" in built and "virtio-net.debug" in built
     assert release.name == f"virtio-net-{VERSION}"
-    assert {path.name for path in release.iterdir()} == {*built, *SCRIPTS, *DOCUMENTS, *LISTS}
+    assert files_of(release) == {*BUILDS, *SCRIPTS, *DOCUMENTS, *LISTS}
 
 
 def test_files_are_those_of_the_build_and_the_source(release):
-    sources = [BUILT / name for name in BUILDS if (BUILT / name).exists()]
-    sources += [ROOT / "scripts" / name for name in SCRIPTS]
-    sources += [ROOT / name for name in DOCUMENTS[:3]]
-    for source in sources:
-        assert (release / source.name).read_bytes() == source.read_bytes(), source.name
+    sources = {name: BUILT / name for name in BUILDS}
+    sources |= {name: ROOT / "scripts" / name for name in SCRIPTS}
+    sources |= {name: ROOT / name for name in DOCUMENTS[:3]}
+    for name, source in sources.items():
+        assert (release / name).read_bytes() == source.read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("arch", "machine"), [("x86_64", 0x8664), ("ia32", 0x14C), ("aarch64", 0xAA64)]
+)
+def test_each_folder_has_the_driver_for_its_architecture(release, arch, machine):
+    with pefile.PE(release / arch / "virtio-net.efi") as image:
+        assert image.FILE_HEADER.Machine == machine
 
 
 def test_archive_tells_nothing_of_who_packed_it_and_when():
@@ -73,12 +90,13 @@ def test_archive_tells_nothing_of_who_packed_it_and_when():
 def test_checksums_verify_and_leave_nothing_out(release):
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=release, check=True)
     listed = {line.split()[1] for line in (release / "SHA256SUMS").read_text().splitlines()}
-    assert listed == {path.name for path in release.iterdir()} - {"SHA256SUMS"}
+    assert listed == files_of(release) - {"SHA256SUMS"}
 
 
-def test_debug_symbols_are_those_of_the_driver(release):
+@pytest.mark.parametrize("arch", LIBRARIES)
+def test_debug_symbols_are_those_of_the_driver(release, arch):
     names = subprocess.run(
-        ["nm", release / "virtio-net.debug"], capture_output=True, text=True, check=True
+        ["nm", release / arch / "virtio-net.debug"], capture_output=True, text=True, check=True
     ).stdout
     assert " snp_transmit\n" in names
 
@@ -97,7 +115,7 @@ def test_bill_of_materials_is_spdx_2_3(sbom):
 
 def test_bill_of_materials_lists_every_file_with_its_hashes(release, sbom):
     listed = {file["fileName"]: file for file in sbom["files"] if file["fileName"].startswith("./")}
-    assert set(listed) == {f"./{path.name}" for path in release.iterdir() if path.name not in LISTS}
+    assert set(listed) == {f"./{name}" for name in files_of(release) - set(LISTS)}
     for name, file in listed.items():
         data = (release / name).read_bytes()
         assert {entry["algorithm"]: entry["checksumValue"] for entry in file["checksums"]} == {
@@ -106,22 +124,30 @@ def test_bill_of_materials_lists_every_file_with_its_hashes(release, sbom):
         }
 
 
-def test_bill_of_materials_names_the_gnu_efi_code_in_the_driver(sbom):
-    ids = {file["SPDXID"]: file for file in sbom["files"]}
-    ours, gnu_efi = sbom["packages"]
+def test_bill_of_materials_describes_this_version(sbom):
+    ours = sbom["packages"][0]
     assert (ours["name"], ours["versionInfo"]) == ("virtio-net", VERSION)
     assert ours["licenseDeclared"] == "BSD-2-Clause-Patent AND BSD-3-Clause"
+    assert len(sbom["packages"]) == 1 + len(LIBRARIES)
+
+
+@pytest.mark.parametrize("arch", LIBRARIES)
+def test_bill_of_materials_names_the_gnu_efi_code_in_the_driver(sbom, arch):
+    ids = {file["SPDXID"]: file for file in sbom["files"]}
+    gnu_efi = sbom["packages"][1 + list(LIBRARIES).index(arch)]
+    driver = next(i for i, file in ids.items() if file["fileName"] == f"./{arch}/virtio-net.efi")
     assert (gnu_efi["name"], gnu_efi["licenseDeclared"]) == ("gnu-efi", "BSD-3-Clause")
     assert re.match(r"\d", gnu_efi["versionInfo"])
     relations = {(r["spdxElementId"], r["relationshipType"], r["relatedSpdxElement"])
                  for r in sbom["relationships"]}
-    assert ("SPDXRef-File-virtio-net.efi", "STATIC_LINK", gnu_efi["SPDXID"]) in relations
+    assert (driver, "STATIC_LINK", gnu_efi["SPDXID"]) in relations
     parts = [ids[to]["fileName"] for who, kind, to in relations
              if (who, kind) == (gnu_efi["SPDXID"], "CONTAINS")]
-    assert sorted(Path(part).name for part in parts) == ["crt0-efi-x86_64.o", "libgnuefi.a"]
+    names = (f"crt0-efi-{arch}.o", "libgnuefi.a")
+    assert sorted(parts) == [str(LIBRARIES[arch] / name) for name in names]
     for part in parts:
         file = next(file for file in sbom["files"] if file["fileName"] == part)
-        digest = hashlib.sha256(Path(part).read_bytes()).hexdigest()
+        digest = hashlib.sha256((ROOT / part).read_bytes()).hexdigest()
         assert file["checksums"][1]["checksumValue"] == digest
 
 
@@ -145,26 +171,45 @@ def test_licence_of_gnu_efi_is_with_the_binaries(release):
 def test_build_in_another_folder_gives_the_same_archive_and_esp_image(tmp_path):
     tree = tmp_path / "another_folder_with_a_longer_name"
     shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"))
+    (tree / "build").mkdir()
+    (tree / "build/gnu-efi").symlink_to(ROOT / "build/gnu-efi")
     subprocess.run(
         ["sh", "-c", "umask 077; exec make dist esp"],
         cwd=tree,
         env=environment() | {"LC_ALL": "C", "TZ": "Asia/Tokyo"},
         stdout=subprocess.DEVNULL,
         check=True,
-        timeout=300,
+        timeout=600,
     )
-    for name in (f"dist/{ARCHIVE.name}", "x86_64/esp.img"):
+    for name in (f"dist/{ARCHIVE.name}", "esp.img"):
         ours, theirs = ROOT / "build" / name, tree / "build" / name
         assert theirs.read_bytes() == ours.read_bytes(), name
 
 
-def test_dist_refuses_without_the_licence_of_gnu_efi(tmp_path):
+def refusal(built: Path, dist: Path, **more: str) -> str:
+    """What dist.sh says when it refuses and leaves nothing."""
+    dist.mkdir()
     done = subprocess.run(
-        [ROOT / "scripts/dist.sh", VERSION, BUILT, tmp_path],
-        env=environment() | {"GNUEFI_LICENSE": "/does/not/exist"},
+        [ROOT / "scripts/dist.sh", VERSION, built, dist, "x86_64=/usr/lib", "ia32=/usr/lib32"],
+        env=environment() | more,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("dist: /does/not/exist: missing")
-    assert list(tmp_path.iterdir()) == []
+    assert list(dist.iterdir()) == []
+    return done.stderr
+
+
+def test_dist_refuses_without_the_licence_of_gnu_efi(tmp_path):
+    said = refusal(BUILT, tmp_path / "dist", GNUEFI_LICENSE="/does/not/exist")
+    assert said.startswith("dist: /does/not/exist: missing")
+
+
+@pytest.mark.parametrize("missing", ["ia32/virtio-net.efi", "x86_64/virtio-net.debug", "virtio-net.rom"])
+def test_dist_refuses_without_a_file_of_one_architecture(tmp_path, missing):
+    for name in BUILDS:
+        (tmp_path / "built" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "built" / name).write_bytes((BUILT / name).read_bytes())
+    (tmp_path / "built" / missing).unlink()
+    said = refusal(tmp_path / "built", tmp_path / "dist")
+    assert said == f"dist: {tmp_path}/built/{missing}: missing or empty (run make arches)\n"

@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""Claims about scripts/make-esp.sh and build/x86_64/esp.img. tests/qemu/test_esp.py boots it."""
+"""Claims about scripts/make-esp.sh and build/esp.img. tests/qemu/test_esp.py boots it."""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts/make-esp.sh"
-DRIVER = ROOT / "build/x86_64/virtio-net.efi"
-IMAGE = ROOT / "build/x86_64/esp.img"
+BUILD = ROOT / "build"
+IMAGE = BUILD / "esp.img"
+DRIVERS = {arch: BUILD / arch / "virtio-net.efi" for arch in ("x86_64", "ia32", "aarch64")}
+BOOT_NAMES = {"x86_64": "BOOTX64.EFI", "ia32": "BOOTIA32.EFI", "aarch64": "BOOTAA64.EFI"}
 
 
 def names(image: Path) -> list[str]:
     listed = subprocess.run(
         ["mdir", "-/", "-b", "-i", image, "::"], capture_output=True, text=True, check=True
     ).stdout
-    return sorted(line.removeprefix("::/") for line in listed.split())
+    found = (line.removeprefix("::/") for line in listed.split())
+    return sorted(name for name in found if not name.endswith("/"))
 
 
 def content(image: Path, name: str) -> bytes:
@@ -25,9 +30,19 @@ def content(image: Path, name: str) -> bytes:
     ).stdout
 
 
-def test_image_holds_driver_script_and_readme():
-    assert names(IMAGE) == ["README.txt", "startup.nsh", "virtio-net.efi"]
-    assert content(IMAGE, "virtio-net.efi") == DRIVER.read_bytes()
+def refusal(folder: Path, *files: Path) -> str:
+    """What make-esp.sh says when it refuses and leaves no image."""
+    done = subprocess.run([SCRIPT, folder / "esp.img", *files], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert not list(folder.glob("esp.img*"))
+    return done.stderr
+
+
+def test_image_holds_each_driver_script_and_readme():
+    drivers = {f"{arch}/virtio-net.efi": file for arch, file in DRIVERS.items()}
+    assert names(IMAGE) == sorted(["README.txt", "startup.nsh", *drivers])
+    for name, file in drivers.items():
+        assert content(IMAGE, name) == file.read_bytes()
 
 
 def test_texts_have_dos_line_ends():
@@ -40,17 +55,50 @@ def test_volume_is_fat32():
     assert IMAGE.read_bytes()[82:90] == b"FAT32   "
 
 
-def test_given_shell_is_what_firmware_boots(tmp_path):
-    shell = tmp_path / "Shell.efi"
-    shell.write_bytes(b"MZ a shell")
-    subprocess.run([SCRIPT, DRIVER, tmp_path / "esp.img", shell], check=True)
-    assert content(tmp_path / "esp.img", "EFI/BOOT/BOOTX64.EFI") == b"MZ a shell"
+def test_given_shells_are_what_each_firmware_boots(tmp_path):
+    shells = {arch: BUILD / arch / "apps/snpinfo.efi" for arch in DRIVERS}
+    subprocess.run([SCRIPT, tmp_path / "esp.img", *DRIVERS.values(), *shells.values()], check=True)
+    for arch, shell in shells.items():
+        assert content(tmp_path / "esp.img", f"EFI/BOOT/{BOOT_NAMES[arch]}") == shell.read_bytes()
+        driver = content(tmp_path / "esp.img", f"{arch}/virtio-net.efi")
+        assert driver == DRIVERS[arch].read_bytes()
 
 
-def test_refuses_a_missing_driver_and_leaves_no_image(tmp_path):
-    done = subprocess.run(
-        [SCRIPT, tmp_path / "none.efi", tmp_path / "esp.img"], capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert done.stderr == f"make-esp: {tmp_path}/none.efi: missing or empty\n"
-    assert list(tmp_path.iterdir()) == []
+def test_image_for_one_architecture_has_no_other(tmp_path):
+    subprocess.run([SCRIPT, tmp_path / "esp.img", DRIVERS["ia32"]], check=True)
+    assert names(tmp_path / "esp.img") == ["README.txt", "ia32/virtio-net.efi", "startup.nsh"]
+
+
+def test_refuses_a_missing_driver(tmp_path):
+    said = refusal(tmp_path, DRIVERS["x86_64"], tmp_path / "none.efi")
+    assert said == f"make-esp: {tmp_path}/none.efi: missing or empty\n"
+
+
+def test_refuses_two_drivers_for_one_architecture(tmp_path):
+    said = refusal(tmp_path, DRIVERS["x86_64"], DRIVERS["x86_64"])
+    assert said == f"make-esp: {DRIVERS['x86_64']}: a second x86_64/virtio-net.efi\n"
+
+
+def changed(offset: int, data: bytes) -> bytes:
+    """x86_64's driver with some bytes of its PE header replaced."""
+    image = bytearray(DRIVERS["x86_64"].read_bytes())
+    at = int.from_bytes(image[60:64], "little") + offset
+    image[at : at + len(data)] = data
+    return bytes(image)
+
+
+WRONG = {
+    "a text": lambda: b"not an image\n",
+    "a DOS program": lambda: b"MZ" + bytes(62),
+    "a header beyond the end": lambda: b"MZ" + bytes(58) + b"\xff\xff\xff\x7f",
+    "another processor": lambda: changed(4, b"\x64\x50"),  # riscv64
+    "a runtime driver": lambda: changed(92, b"\x0c\0"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_refuses_what_is_neither_driver_nor_shell(tmp_path, what):
+    (tmp_path / "file.efi").write_bytes(WRONG[what]())
+    said = refusal(tmp_path, tmp_path / "file.efi")
+    cause = "neither a driver nor a program for UEFI on x86_64, ia32 or aarch64"
+    assert said == f"make-esp: {tmp_path}/file.efi: {cause}\n"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """Claims about scripts/install.sh, on a stand-in for the machine: INSTALL_ROOT is a folder with
 /sys, /proc and an ESP, and efibootmgr, blkid and id are stubs. No privilege is needed. The same
-script with the real tools, firmware and FAT is tests/qemu/test_install_linux.py's.
+script with the real tools, firmware and FAT is tests/qemu/test_from_linux.py's.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Machine:
         self.bin.mkdir()
         self.esp.mkdir(parents=True)
         (self.root / "sys/firmware/efi").mkdir(parents=True)
+        self.platform("x86_64", 64)
         self.mount(self.esp)
         for name, content in (("start", "2048"), ("partition", "1")):
             path = self.root / "sys/devices/vda/vda1" / name
@@ -56,6 +57,14 @@ class Machine:
         (self.bin / name).unlink(missing_ok=True)
         (self.bin / name).write_text(f"#!/bin/sh\n{body}\n")
         (self.bin / name).chmod(0o755)
+
+    def platform(self, processor: str, firmware_bits: int | None) -> None:
+        """What uname -m says, and what the kernel says of the firmware, if anything."""
+        self.stub("uname", f"echo {processor}")
+        size = self.root / "sys/firmware/efi/fw_platform_size"
+        size.unlink(missing_ok=True)
+        if firmware_bits is not None:
+            size.write_text(f"{firmware_bits}\n")
 
     def mount(self, where: Path, kind: str = "vfat") -> None:
         mounts = self.root / "proc/self/mounts"
@@ -252,10 +261,77 @@ def test_mbr_partition_is_told_by_its_signature(machine):
     changes_nothing(machine)
 
 
-def test_release_folder_brings_its_own_driver(machine, tmp_path):
-    shutil.copy(SCRIPT, tmp_path)
-    subprocess.run([tmp_path / "install.sh"], env=machine.environment(), check=True, timeout=60)
-    assert machine.installed() == DRIVER
+def install_from(folder: Path, machine: Machine) -> subprocess.CompletedProcess:
+    """Run the script of a release or of a tree that lies in `folder`, with no --driver."""
+    command = [folder / "install.sh"]
+    return subprocess.run(
+        command, env=machine.environment(), capture_output=True, text=True, timeout=60
+    )
+
+
+def release(folder: Path, arches: tuple[str, ...] = ("x86_64", "ia32", "aarch64")) -> Path:
+    """A release's folder, with drivers that can be told apart."""
+    for arch in arches:
+        (folder / "release" / arch).mkdir(parents=True)
+        (folder / "release" / arch / "virtio-net.efi").write_bytes(DRIVER + arch.encode())
+    shutil.copy(SCRIPT, folder / "release")
+    return folder / "release"
+
+
+@pytest.mark.parametrize(
+    ("processor", "firmware_bits", "arch"),
+    [
+        ("x86_64", 64, "x86_64"),
+        ("x86_64", 32, "ia32"),  # as on tablets: 64-bit Linux on 32-bit firmware
+        ("i686", 32, "ia32"),
+        ("i686", 64, "x86_64"),
+        ("aarch64", 64, "aarch64"),
+    ],
+)
+def test_driver_is_the_one_for_the_firmware(machine, tmp_path, processor, firmware_bits, arch):
+    machine.platform(processor, firmware_bits)
+    done = install_from(release(tmp_path), machine)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert machine.installed() == DRIVER + arch.encode()
+
+
+def test_driver_is_found_where_make_puts_it(machine, tmp_path):
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(SCRIPT, tmp_path / "scripts")
+    release(tmp_path, ("ia32",)).rename(tmp_path / "build")
+    machine.platform("x86_64", 32)
+    done = install_from(tmp_path / "scripts", machine)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert machine.installed() == DRIVER + b"ia32"
+
+
+@pytest.mark.parametrize(
+    ("processor", "firmware_bits", "words"),
+    [
+        ("riscv64", 64, "no driver for 64-bit firmware on riscv64; --driver FILE names one"),
+        ("aarch64", 32, "no driver for 32-bit firmware on aarch64; --driver FILE names one"),
+        ("x86_64", None, "no driver for ?-bit firmware on x86_64; --driver FILE names one"),
+    ],
+)
+def test_refuses_a_firmware_that_no_driver_is_for(
+    machine, tmp_path, processor, firmware_bits, words
+):
+    machine.platform(processor, firmware_bits)
+    before = machine.state()
+    done = install_from(release(tmp_path), machine)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"install: {words}\n")
+    assert machine.state() == before
+    # Nothing is to be found out where the user names the driver, or removes it.
+    succeeds(machine)
+    succeeds(machine, "--remove")
+
+
+def test_refuses_a_release_that_lacks_the_driver(machine, tmp_path):
+    machine.platform("aarch64", 64)
+    done = install_from(release(tmp_path, ("x86_64", "ia32")), machine)
+    assert done.returncode == 1
+    assert done.stderr.endswith("/build/aarch64/virtio-net.efi: no such driver, or an empty file\n")
+    assert machine.installed() is None
 
 
 def test_refuses_without_root(machine):

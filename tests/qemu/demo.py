@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""`make demo`: the driver at work under OVMF, told in a few lines (see scripts/demo.sh)."""
+"""`make demo`: the driver at work in the firmware, told in a few lines (see scripts/demo.sh)."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 import tempfile
 import time
@@ -11,12 +12,13 @@ from pathlib import Path
 
 import evidence
 import network
-from guest import DRIVER, FIRMWARE, Guest, GuestError, Nic, SetupError, require_everything
-from platforms import OVMF
+from guest import Guest, GuestError, Nic, SetupError, require_everything
+from platforms import AAVMF, OVMF, OVMF32, Platform
 
 TIMEOUT_S = 180
 NIC_OPTIONS = "disable-legacy=off,disable-modern=off"
 PINGS = 5
+PLATFORMS = {platform.arch: platform for platform in (OVMF, OVMF32, AAVMF)}
 
 
 def say(label: str, text: str) -> None:
@@ -30,11 +32,12 @@ def timed_download(label: str, source: str, download: object, *arguments: object
     return time.monotonic() - began
 
 
-def demo(driver_file: Path, server: network.Server) -> str:
+def demo(platform: Platform, driver_file: Path, server: network.Server) -> str:
     """Run it all; returns the closing line. Raises GuestError where something is not as shown."""
     nic = Nic(NIC_OPTIONS, netdev=server.netdev())
-    say("boot", f"QEMU q35, {FIRMWARE.name}, virtio-net-pci, {driver_file.name} on a FAT drive ...")
-    with Guest("demo", nics=[nic], timeout=TIMEOUT_S) as guest:
+    where = f"QEMU {platform.machine}, {platform.firmware.name}, virtio-net-pci"
+    say("boot", f"{where}, {driver_file.name} on a FAT drive ...")
+    with Guest("demo", platform=platform, nics=[nic], timeout=TIMEOUT_S) as guest:
         say("load", "at the UEFI shell: load fs0:\\virtio-net.efi, connect -r ...")
         guest.load_driver()
         guest.run("connect -r", timeout=60)
@@ -75,11 +78,15 @@ def demo(driver_file: Path, server: network.Server) -> str:
 
 def main() -> int:
     try:
-        require_everything([OVMF])
-        if DRIVER is None:
+        arch = os.environ.get("ARCH", OVMF.arch)
+        if arch not in PLATFORMS:
+            raise SetupError(f"ARCH={arch}: not one of {', '.join(PLATFORMS)}")
+        platform = PLATFORMS[arch]
+        require_everything([platform])
+        if platform.driver is None:
             raise SetupError("DRIVER=none: the demo is of our driver")
         with tempfile.TemporaryDirectory() as folder:
-            print(demo(DRIVER, network.Server(Path(folder))))
+            print(demo(platform, platform.driver, network.Server(Path(folder))))
     except (GuestError, SetupError) as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1

@@ -48,7 +48,7 @@ def test_install_sh_binds_the_driver_after_a_reboot(tmp_path: Path) -> None:
         if path.is_file()
     }
     files["bin/install.sh"] = (ROOT / "scripts/install.sh").read_bytes()
-    files["bin/virtio-net.efi"] = DRIVER.read_bytes() if DRIVER else b"none"
+    files["bin/x86_64/virtio-net.efi"] = DRIVER.read_bytes() if DRIVER else b"none"
     esp = tmp_path / "esp.img"
     make_disk(esp)
     extra = ["-drive", f"if=none,id=esp,format=raw,file={esp}"]

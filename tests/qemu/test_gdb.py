@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import network
-from guest import DRIVER, ROOT, Guest, require
+from guest import BUILD, DRIVER, ROOT, Guest, require
 
 TIMEOUT_S = 120
 GDB_TIMEOUT_S = 60
@@ -19,7 +19,9 @@ def gdb(guest: Guest, socket: Path, *commands: str) -> str:
     """Attach, find the driver, run the commands; what gdb printed. The guest runs on after it."""
     assert DRIVER is not None, "without a driver there is nothing to find"
     command = ["gdb", "-nx", "-batch", "-ex", f"source {SCRIPT}", "-ex", f"target remote {socket}"]
-    for line in (f"virtio-net {DRIVER.parent}", *commands, "detach"):
+    # By itself it finds what make built.
+    folder = "" if DRIVER.parent == BUILD / "x86_64" else f" {DRIVER.parent}"
+    for line in (f"virtio-net{folder}", *commands, "detach"):
         command += ["-ex", line]
     try:
         done = subprocess.run(

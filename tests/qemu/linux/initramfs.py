@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import stat
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Mapping, Sequence
 
 HERE = Path(__file__).resolve().parent
@@ -44,13 +44,13 @@ def initramfs(
 ) -> bytes:
     """The archive, compressed. Modules that are built into the kernel are left out.
 
-    init is the script of this folder to run; files are further executables, by name; their
-    folder is bin, lib or lib64, or none.
+    init is the script of this folder to run; files are further executables, by name.
     """
     (release,) = (fetched / "modules").iterdir()
     loaded = [release / module for module in modules if (release / module).exists()]
     archive = _Cpio()
-    for folder in ("bin", "lib", "lib64", "modules"):
+    folders = {str(folder) for name in files or {} for folder in PurePosixPath(name).parents}
+    for folder in sorted({"bin", "modules"} | folders - {"."}):
         archive.add(folder, stat.S_IFDIR | 0o755)
     archive.add("dev", stat.S_IFDIR | 0o755)
     archive.add("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
