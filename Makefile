@@ -110,7 +110,7 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all arches $(OTHER_ARCHES:%=arch-%) rom rom-all sign unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck \
-        lint-shell lint-layers lint-spec image deploy fuzz fuzz-build fuzz-coverage qemu soak esp dist check bench bench-scaling bench-budgets demo run coverage format clean help
+        lint-shell lint-layers lint-spec lint-names image deploy fuzz fuzz-build fuzz-coverage qemu soak esp dist check bench bench-scaling bench-budgets demo run coverage format clean help
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom $(APPS) ## build the driver, its debug file, its option ROM and the EFI test programs
 
@@ -211,7 +211,7 @@ unit: $(UNIT_TESTS) ## run the unit tests on this machine, under ASan and UBSan
 	$(Q)failed=; for test in $(UNIT_TESTS); do ./$$test || failed="$$failed $$test"; done; \
 	    [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
-lint: lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec ## format, clang-tidy, gcc -fanalyzer, cppcheck, shellcheck, layers, SPEC.md
+lint: lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names ## format, clang-tidy, gcc -fanalyzer, cppcheck, shellcheck, layers, SPEC.md, names of targets and files
 
 lint-format:
 	$(Q)$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
@@ -235,6 +235,9 @@ lint-layers:
 
 lint-spec:
 	$(Q)scripts/lint-spec.py
+
+lint-names:
+	$(Q)scripts/lint-names.py
 
 esp: build/esp.img ## FAT image that loads the driver on every architecture; EFI_SHELL="FILE..." adds shells
 

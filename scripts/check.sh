@@ -45,7 +45,7 @@ run_unit() {
 
 run_lint() {
     local check
-    for check in format tidy analyzer cppcheck shell layers spec; do
+    for check in format tidy analyzer cppcheck shell layers spec names; do
         if make lint-$check >"$logs/lint-$check.log" 2>&1; then
             pass "lint $check"
         else
