@@ -48,6 +48,7 @@ CASES = [
     Case("mtu-9000-aavmf", MODERN + ",host_mtu=9000", "modern", 2_000, mtu=9000, platform=AAVMF),
     Case("modern-ovmf32", MODERN, "modern", 20_000, platform=OVMF32),
     Case("legacy-ovmf32", LEGACY, "legacy", 10_000, platform=OVMF32),
+    Case("mtu-9000-ovmf32", MODERN + ",host_mtu=9000", "modern", 2_000, mtu=9000, platform=OVMF32),
 ]
 
 

@@ -18,10 +18,11 @@ import evidence
 import lan
 import network
 import pytest
-from guest import BUILD, LEGACY, MODERN, Guest, Nic
+from guest import LEGACY, MODERN, Guest, Nic
+from platforms import AAVMF, OVMF, OVMF32, Platform
 
 TIMEOUT_S = 180
-APP = BUILD / "x86_64" / "apps" / "httpv6.efi"
+APP = "httpv6.efi"
 ROUTER = "fec0::2"
 ALL_NODES = "33:33:00:00:00:01"
 NETDEV = "user,ipv4=off,ipv6=on"
@@ -40,12 +41,20 @@ def server(tmp_path: Path) -> Iterator[network.Server]:
     served.close()
 
 
-@pytest.mark.parametrize("device", DEVICES)
-def test_ipv6_works_by_multicast(device: str, server: network.Server) -> None:
+@pytest.mark.parametrize(
+    ("device", "platform"),
+    [*((device, OVMF) for device in DEVICES), ("modern", OVMF32), ("modern", AAVMF)],
+    ids=lambda value: value.arch if isinstance(value, Platform) else value,
+)
+def test_ipv6_works_by_multicast(device: str, platform: Platform, server: network.Server) -> None:
     options, transport, filters = DEVICES[device]
     nic = Nic(options, netdev=NETDEV)
     with Guest(
-        f"ipv6-{device}", nics=[nic], files={APP.name: APP}, timeout=TIMEOUT_S
+        f"ipv6-{device}-{platform.arch}",
+        platform=platform,
+        nics=[nic],
+        files={APP: platform.app(APP)},
+        timeout=TIMEOUT_S,
     ) as guest:
         guest.load_driver()
         guest.run("connect -r", timeout=60)
@@ -70,7 +79,7 @@ def test_dhcpv6_leases_an_address(device: str, tmp_path: Path) -> None:
     with lan.Lan(tmp_path) as wire, Guest(
         f"dhcpv6-{device}",
         nics=[Nic(options, netdev=wire.netdev)],
-        files={APP.name: APP},
+        files={APP: OVMF.app(APP)},
         inside=wire.inside,
         timeout=TIMEOUT_S,
     ) as guest:
@@ -95,7 +104,7 @@ def test_dhcpv6_leases_an_address(device: str, tmp_path: Path) -> None:
 
 def download(guest: Guest, url: str, data: bytes) -> None:
     """Download by the firmware's HTTP driver, and compare length and checksum."""
-    output = guest.run(f"{APP.name} {url}", timeout=60)
+    output = guest.run(f"{APP} {url}", timeout=60)
     expected = f"HTTPV6 bytes={len(data)} crc32={zlib.crc32(data):08x}"
     if output.strip().lower() != expected.lower():
         raise guest.error(f"`{expected}`", f"`{output[-200:].strip()}`")

@@ -8,13 +8,14 @@ import time
 import evidence
 import network
 import pytest
-from guest import BUILD, MODERN, TRANSPORTS, Guest, Nic
+from guest import MODERN, TRANSPORTS, Guest, Nic
+from platforms import AAVMF, OVMF, OVMF32, Platform
 
 TIMEOUT_S = 180
 FOLLOWS_WITHIN_S = 5
 NO_LEASE_FOR_S = 4
 WATCH_S = 5  # by the guest's clock, in which the four changes take one second
-SNPINFO = BUILD / "x86_64" / "apps" / "snpinfo.efi"
+SNPINFO = "snpinfo.efi"
 STATUS_OFFSET = 6  # in the device configuration, behind the MAC
 LINK_UP, ANNOUNCE = 1, 2
 PRESENT = "Media present"
@@ -30,7 +31,7 @@ def expect_media(guest: Guest, expected: str) -> None:
 
 def assert_mode_follows(guest: Guest) -> None:
     """An application calls GetStatus and nothing else, and watches Mode."""
-    guest.start(f"snpinfo.efi watch {WATCH_S}")
+    guest.start(f"{SNPINFO} watch {WATCH_S}")
     guest.expect(r"\nMEDIA present after 0 ms", 10)
     for up, word in (False, "absent"), (True, "present"), (False, "absent"), (True, "present"):
         guest.set_link(0, up)
@@ -40,12 +41,17 @@ def assert_mode_follows(guest: Guest) -> None:
         raise guest.error("`SNPINFO watch ended: Success`", f"`{output[-80:]}`")
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_media_present_follows_the_link(transport: str) -> None:
+@pytest.mark.parametrize(
+    ("transport", "platform"),
+    [("modern", OVMF), ("legacy", OVMF), ("modern", OVMF32), ("modern", AAVMF)],
+    ids=lambda value: value.arch if isinstance(value, Platform) else value,
+)
+def test_media_present_follows_the_link(transport: str, platform: Platform) -> None:
     with Guest(
-        f"link-{transport}",
+        f"link-{transport}-{platform.arch}",
+        platform=platform,
         nics=[Nic(TRANSPORTS[transport])],
-        files={SNPINFO.name: SNPINFO},
+        files={SNPINFO: platform.app(SNPINFO)},
         timeout=TIMEOUT_S,
     ) as guest:
         guest.load_driver()

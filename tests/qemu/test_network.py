@@ -68,6 +68,25 @@ CASES = [
     Case("legacy-aavmf", None, LEGACY, "legacy", 0x1000, platform=AAVMF),
     Case("modern-ovmf32", None, MODERN, "modern", 0x1041, VERSION_1, platform=OVMF32),
     Case("legacy-ovmf32", None, LEGACY, "legacy", 0x1000, platform=OVMF32),
+    Case(
+        "iommu-smmu-aavmf",
+        AAVMF.machine + ",iommu=smmuv3",
+        MODERN + ",iommu_platform=on",
+        "modern",
+        0x1041,
+        IOMMU,
+        platform=AAVMF,
+    ),
+    Case(
+        "iommu-vtd-ovmf32",
+        None,
+        MODERN + ",iommu_platform=on",
+        "modern",
+        0x1041,
+        IOMMU,
+        extra=VTD,
+        platform=OVMF32,
+    ),
 ]
 
 

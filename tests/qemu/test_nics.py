@@ -7,10 +7,11 @@ import evidence
 import network
 import pytest
 from guest import LEGACY, MODERN, TRANSITIONAL, Guest, Nic
+from platforms import AAVMF, OVMF, OVMF32, Platform
 
 TIMEOUT_S = 400
 COUNT = 8
-MACHINES = ["q35", "pc"]
+PLACES = [(OVMF, "q35"), (OVMF, "pc"), (OVMF32, None), (AAVMF, None)]  # None: the platform's
 DEVICES = [  # in turn: options, the transport that the driver must choose
     (MODERN, "modern"),
     (TRANSITIONAL, "modern"),
@@ -19,15 +20,25 @@ DEVICES = [  # in turn: options, the transport that the driver must choose
 TALKING = [0, 1, 2, 7]
 
 
-@pytest.mark.parametrize("machine", MACHINES)
-def test_eight_nics_work_at_once(machine: str, server: network.Server) -> None:
+@pytest.mark.parametrize(
+    ("platform", "machine"), PLACES, ids=lambda value: str(getattr(value, "arch", value or "default"))
+)
+def test_eight_nics_work_at_once(
+    platform: Platform, machine: str | None, server: network.Server
+) -> None:
     nics = []
     for index in range(COUNT):
         options = DEVICES[index % len(DEVICES)][0]
         subnet = f"net=10.0.{10 + index}.0/24"
         nics.append(Nic(options, netdev=f"{server.netdev()},{subnet}"))
 
-    with Guest(f"nics-{machine}", machine=machine, nics=nics, timeout=TIMEOUT_S) as guest:
+    with Guest(
+        f"nics-{platform.arch}-{machine}",
+        platform=platform,
+        machine=machine,
+        nics=nics,
+        timeout=TIMEOUT_S,
+    ) as guest:
         guest.load_driver()
         guest.run("connect -r", timeout=120)
         transports = [DEVICES[index % len(DEVICES)][1] for index in range(COUNT)]

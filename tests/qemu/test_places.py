@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import evidence
 import network
 import pytest
-from guest import LEGACY, MODERN, Guest, Nic
+from guest import LEGACY, MODERN, TRANSITIONAL, Guest, Nic
 from platforms import AAVMF, OVMF, OVMF32, OVMF_SECURE, Platform
 
 TIMEOUT_S = 120
@@ -54,10 +54,10 @@ CASES = [
     Case("secure-q35-root-port", OVMF_SECURE, ROOT_PORT),
     Case("ovmf32-q35-root-port", OVMF32, ROOT_PORT),
     Case("ovmf32-q35-bridge", OVMF32, PCIE_BRIDGE),
-    Case("ovmf32-q35-functions", OVMF32, FUNCTIONS),
+    Case("ovmf32-q35-functions", OVMF32, FUNCTIONS, options=TRANSITIONAL),
     Case("aavmf-virt-root-port", AAVMF, ROOT_PORT),
     Case("aavmf-virt-bridge", AAVMF, PCIE_BRIDGE),
-    Case("aavmf-virt-functions", AAVMF, FUNCTIONS),
+    Case("aavmf-virt-functions", AAVMF, FUNCTIONS, options=TRANSITIONAL),
 ]
 
 

@@ -9,6 +9,7 @@ import evidence
 import network
 import pytest
 from guest import TRANSPORTS, Guest, Nic
+from platforms import AAVMF, OVMF, OVMF32, Platform
 
 TIMEOUT_S = 180
 PINGS = 3
@@ -44,10 +45,17 @@ QEMU_ONLY = {"ANY_LAYOUT", "GSO", "NOTIFY_ON_EMPTY", "PROTOCOL_FEATURES", "RING_
 INFORMATION = ["MediaState", "NetworkBoot", "UndiIpv6Support"]
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_shell_shows_all_of_the_driver(transport: str) -> None:
+@pytest.mark.parametrize(
+    ("transport", "platform"),
+    [("modern", OVMF), ("legacy", OVMF), ("modern", OVMF32), ("modern", AAVMF)],
+    ids=lambda value: value.arch if isinstance(value, Platform) else value,
+)
+def test_shell_shows_all_of_the_driver(transport: str, platform: Platform) -> None:
     with Guest(
-        f"protocols-{transport}", nics=[Nic(TRANSPORTS[transport])], timeout=TIMEOUT_S
+        f"protocols-{transport}-{platform.arch}",
+        platform=platform,
+        nics=[Nic(TRANSPORTS[transport])],
+        timeout=TIMEOUT_S,
     ) as guest:
         guest.load_driver()
         guest.run("connect -r", timeout=60)

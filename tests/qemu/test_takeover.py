@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import evidence
 import network
 import pytest
-from guest import BUILD, DRIVER, TRANSPORTS, Guest, Nic
-from platforms import AAVMF, OVMF32, Platform
+from guest import DRIVER, TRANSPORTS, Guest, Nic
+from platforms import AAVMF, OVMF, OVMF32, Platform
 
 TIMEOUT_S = 240
-NETBOOT = BUILD / "x86_64" / "apps" / "netboot.efi"
-NETBUSY = BUILD / "x86_64" / "apps" / "netbusy.efi"
+NETBOOT = OVMF.app("netboot.efi")
+NETBUSY = OVMF.app("netbusy.efi")
 
 GLOBAL_GUID = "8BE4DF61-93CA-11D2-AA0D-00E098032B8C"
 SET_OPTIONS = "setvar VirtioNetOptions -guid 6e3a2b54-3a3c-4f6c-9d0e-5c1f0f7b8a61 -bs -nv "
@@ -300,20 +300,28 @@ def assert_booted(guest: Guest, output: str, path: str, driver: str) -> None:
         raise guest.error(f"a boot from {path} over {driver}", f"{origin[1]} over {origin[2]}")
 
 
-@pytest.mark.parametrize("rival", ["firmware", "ipxe"])
+@pytest.mark.parametrize(
+    ("rival", "platform"),
+    [("firmware", OVMF), ("ipxe", OVMF), ("firmware", OVMF32), ("firmware", AAVMF)],
+    ids=lambda value: value.arch if isinstance(value, Platform) else value,
+)
 def test_pxe_and_http_boot_with_the_firmwares_own_options(
-    rival: str, server: network.Server
+    rival: str, platform: Platform, server: network.Server
 ) -> None:
     """bcfg makes the driver bind at boot, and the boot options that the firmware made for the NIC
     before lead to it."""
-    server.add(NETBOOT)
+    server.add(platform.app(NETBOOT.name))
     nic = Nic(
         TRANSPORTS["modern"] + ",bootindex=1",
         netdev=f"{server.netdev()},bootfile={NETBOOT.name}",
         romfile=RIVALS[rival].romfile,
     )
     with Guest(
-        f"takeover-netboot-{rival}", nics=[nic], timeout=TIMEOUT_S, reboots=True
+        f"takeover-netboot-{rival}-{platform.arch}",
+        platform=platform,
+        nics=[nic],
+        timeout=TIMEOUT_S,
+        reboots=True,
     ) as guest:
         assert_booted(guest, guest.text, "Mac", re.escape(RIVALS[rival].name("modern")))
         # iPXE has an option of its own, and the name that goes with it.
