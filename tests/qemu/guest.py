@@ -30,7 +30,6 @@ from typing import Mapping, Sequence
 from platforms import (  # some of them for the tests
     BUILD,
     DRIVER,
-    FIRMWARE,
     OVMF,
     ROOT,
     VARIABLES,
