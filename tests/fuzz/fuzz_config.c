@@ -7,7 +7,8 @@
  * Input: 8 bytes that choose the device; then three lists, each with its count in
  * front: changes of BARs (whether the firmware reaches them, too), changed bytes of configuration
  * space, and (to the end of the input) lies: a byte below 0x80 lets so many readings pass, any
- * other replaces the next reading with the bytes behind it.
+ * other replaces the next reading with the bytes behind it; from 0xf0 on, for good: the place
+ * reads so until it is lied about again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,16 @@
 #include "wire.h"
 
 #define LIE 0x80u
+#define LIE_FOR_GOOD 0xf0u
+#define STUCK_MAX 4u
 #define FRAME_BYTES 1514u
+
+/* A place that reads the same until the end. */
+struct stuck {
+    uint64_t place;
+    uint8_t value[8];
+    bool is_used;
+};
 
 struct config_fuzz {
     struct fuzz_input input;
@@ -29,6 +39,8 @@ struct config_fuzz {
     EFI_DRIVER_BINDING_PROTOCOL *binding;
     struct wire wire;
     unsigned truths; /* readings until the next byte of the input is looked at */
+    struct stuck stuck[STUCK_MAX];
+    unsigned stuck_count; /* so far; the oldest gives way */
 };
 
 /* A driver is not judged by what it does to a device that lies. */
@@ -39,11 +51,37 @@ static void before_access(void *context)
     fuzz->device->is_tainted = true;
 }
 
-static void after_read(void *context, void *value, size_t bytes)
+static struct stuck *find_stuck(struct config_fuzz *fuzz, uint64_t place)
+{
+    for (unsigned i = 0; i < STUCK_MAX; i++) {
+        if (fuzz->stuck[i].is_used && fuzz->stuck[i].place == place)
+            return &fuzz->stuck[i];
+    }
+    return NULL;
+}
+
+static void lie(struct config_fuzz *fuzz, bool is_for_good, uint64_t place, void *value,
+                size_t bytes)
+{
+    struct stuck *stuck = find_stuck(fuzz, place);
+
+    fuzz_take_bytes(&fuzz->input, value, bytes);
+    if (!stuck && is_for_good)
+        stuck = &fuzz->stuck[fuzz->stuck_count++ % STUCK_MAX];
+    if (!stuck)
+        return;
+    *stuck = (struct stuck){.place = place, .is_used = is_for_good};
+    memcpy(stuck->value, value, bytes < sizeof(stuck->value) ? bytes : sizeof(stuck->value));
+}
+
+static void after_read(void *context, uint64_t place, void *value, size_t bytes)
 {
     struct config_fuzz *fuzz = context;
+    const struct stuck *stuck = find_stuck(fuzz, place);
     uint8_t next;
 
+    if (stuck)
+        memcpy(value, stuck->value, bytes < sizeof(stuck->value) ? bytes : sizeof(stuck->value));
     if (fuzz->truths > 0) {
         fuzz->truths--;
         return;
@@ -54,7 +92,7 @@ static void after_read(void *context, void *value, size_t bytes)
     if (next < LIE)
         fuzz->truths = next;
     else
-        fuzz_take_bytes(&fuzz->input, value, bytes);
+        lie(fuzz, next >= LIE_FOR_GOOD, place, value, bytes);
 }
 
 /* Offers beyond the usual ones, by the bits of the queues' sizes that are left. */

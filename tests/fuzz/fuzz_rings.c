@@ -25,6 +25,7 @@
 #define AT_CALLBACK 0x80u
 #define WITH_AMBUSH 0x40u
 #define UNTOUCHED 0xee
+#define BUFFER_BYTES_MAX 0x20000u /* of a receive buffer, at any MTU */
 
 struct rings_fuzz {
     struct fuzz_input input;
@@ -132,6 +133,16 @@ static void check_rings(const struct rings_fuzz *fuzz)
     fuzz_claim(net->rx_kept_count + net->has_waiting + net->rx.queue.ring.in_flight_count ==
                    net->rx.count,
                "a receive buffer is lost, or there twice");
+}
+
+/* A buffer holds so many bytes: one that the device says is longer, or shorter than its header,
+ * has no length at all. */
+static void check_counters(const struct rings_fuzz *fuzz)
+{
+    const struct net_traffic *rx = &((const struct snp *)fuzz->network)->net.counters.rx;
+
+    fuzz_claim(rx->bad_bytes <= (rx->undersize + rx->oversize + rx->dropped) * BUFFER_BYTES_MAX,
+               "%llu bytes are counted that no buffer held", (unsigned long long)rx->bad_bytes);
 }
 
 static void start(struct rings_fuzz *fuzz)
@@ -531,6 +542,7 @@ static void run(struct rings_fuzz *fuzz, unsigned index, bool is_at_callback)
     if (fuzz->network) {
         check_mode(fuzz);
         check_rings(fuzz);
+        check_counters(fuzz);
     }
 }
 

@@ -283,10 +283,11 @@ static void before(void *context)
 }
 
 /* A device that says it was reset, and was not, cannot be told from one that was. */
-static void after_read(void *context, void *value, size_t bytes)
+static void after_read(void *context, uint64_t place, void *value, size_t bytes)
 {
     struct hostile *hostile = context;
 
+    (void)place;
     if (hostile->lies == 0 || hostile->device->reset_reads_left > 0)
         return;
     if (hostile->truths > 0) {

@@ -67,10 +67,18 @@ static void count(UINTN accesses)
     ask();
 }
 
-static EFI_STATUS finish_read(EFI_STATUS status, void *buffer, UINTN bytes)
+/* Also under way: a call that waits for good has no end. */
+static void check_time(const char *what)
+{
+    uint64_t took_us = fake_firmware_now_us(current->firmware) - current->call_start_us;
+
+    fuzz_claim(took_us <= WIRE_CALL_US_MAX, "%s lasts %llu us", what, (unsigned long long)took_us);
+}
+
+static EFI_STATUS finish_read(EFI_STATUS status, uint64_t place, void *buffer, UINTN bytes)
 {
     if (!EFI_ERROR(status) && current->after_read && current->is_in_call && !current->is_in_hook)
-        current->after_read(current->context, buffer, bytes);
+        current->after_read(current->context, place, buffer, bytes);
     return status;
 }
 
@@ -78,8 +86,8 @@ static EFI_STATUS EFIAPI mem_read(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL
                                   UINT8 bar, UINT64 offset, UINTN times, VOID *buffer)
 {
     count(times);
-    return finish_read(current->real.Mem.Read(this, width, bar, offset, times, buffer), buffer,
-                       times << (width & 3u));
+    return finish_read(current->real.Mem.Read(this, width, bar, offset, times, buffer),
+                       WIRE_PLACE(bar, offset), buffer, times << (width & 3u));
 }
 
 static EFI_STATUS EFIAPI mem_write(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL_WIDTH width,
@@ -93,8 +101,8 @@ static EFI_STATUS EFIAPI io_read(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL_
                                  UINT8 bar, UINT64 offset, UINTN times, VOID *buffer)
 {
     count(times);
-    return finish_read(current->real.Io.Read(this, width, bar, offset, times, buffer), buffer,
-                       times << (width & 3u));
+    return finish_read(current->real.Io.Read(this, width, bar, offset, times, buffer),
+                       WIRE_PLACE(bar, offset), buffer, times << (width & 3u));
 }
 
 static EFI_STATUS EFIAPI io_write(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL_WIDTH width,
@@ -108,8 +116,8 @@ static EFI_STATUS EFIAPI config_read(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTO
                                      UINT32 offset, UINTN times, VOID *buffer)
 {
     count(times);
-    return finish_read(current->real.Pci.Read(this, width, offset, times, buffer), buffer,
-                       times << (width & 3u));
+    return finish_read(current->real.Pci.Read(this, width, offset, times, buffer),
+                       WIRE_PLACE(WIRE_CONFIG, offset), buffer, times << (width & 3u));
 }
 
 /* Sets the window to a register, or writes there; what is read through it counts. */
@@ -146,8 +154,13 @@ static EFI_STATUS EFIAPI unmap(EFI_PCI_IO_PROTOCOL *this, VOID *token)
 
 static EFI_STATUS EFIAPI stall(UINTN microseconds)
 {
+    EFI_STATUS status;
+
     ask();
-    return current->real_stall(microseconds);
+    status = current->real_stall(microseconds);
+    if (current->is_in_call)
+        check_time("a call that waits");
+    return status;
 }
 
 void wire_init(struct wire *wire, struct fake_device *device)
@@ -188,9 +201,7 @@ void wire_begin(struct wire *wire)
 
 void wire_end(struct wire *wire, const char *what)
 {
-    uint64_t took_us = fake_firmware_now_us(wire->firmware) - wire->call_start_us;
-
     wire->is_in_call = false;
-    fuzz_claim(took_us <= WIRE_CALL_US_MAX, "%s lasts %llu us", what, (unsigned long long)took_us);
+    check_time(what);
     fuzz_claim(fake_firmware_tpl(wire->firmware) == tpl_before, "%s changes the TPL", what);
 }

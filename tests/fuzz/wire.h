@@ -21,6 +21,10 @@
 
 #define WIRE_SHARED_MAX 16u
 
+/* Where a reading is made: in a BAR, or in configuration space. */
+#define WIRE_CONFIG 0xffu
+#define WIRE_PLACE(space, offset) ((uint64_t)(space) << 32 | (uint32_t)(offset))
+
 /* Memory that the device can reach. */
 struct wire_memory {
     void *token;
@@ -42,7 +46,7 @@ struct wire {
 
     /* Called within the driver's calls alone, and never within itself. */
     void (*before)(void *context);
-    void (*after_read)(void *context, void *value, size_t bytes);
+    void (*after_read)(void *context, uint64_t place, void *value, size_t bytes);
     void *context;
 };
 
@@ -50,8 +54,8 @@ struct wire {
 void wire_init(struct wire *wire, struct fake_device *device);
 void wire_fini(void);
 
-/* Around each call of the driver. The end claims that the bounds were kept and that the TPL
- * is what it was. */
+/* Around each call of the driver. Each access and each wait claims that the bounds are kept, the
+ * end also that the TPL is what it was. */
 void wire_begin(struct wire *wire);
 void wire_end(struct wire *wire, const char *what);
 
