@@ -177,6 +177,19 @@ def handles(listing: str) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2]))
 
 
+def pci_handles(guest: Guest) -> list[str]:
+    """The NICs' handles, in the order of the NICs."""
+    listed = handles(guest.run("dh -d -p PciIo", timeout=180))
+    found = []
+    for index in range(len(guest.nics)):
+        node = f"/Pci(0x{pci_slot(guest, f'nic{index}'):X},0x0)"
+        pattern = re.escape(node) + r"\s"
+        found += [handle for handle, text in listed.items() if re.search(pattern, text)]
+    if len(found) != len(guest.nics):
+        raise guest.error(f"{len(guest.nics)} NICs in `dh -d -p PciIo`", f"{len(found)}")
+    return found
+
+
 def _features(status: dict[str, Any]) -> frozenset[str]:
     """The names of feature bits, one that QEMU 7.2 has and does not name included."""
     unnamed = status.get("unknown-dev-features", 0)
