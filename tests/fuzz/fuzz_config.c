@@ -8,7 +8,7 @@
  * front: changes of BARs (whether the firmware reaches them, too), changed bytes of configuration
  * space, and (to the end of the input) lies: a byte below 0x80 lets so many readings pass, any
  * other replaces the next reading with the bytes behind it; from 0xf0 on, for good: the place
- * reads so until it is lied about again.
+ * reads so until it is lied about again; from 0xf8 on, one more each time.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +20,15 @@
 
 #define LIE 0x80u
 #define LIE_FOR_GOOD 0xf0u
+#define LIE_THAT_COUNTS 0xf8u
 #define STUCK_MAX 4u
 #define FRAME_BYTES 1514u
 
-/* A place that reads the same until the end. */
+/* A place that lies for good. */
 struct stuck {
     uint64_t place;
     uint8_t value[8];
+    uint8_t step; /* from one reading to the next */
     bool is_used;
 };
 
@@ -60,28 +62,31 @@ static struct stuck *find_stuck(struct config_fuzz *fuzz, uint64_t place)
     return NULL;
 }
 
-static void lie(struct config_fuzz *fuzz, bool is_for_good, uint64_t place, void *value,
-                size_t bytes)
+static void lie(struct config_fuzz *fuzz, uint8_t kind, uint64_t place, void *value, size_t bytes)
 {
     struct stuck *stuck = find_stuck(fuzz, place);
+    bool is_for_good = kind >= LIE_FOR_GOOD;
 
     fuzz_take_bytes(&fuzz->input, value, bytes);
     if (!stuck && is_for_good)
         stuck = &fuzz->stuck[fuzz->stuck_count++ % STUCK_MAX];
     if (!stuck)
         return;
-    *stuck = (struct stuck){.place = place, .is_used = is_for_good};
+    *stuck =
+        (struct stuck){.place = place, .step = kind >= LIE_THAT_COUNTS, .is_used = is_for_good};
     memcpy(stuck->value, value, bytes < sizeof(stuck->value) ? bytes : sizeof(stuck->value));
 }
 
 static void after_read(void *context, uint64_t place, void *value, size_t bytes)
 {
     struct config_fuzz *fuzz = context;
-    const struct stuck *stuck = find_stuck(fuzz, place);
+    struct stuck *stuck = find_stuck(fuzz, place);
     uint8_t next;
 
-    if (stuck)
+    if (stuck) {
+        stuck->value[0] = (uint8_t)(stuck->value[0] + stuck->step);
         memcpy(value, stuck->value, bytes < sizeof(stuck->value) ? bytes : sizeof(stuck->value));
+    }
     if (fuzz->truths > 0) {
         fuzz->truths--;
         return;
@@ -92,7 +97,7 @@ static void after_read(void *context, uint64_t place, void *value, size_t bytes)
     if (next < LIE)
         fuzz->truths = next;
     else
-        lie(fuzz, next >= LIE_FOR_GOOD, place, value, bytes);
+        lie(fuzz, next, place, value, bytes);
 }
 
 /* Offers beyond the usual ones, by the bits of the queues' sizes that are left. */
