@@ -114,10 +114,11 @@ def run_guest(
     traced: bool = False,
     nics: int = 1,
     limit: float = LIMIT_S,
+    image: Path = guests.DRIVER,
 ) -> Report:
     """Boot a guest whose NICs `driver` has, run snpbench.efi with each of `commands`.
 
-    Never raises GuestError: what goes wrong is the report's `trouble`.
+    `image` is our driver's. Never raises GuestError: what goes wrong is the report's `trouble`.
     """
     report = Report()
     romfile = None if driver == "ipxe" else ""
@@ -139,7 +140,7 @@ def run_guest(
                 files={APP.name: APP},
                 timeout=GUEST_LIMIT_S + limit,
                 extra=[*PHASE_PORT, *extra, "-D", str(trace)],
-                driver=guests.DRIVER if driver == DRIVERS[0] else None,
+                driver=image if driver == DRIVERS[0] else None,
             )
             stack.enter_context(guest)
             prove(guest, driver, device)
@@ -264,7 +265,13 @@ def _figure(
 
 
 def measure_exact(
-    driver: str, device: str, *, case: str = "", options: str = "", nics: int = 1
+    driver: str,
+    device: str,
+    *,
+    case: str = "",
+    options: str = "",
+    nics: int = 1,
+    image: Path = guests.DRIVER,
 ) -> Report:
     commands = [f"exact {EXACT_FRAMES} {nics}"] + (["memory"] if nics == 1 else [])
     return run_guest(
@@ -277,6 +284,7 @@ def measure_exact(
         traced=True,
         nics=nics,
         limit=LIMIT_S * (1 + nics // 4),
+        image=image,
     )
 
 
