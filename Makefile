@@ -79,7 +79,7 @@ CFLAGS   = $(COMMON) $($(ARCH)_CFLAGS) -O2 -ffreestanding -fPIC -fno-stack-prote
            -fno-asynchronous-unwind-tables -fvisibility=hidden -ffunction-sections -fdata-sections
 # The driver is optimized as a whole: what a frame passes through lies in several files.
 LTO     := -flto=auto -fno-fat-lto-objects
-HOT_OBJS := $(patsubst %,$(OUT)/src/%.o,snp net_device net_filter virtqueue)
+HOT_OBJS := $(patsubst %,$(OUT)/src/%.o,snp net_device net_filter virtqueue virtqueue_packed)
 LDS     := elf_$(ARCH)_efi.lds
 LDFLAGS := $($(ARCH)_LDFLAGS) -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --gc-sections --hash-style=sysv \
            --build-id=none --no-undefined --fatal-warnings -T $(LDS)

@@ -119,14 +119,6 @@ static void describe(struct report *report, const struct adapter *adapter)
         text_row(report, L"last failure", net->virtio.cause);
 }
 
-static bool is_ring_sound(const struct net_queue *queue)
-{
-    const struct virtqueue *ring = &queue->queue.ring;
-
-    return !ring->is_broken &&
-           (uint16_t)(ring->used->idx - ring->used_next) <= ring->in_flight_count;
-}
-
 /* Reads registers and memory; changes nothing. */
 static void test_standard(struct report *report, struct net_device *net)
 {
@@ -141,8 +133,8 @@ static void test_standard(struct report *report, struct net_device *net)
     if (!net->is_running)
         return;
     check(report, L"frames can flow", !net->is_down);
-    check(report, L"the receive ring is sound", is_ring_sound(&net->rx));
-    check(report, L"the transmit ring is sound", is_ring_sound(&net->tx));
+    check(report, L"the receive ring is sound", virtqueue_is_sound(&net->rx.queue.ring));
+    check(report, L"the transmit ring is sound", virtqueue_is_sound(&net->tx.queue.ring));
     check(report, L"the control queue answers",
           !net->control.buffer.pages || net->control.is_usable);
 }

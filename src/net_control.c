@@ -116,8 +116,7 @@ static EFI_STATUS command(struct net_control *control, uint8_t class, uint8_t co
     control->buffer.address[ANSWER_OFFSET] = ANSWER_PENDING;
 
     describe(control, data_bytes);
-    virtqueue_push(&control->queue.ring, 0, 1);
-    virtio_queue_publish(&control->queue);
+    virtio_queue_send(&control->queue, 0, 1);
     control->commands++;
 
     answer = wait_for_answer(control);

@@ -16,7 +16,8 @@
      VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_CTRL_RX_EXTRA |                    \
      VIRTIO_NET_F_CTRL_MAC_ADDR | VIRTIO_NET_F_GUEST_ANNOUNCE | VIRTIO_F_ANY_LAYOUT |              \
      VIRTIO_F_EVENT_IDX | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM |                     \
-     VIRTIO_F_NOTIFICATION_DATA | VIRTIO_F_NOTIF_CONFIG_DATA | VIRTIO_F_RING_RESET)
+     VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_NOTIFICATION_DATA |                       \
+     VIRTIO_F_NOTIF_CONFIG_DATA | VIRTIO_F_RING_RESET)
 
 #define QUEUE_SIZE_MAX 256u
 #define BUFFER_ALIGN_BYTES 64u              /* no two buffers share a cache line */
@@ -589,7 +590,7 @@ static OUT_OF_LINE EFI_STATUS ring_error(struct net_device *net)
 }
 
 /* The list of free slots is empty: fill it. */
-static EFI_STATUS tx_reclaim(struct net_device *net)
+static OUT_OF_LINE EFI_STATUS tx_reclaim(struct net_device *net)
 {
     struct virtqueue *ring = &net->tx.queue.ring;
     struct virtqueue_completion completion;
@@ -626,9 +627,8 @@ inline EFI_STATUS net_device_transmit(struct net_device *net, const void *frame,
     while (length_bytes < ETHERNET_FRAME_MIN_BYTES)
         to[length_bytes++] = 0;
 
-    virtqueue_push(&net->tx.queue.ring, slot,
-                   last_segment_bytes(net, (uint32_t)length_bytes, &net->tx));
-    virtio_queue_publish(&net->tx.queue);
+    virtio_queue_send(&net->tx.queue, slot,
+                      last_segment_bytes(net, (uint32_t)length_bytes, &net->tx));
     count_good(&net->counters.tx, frame, length_bytes);
     return EFI_SUCCESS;
 }

@@ -534,7 +534,7 @@ static EFI_STATUS EFIAPI snp_nv_data(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN 
 /* What happened since the last call; a UEFI client has no use for the rest. */
 static UINT32 take_interrupts(struct snp *snp)
 {
-    uint16_t rx_now = snp->net.rx.queue.ring.used->idx;
+    uint16_t rx_now = virtqueue_progress(&snp->net.rx.queue.ring);
     UINT32 interrupts = 0;
 
     if (rx_now != snp->rx_reported)

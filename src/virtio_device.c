@@ -7,6 +7,7 @@
 #include <efilib.h>
 
 #include "barrier.h"
+#include "hot_path.h"
 #include "pci_direct.h"
 #include "virtio_pci.h"
 #include "virtio_spec/core.h"
@@ -300,13 +301,13 @@ static uint16_t choose_size(const struct virtio_device *device, uint16_t device_
 /* Where the device finds the ring's parts. */
 static struct virtio_queue_addresses addresses_of(const struct virtio_queue *queue, uint16_t size)
 {
-    struct virtqueue_layout layout = virtqueue_layout(size);
+    struct virtqueue_layout layout = virtqueue_layout(size, queue->ring.format.is_packed);
     uint64_t start = queue->memory.device_address;
 
     return (struct virtio_queue_addresses){
         .desc = start,
-        .driver = start + layout.avail_offset,
-        .device = start + layout.used_offset,
+        .driver = start + layout.driver_offset,
+        .device = start + layout.device_offset,
     };
 }
 
@@ -342,16 +343,14 @@ EFI_STATUS virtio_queue_size(struct virtio_device *device, uint16_t index, uint1
 }
 
 /* The ring in the queue's memory, empty. */
-static void set_up_ring(struct virtio_queue *queue, const struct virtio_device *device,
-                        uint16_t size, uint16_t slot_count, uint16_t segments_per_slot)
-{
-    virtqueue_init(&queue->ring, queue->memory.address, size, slot_count, segments_per_slot,
-                   virtio_device_has(device, VIRTIO_F_EVENT_IDX));
-}
-
 EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *device,
                              uint16_t index, uint16_t size_max, uint16_t segments_per_slot)
 {
+    const struct virtqueue_format format = {
+        .is_packed = virtio_device_has(device, VIRTIO_F_RING_PACKED),
+        .is_in_order = virtio_device_has(device, VIRTIO_F_IN_ORDER),
+        .has_event_idx = virtio_device_has(device, VIRTIO_F_EVENT_IDX),
+    };
     uint16_t size;
     uint16_t slot_count;
     EFI_STATUS status;
@@ -359,16 +358,16 @@ EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *d
     status = virtio_queue_size(device, index, size_max, &size);
     if (EFI_ERROR(status))
         return status;
-    slot_count = size / segments_per_slot;
+    slot_count = virtqueue_slots_max(size, segments_per_slot, &format);
     if (slot_count == 0)
         return fault(device, EFI_UNSUPPORTED, L"a queue is missing or has an impossible size");
-    if (slot_count > VIRTQUEUE_SLOTS_MAX)
-        slot_count = VIRTQUEUE_SLOTS_MAX;
 
-    status = dma_init(&queue->memory, device->transport.pci_io, virtqueue_layout(size).size_bytes);
+    status = dma_init(&queue->memory, device->transport.pci_io,
+                      virtqueue_layout(size, format.is_packed).size_bytes);
     if (EFI_ERROR(status))
         return fault(device, status, L"no memory for a queue");
-    set_up_ring(queue, device, size, slot_count, segments_per_slot);
+    virtqueue_init(&queue->ring, queue->memory.address, size, slot_count, segments_per_slot,
+                   &format);
 
     status = hand_over(queue, device, index, size);
     if (EFI_ERROR(status))
@@ -403,12 +402,27 @@ EFI_STATUS virtio_queue_restart(struct virtio_queue *queue, struct virtio_device
     const struct virtio_transport *transport = &device->transport;
     uint16_t size = queue->ring.size;
     struct virtio_queue_addresses addresses = addresses_of(queue, size);
+    struct virtqueue_format format = queue->ring.format;
     EFI_STATUS status;
 
-    set_up_ring(queue, device, size, queue->ring.slot_count, queue->ring.segments_per_slot);
+    virtqueue_init(&queue->ring, queue->memory.address, size, queue->ring.slot_count,
+                   queue->ring.segments_per_slot, &format);
     barrier_write(); /* the empty ring before the device looks at it: DRIVER_OK is set */
     status = transport->ops->reenable_queue(transport, index, size, &addresses);
     return EFI_ERROR(status) ? access_fault(device, status) : EFI_SUCCESS;
+}
+
+void virtio_queue_publish(struct virtio_queue *queue)
+{
+    if (virtqueue_publish(&queue->ring))
+        virtio_queue_ring(queue);
+}
+
+OUT_OF_LINE void virtio_queue_send_moving(struct virtio_queue *queue, uint16_t slot,
+                                          uint32_t last_length_bytes)
+{
+    virtqueue_push(&queue->ring, slot, last_length_bytes);
+    virtio_queue_publish(queue);
 }
 
 void virtio_queue_fini(struct virtio_queue *queue)

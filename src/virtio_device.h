@@ -147,9 +147,22 @@ static inline void virtio_queue_ring(const struct virtio_queue *queue)
 }
 
 /* Show the device what was pushed and ring if it wants to be rung. */
-static inline void virtio_queue_publish(struct virtio_queue *queue)
+void virtio_queue_publish(struct virtio_queue *queue);
+
+/* What virtio_queue_send does where slots move. */
+void virtio_queue_send_moving(struct virtio_queue *queue, uint16_t slot,
+                              uint32_t last_length_bytes);
+
+/* Push, publish, ring. */
+static inline void virtio_queue_send(struct virtio_queue *queue, uint16_t slot,
+                                     uint32_t last_length_bytes)
 {
-    if (virtqueue_publish(&queue->ring))
+    if (!queue->ring.is_fixed) {
+        virtio_queue_send_moving(queue, slot, last_length_bytes);
+        return;
+    }
+    virtqueue_push_fixed(&queue->ring, slot, last_length_bytes);
+    if (virtqueue_publish_split(&queue->ring))
         virtio_queue_ring(queue);
 }
 

@@ -19,11 +19,11 @@
 
 struct virtio_transport;
 
-/* Device addresses of the three parts of a split virtqueue. */
+/* Device addresses of the three parts of a virtqueue (VIRTIO 1.2, 2.6). */
 struct virtio_queue_addresses {
     uint64_t desc;
-    uint64_t driver; /* available ring */
-    uint64_t device; /* used ring */
+    uint64_t driver; /* available ring, or the driver's event structure */
+    uint64_t device; /* used ring, or the device's event structure */
 };
 
 struct virtio_transport_ops {

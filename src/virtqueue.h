@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * A split virtqueue as pure memory: no firmware, no registers.
+ * A virtqueue as pure memory: no firmware, no registers. Split or packed, with or
+ * without IN_ORDER, behind one interface.
  *
  * Life cycle: virtqueue_init, virtqueue_set_slot for each slot, then any
  * number of push, publish and pop. A slot is a chain of one to three descriptors
- * over memory that need not move, so giving a buffer to the device is one store
- * to the available ring. Everything that the device writes is
- * copied once and checked against private shadows; descriptors are never read
- * back. Source: VIRTIO 1.2, section 2.7.
+ * over memory that need not move. In the split format its descriptors stay where
+ * they are, so giving a buffer to the device is one store to the available ring; a
+ * packed ring, and a split one with IN_ORDER, has them written anew in ring order.
+ * Everything that the device writes is copied once and checked against private
+ * shadows; descriptors are never read back. Source: VIRTIO 1.2, sections 2.7 and 2.8.
  */
 #ifndef VIRTQUEUE_H
 #define VIRTQUEUE_H
@@ -20,12 +22,21 @@
 
 #define VIRTQUEUE_SLOTS_MAX 256u
 #define VIRTQUEUE_SEGMENTS_MAX 3u
+#define VIRTQUEUE_MOVING_MAX 256u /* descriptors of all slots, where slots move */
 
-/* Offsets and size in bytes of one queue's memory. It satisfies the legacy
- * layout (used ring on its own page), which is also a valid modern one. */
+/* What was negotiated for all queues of a device. */
+struct virtqueue_format {
+    bool is_packed;     /* RING_PACKED */
+    bool is_in_order;   /* IN_ORDER */
+    bool has_event_idx; /* EVENT_IDX */
+};
+
+/* Offsets and size in bytes of one queue's memory; the descriptors come first. A split
+ * one satisfies the legacy layout (used ring on its own page), which is also a valid
+ * modern one. */
 struct virtqueue_layout {
-    size_t avail_offset;
-    size_t used_offset;
+    size_t driver_offset; /* available ring, or the driver's event structure */
+    size_t device_offset; /* used ring, or the device's event structure */
     size_t size_bytes;
 };
 
@@ -40,43 +51,86 @@ struct virtqueue_completion {
     uint32_t length_bytes; /* written by the device; at most what it could write */
 };
 
-/* What is private of a chain, found by the descriptor that it starts with. */
+/* What is private of a slot, found by its number times segments_per_slot: the
+ * descriptor that it starts with where slots stay, the buffer id in a packed ring. */
 struct virtqueue_chain {
     uint32_t writable_bytes;
     uint16_t slot;
-    bool is_in_flight; /* never for a descriptor inside a chain */
+    uint8_t segment_count;
+    bool is_in_flight; /* never for an index inside a chain */
+};
+
+/* A buffer with the device, in the order in which they were pushed. */
+struct virtqueue_turn {
+    uint16_t slot;
+    uint16_t id; /* by which the device names it */
 };
 
 struct virtqueue {
-    volatile struct virtq_desc *desc;
-    volatile struct virtq_avail *avail;
-    const volatile struct virtq_used *used;
-    volatile uint16_t *used_event;
-    const volatile uint16_t *avail_event;
+    union {
+        struct { /* split */
+            volatile struct virtq_desc *desc;
+            volatile struct virtq_avail *avail;
+            const volatile struct virtq_used *used;
+            volatile uint16_t *used_event;
+            const volatile uint16_t *avail_event;
+        };
+        struct {
+            volatile struct virtq_packed_desc *ring;
+            volatile struct virtq_packed_event *driver_event;
+            const volatile struct virtq_packed_event *device_event;
+        } packed;
+    };
+
+    /* Where the device says that it used something: another value than news_none. */
+    const volatile uint16_t *news;
+    uint16_t news_mask;
 
     uint16_t size; /* entries, a power of two */
     uint16_t slot_count;
     uint16_t segments_per_slot;
-    bool has_event_idx;
+    bool is_fixed; /* slots stay where they are: split, and no IN_ORDER */
+    struct virtqueue_format format;
     bool is_broken; /* the device broke the ring; stays set until the next init */
 
-    uint16_t avail_next; /* index of the next available entry */
+    /* Counters that run through 65,536: of entries in the available and the used ring,
+     * or of descriptors in a packed ring, whose wrap counter is the bit of `size`, inverted. */
+    uint16_t avail_next; /* the next to be made available */
     uint16_t avail_rung; /* that at the last doorbell, or `size` entries back if that is later */
-    uint16_t used_next;  /* index of the next completion */
-    uint16_t in_flight_count; /* 0 as well once the ring is broken */
+    union {
+        uint16_t used_next; /* split: the next completion, which is what used->idx reads as */
+        uint16_t news_none; /* while there is none */
+    };
+    uint16_t in_flight_count; /* slots; 0 as well once the ring is broken */
     uint16_t chained_count;   /* descriptors that belong to slots, from the first on */
     struct virtqueue_chain chains[VIRTQUEUE_SLOTS_MAX * VIRTQUEUE_SEGMENTS_MAX];
+
+    /* Where slots move */
+    uint16_t avail_shown; /* packed: the first descriptor that the device must not see yet */
+    uint16_t shown_flags; /* which it will see by these, those behind it included */
+    uint16_t desc_next;   /* split: the next descriptor to write; packed: to be used */
+    struct virtqueue_segment segments[VIRTQUEUE_MOVING_MAX];
+
+    /* IN_ORDER */
+    uint16_t turn_pushed;        /* of the next push; runs through 65,536 */
+    uint16_t turn_popped;        /* of the next pop, likewise */
+    uint16_t batch_left;         /* completions of one used entry that pop has not given yet */
+    uint32_t batch_length_bytes; /* of the last of them */
+    struct virtqueue_turn turns[VIRTQUEUE_SLOTS_MAX];
 };
 
 /* The layout of a queue of `size` entries, a power of two up to VIRTQ_SIZE_MAX. */
-struct virtqueue_layout virtqueue_layout(uint16_t size);
+struct virtqueue_layout virtqueue_layout(uint16_t size, bool is_packed);
+
+/* So many slots of `segments_per_slot` descriptors can a queue have; 0: none. */
+uint16_t virtqueue_slots_max(uint16_t size, uint16_t segments_per_slot,
+                             const struct virtqueue_format *format);
 
 /* Take over `memory`, page-aligned and `layout.size_bytes` long, which stays the
- * caller's to free, and clear it. `slot_count` slots of `segments_per_slot`
- * descriptors must fit into `size` entries. `has_event_idx`: EVENT_IDX was
- * negotiated. The device is asked for no interrupt, ever. */
+ * caller's to free, and clear it. `slot_count` is at most virtqueue_slots_max. The
+ * device is asked for no interrupt, ever. */
 void virtqueue_init(struct virtqueue *queue, void *memory, uint16_t size, uint16_t slot_count,
-                    uint16_t segments_per_slot, bool has_event_idx);
+                    uint16_t segments_per_slot, const struct virtqueue_format *format);
 
 /* Describe `slot`, which is not in flight, from now on: `count` segments, at most
  * `segments_per_slot`, device-readable ones first. */
@@ -95,17 +149,36 @@ void virtqueue_push_all(struct virtqueue *queue, const uint16_t *slots, uint16_t
  * found by the next. */
 bool virtqueue_publish(struct virtqueue *queue);
 
-/* True while the device has not used everything that was published. A device that
- * overwrites the index gains a doorbell by it, or loses one. */
+/* What push does where `is_fixed`, and publish where not `format.is_packed`. */
+void virtqueue_push_fixed(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes);
+bool virtqueue_publish_split(struct virtqueue *queue);
+
+/* What is_busy does where `format.is_packed`. */
+bool virtqueue_packed_is_busy(const struct virtqueue *queue);
+
+/* True while the device has not used everything that was published; in a packed ring of
+ * chains, until pop has taken it all. A device that overwrites what this is seen by gains
+ * a doorbell by it, or loses one. */
 static inline bool virtqueue_is_busy(const struct virtqueue *queue)
 {
+    if (queue->format.is_packed)
+        return virtqueue_packed_is_busy(queue);
     return queue->used->idx != queue->avail->idx;
 }
 
 /* True while the device says that it used something which pop has not taken. */
 static inline bool virtqueue_has_news(const struct virtqueue *queue)
 {
-    return queue->used->idx != queue->used_next;
+    return (*queue->news & queue->news_mask) != queue->news_none;
+}
+
+/* A number that changes when the device uses something: each time in the split format,
+ * and in a packed ring when pop has taken what was there. */
+static inline uint16_t virtqueue_progress(const struct virtqueue *queue)
+{
+    if (queue->format.is_packed)
+        return (uint16_t)(queue->desc_next + virtqueue_has_news(queue));
+    return *queue->news;
 }
 
 /* Take the next completion; the slot is the caller's again. False when there is
@@ -113,18 +186,19 @@ static inline bool virtqueue_has_news(const struct virtqueue *queue)
 bool virtqueue_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion);
 
 /* What a doorbell tells under NOTIFICATION_DATA: where the next buffer will stand in the
- * available ring, as 16 bits (VIRTIO 1.2, 2.9). */
-static inline uint16_t virtqueue_next_offset(const struct virtqueue *queue)
-{
-    return queue->avail_next;
-}
+ * available ring, as 16 bits, or in a packed ring, under the wrap counter (VIRTIO 1.2, 2.9). */
+uint16_t virtqueue_next_offset(const struct virtqueue *queue);
+
+/* False when the ring is broken, or the device says that it has used what it has not got. */
+bool virtqueue_is_sound(const struct virtqueue *queue);
 
 /* Ask for no interrupt for the next 65,535 completions. Once after each batch of pops
- * is enough; init and push_all do it too. */
+ * is enough; init and push_all do it too. A packed ring is asked once, by init. */
 static inline void virtqueue_suppress_interrupts(struct virtqueue *queue)
 {
     /* With EVENT_IDX the flag is ignored: keep the event a lap of the index away. */
-    *queue->used_event = (uint16_t)(queue->used_next - 1);
+    if (!queue->format.is_packed)
+        *queue->used_event = (uint16_t)(queue->used_next - 1);
 }
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Memory layout of a split virtqueue. Source: VIRTIO 1.2, section 2.7.
+ * Memory layout of a split virtqueue and of a packed one. Source: VIRTIO 1.2,
+ * sections 2.7 and 2.8.
  *
  * All fields are little-endian on a modern device and guest-endian on a legacy
  * one; every UEFI architecture is little-endian, so no access is swapped.
@@ -53,10 +54,40 @@ struct virtq_used {
     struct virtq_used_elem ring[];
 };
 
+/* Packed (2.8). A descriptor is available when AVAIL is the driver's wrap counter and
+ * USED is not; used, when both are the device's. */
+#define VIRTQ_PACKED_DESC_F_AVAIL 0x0080u
+#define VIRTQ_PACKED_DESC_F_USED 0x8000u
+#define VIRTQ_PACKED_DESC_F_BOTH (VIRTQ_PACKED_DESC_F_AVAIL | VIRTQ_PACKED_DESC_F_USED)
+
+#define VIRTQ_PACKED_EVENT_F_ENABLE 0u
+#define VIRTQ_PACKED_EVENT_F_DISABLE 1u
+#define VIRTQ_PACKED_EVENT_F_DESC 2u /* at one descriptor; with EVENT_IDX */
+#define VIRTQ_PACKED_EVENT_F_MASK 3u
+#define VIRTQ_PACKED_EVENT_WRAP 0x8000u /* in `off_wrap`, above the offset */
+
+/* Alignment of the driver's and the device's event structure in bytes. */
+#define VIRTQ_PACKED_EVENT_ALIGN 4u
+
+struct virtq_packed_desc {
+    uint64_t addr;
+    uint32_t len;
+    uint16_t id;
+    uint16_t flags;
+};
+
+struct virtq_packed_event {
+    uint16_t off_wrap;
+    uint16_t flags;
+};
+
 _Static_assert(sizeof(struct virtq_desc) == 16, "VIRTIO 1.2, 2.7.5");
 _Static_assert(offsetof(struct virtq_desc, next) == 14, "VIRTIO 1.2, 2.7.5");
 _Static_assert(offsetof(struct virtq_avail, ring) == 4, "VIRTIO 1.2, 2.7.6");
 _Static_assert(sizeof(struct virtq_used_elem) == 8, "VIRTIO 1.2, 2.7.8");
 _Static_assert(offsetof(struct virtq_used, ring) == 4, "VIRTIO 1.2, 2.7.8");
+_Static_assert(sizeof(struct virtq_packed_desc) == 16, "VIRTIO 1.2, 2.8.13");
+_Static_assert(offsetof(struct virtq_packed_desc, flags) == 14, "VIRTIO 1.2, 2.8.13");
+_Static_assert(sizeof(struct virtq_packed_event) == 4, "VIRTIO 1.2, 2.8.14");
 
 #endif

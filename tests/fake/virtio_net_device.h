@@ -217,7 +217,7 @@ void fake_device_poll_rings(struct fake_device *device, bool polls);
 /* Ask for a doorbell only after so many further buffers. EVENT_IDX only. */
 void fake_device_notify_after(struct fake_device *device, unsigned queue, uint16_t buffers);
 
-/* Complete what one doorbell brought in reverse order. */
+/* Complete what one doorbell brought in reverse order; not with IN_ORDER. */
 void fake_device_complete_in_reverse(struct fake_device *device, bool is_reversed);
 
 /* Configuration; each change has a new config_generation. An address that a command set lasts until

@@ -122,9 +122,7 @@ static void transmit(struct fake_device *device)
     for (unsigned i = 0; i < count; i++)
         if (fake_queue_take(device, VIRTIO_NET_QUEUE_TX, &chains[taken]))
             collect_frame(device, &chains[taken++]);
-    for (unsigned i = 0; i < taken; i++)
-        fake_queue_complete(device, VIRTIO_NET_QUEUE_TX,
-                            &chains[device->completes_in_reverse ? taken - 1 - i : i], 0);
+    fake_queue_complete_batch(device, VIRTIO_NET_QUEUE_TX, chains, taken);
     free(chains);
 }
 

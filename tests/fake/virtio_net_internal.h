@@ -29,8 +29,9 @@ struct fake_queue {
     uint64_t driver;
     uint64_t device;
 
-    uint16_t observed; /* available index up to which the device has looked */
-    uint16_t used_index;
+    uint16_t observed; /* available index up to which the device has looked; packed: descriptors */
+    uint16_t used_index; /* likewise: where the next used entry goes */
+    uint16_t next_head;  /* split, with IN_ORDER: the descriptor that has to come next */
     bool wants_doorbell;
     uint16_t notify_after;
     uint16_t *pending; /* heads, a ring buffer of `size` entries */
@@ -38,8 +39,16 @@ struct fake_queue {
     uint16_t pending_count;
     bool *in_flight;                  /* per descriptor */
     struct virtq_desc *in_flight_was; /* the descriptor as it was handed over */
+    struct fake_packed_buffer *buffers; /* packed: those in flight, by the descriptor they begin at */
     unsigned notifications;
     unsigned needless_notifications;
+};
+
+struct fake_packed_buffer {
+    bool is_in_flight;
+    uint16_t id;
+    uint16_t count; /* descriptors */
+    struct virtq_packed_desc desc[4]; /* as they were handed over */
 };
 
 struct fake_segment {
@@ -157,6 +166,35 @@ void fake_queue_ask_for_doorbell(struct fake_device *device, unsigned queue, boo
 bool fake_queue_take(struct fake_device *device, unsigned queue, struct fake_chain *ret_chain);
 void fake_queue_complete(struct fake_device *device, unsigned queue, const struct fake_chain *chain,
                          uint32_t written_bytes);
+
+/* Completes `count` buffers, which were taken one after the other: with IN_ORDER by one used entry.
+ * The device has written nothing, or everything. */
+void fake_queue_complete_batch(struct fake_device *device, unsigned queue,
+                               const struct fake_chain *chains, unsigned count);
+
+/* Guest memory at an address that the driver gave. NULL: it may not be reached. */
+void *fake_queue_dma(struct fake_device *device, uint64_t address, uint64_t length,
+                     bool device_writes);
+
+/* One descriptor's memory, appended to a chain. False: it cannot be used. */
+bool fake_chain_add(struct fake_device *device, struct fake_chain *chain, uint64_t address,
+                    uint32_t length, bool is_writable);
+
+/* The packed format: what virtio_net_ring.c does for the split one. */
+static inline bool fake_device_is_packed(const struct fake_device *device)
+{
+    return fake_device_has(device, VIRTIO_F_RING_PACKED);
+}
+
+bool fake_packed_is_reachable(struct fake_device *device, const struct fake_queue *queue);
+void fake_packed_observe(struct fake_device *device, unsigned queue);
+unsigned fake_packed_unseen(struct fake_device *device, const struct fake_queue *queue);
+uint16_t fake_packed_next_offset(struct fake_device *device, const struct fake_queue *queue);
+void fake_packed_ask_for_doorbell(struct fake_device *device, struct fake_queue *queue);
+bool fake_packed_take(struct fake_device *device, struct fake_queue *queue, uint16_t head,
+                      struct fake_chain *ret_chain);
+void fake_packed_complete(struct fake_device *device, struct fake_queue *queue,
+                          const struct fake_chain *chains, unsigned count, uint32_t written_bytes);
 
 /* Reads from the device-readable part of a chain, or writes to the other; both stop at its end. */
 size_t fake_chain_read(const struct fake_chain *chain, size_t offset, void *data, size_t length);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * The device's side of a split virtqueue: VIRTIO 1.2, 2.7. Guest memory is read
+ * The device's side of a virtqueue, and of the split format: VIRTIO 1.2, 2.7. Guest memory is read
  * only at the addresses that the driver gave, each time anew, through the mappings
  * of the PCI function.
  *
@@ -13,7 +13,8 @@
 #include "virtio_net_internal.h"
 
 /* A driver is not to blame for addresses that its device may have written. */
-static void *dma(struct fake_device *device, uint64_t address, uint64_t length, bool device_writes)
+void *fake_queue_dma(struct fake_device *device, uint64_t address, uint64_t length,
+                     bool device_writes)
 {
     if (device->misbehaviour != FAKE_BEHAVES || device->is_tainted)
         return fake_pci_find_dma(device->function, address, length, device_writes);
@@ -22,18 +23,18 @@ static void *dma(struct fake_device *device, uint64_t address, uint64_t length, 
 
 static struct virtq_avail *avail_of(struct fake_device *device, const struct fake_queue *queue)
 {
-    return dma(device, queue->driver, 6 + 2 * (uint64_t)queue->size, false);
+    return fake_queue_dma(device, queue->driver, 6 + 2 * (uint64_t)queue->size, false);
 }
 
 static struct virtq_used *used_of(struct fake_device *device, const struct fake_queue *queue)
 {
-    return dma(device, queue->device, 6 + sizeof(struct virtq_used_elem) * (uint64_t)queue->size,
+    return fake_queue_dma(device, queue->device, 6 + sizeof(struct virtq_used_elem) * (uint64_t)queue->size,
                true);
 }
 
 static struct virtq_desc *desc_of(struct fake_device *device, const struct fake_queue *queue)
 {
-    return dma(device, queue->desc, sizeof(struct virtq_desc) * (uint64_t)queue->size, false);
+    return fake_queue_dma(device, queue->desc, sizeof(struct virtq_desc) * (uint64_t)queue->size, false);
 }
 
 static uint16_t *avail_event_of(struct virtq_used *used, uint16_t size)
@@ -41,8 +42,17 @@ static uint16_t *avail_event_of(struct virtq_used *used, uint16_t size)
     return (uint16_t *)&used->ring[size];
 }
 
+static bool is_reachable(struct fake_device *device, const struct fake_queue *queue)
+{
+    if (fake_device_is_packed(device))
+        return fake_packed_is_reachable(device, queue);
+    return desc_of(device, queue) && avail_of(device, queue) && used_of(device, queue);
+}
+
 static bool is_empty(struct fake_device *device, const struct fake_queue *queue)
 {
+    if (fake_device_is_packed(device))
+        return fake_packed_unseen(device, queue) == 0;
     return avail_of(device, queue)->idx == 0 && used_of(device, queue)->idx == 0;
 }
 
@@ -52,25 +62,27 @@ void fake_queue_enable(struct fake_device *device, unsigned index)
 
     if (queue->size == 0)
         queue->size = fake_device_queue_size_max(device, index);
-    if (queue->size == 0 || !desc_of(device, queue) || !avail_of(device, queue) ||
-        !used_of(device, queue))
+    if (queue->size == 0 || !is_reachable(device, queue))
         return;
+    queue->observed = 0;
     if (!is_empty(device, queue))
         fake_referee(device, "queue %u is enabled with rings that are not empty", index);
     queue->is_enabled = true;
     queue->was_reset = false;
     queue->reset_was_seen = false;
-    queue->observed = 0;
     if (device->misbehaviour != FAKE_QUEUE_RESET_PRETENDED)
         queue->used_index = 0;
+    queue->next_head = 0;
     queue->pending_start = 0;
     queue->pending_count = 0;
     free(queue->pending); /* of a queue that was not reset after all */
     free(queue->in_flight);
     free(queue->in_flight_was);
+    free(queue->buffers);
     queue->pending = calloc(queue->size, sizeof(queue->pending[0]));
     queue->in_flight = calloc(queue->size, sizeof(queue->in_flight[0]));
     queue->in_flight_was = calloc(queue->size, sizeof(queue->in_flight_was[0]));
+    queue->buffers = calloc(queue->size, sizeof(queue->buffers[0]));
 }
 
 /* Notification counts and the test's wishes outlive it. */
@@ -79,6 +91,7 @@ void fake_queue_disable(struct fake_queue *queue)
     free(queue->pending);
     free(queue->in_flight);
     free(queue->in_flight_was);
+    free(queue->buffers);
     *queue = (struct fake_queue){
         .size_max = queue->size_max,
         .notify_after = queue->notify_after,
@@ -87,31 +100,36 @@ void fake_queue_disable(struct fake_queue *queue)
     };
 }
 
-static bool add_segment(struct fake_device *device, struct fake_chain *chain,
-                        const struct virtq_desc *desc)
+bool fake_chain_add(struct fake_device *device, struct fake_chain *chain, uint64_t address,
+                    uint32_t length, bool is_writable)
 {
-    bool is_writable = desc->flags & VIRTQ_DESC_F_WRITE;
     struct fake_segment *segment = &chain->segments[chain->count];
 
-    if (desc->len == 0) {
+    if (length == 0) {
         fake_referee(device, "an empty descriptor");
         return false;
     }
     if (!is_writable && chain->writable_bytes > 0)
         fake_referee(device, "a device-readable descriptor behind a device-writable one");
-    segment->data = dma(device, desc->addr, desc->len, is_writable);
-    segment->length = desc->len;
+    segment->data = fake_queue_dma(device, address, length, is_writable);
+    segment->length = length;
     segment->is_writable = is_writable;
-    *(is_writable ? &chain->writable_bytes : &chain->readable_bytes) += desc->len;
+    *(is_writable ? &chain->writable_bytes : &chain->readable_bytes) += length;
     chain->count++;
     return segment->data != NULL;
+}
+
+static bool add_segment(struct fake_device *device, struct fake_chain *chain,
+                        const struct virtq_desc *desc)
+{
+    return fake_chain_add(device, chain, desc->addr, desc->len, desc->flags & VIRTQ_DESC_F_WRITE);
 }
 
 static bool add_indirect(struct fake_device *device, struct fake_chain *chain,
                          const struct virtq_desc *desc)
 {
     size_t count = desc->len / sizeof(struct virtq_desc);
-    const struct virtq_desc *table = dma(device, desc->addr, desc->len, false);
+    const struct virtq_desc *table = fake_queue_dma(device, desc->addr, desc->len, false);
     size_t next = 0;
 
     if (!fake_device_has(device, VIRTIO_F_INDIRECT_DESC) || (desc->flags & VIRTQ_DESC_F_NEXT) ||
@@ -184,12 +202,38 @@ static bool is_working(const struct fake_device *device, const struct fake_queue
            !(device->status & VIRTIO_STATUS_NEEDS_RESET);
 }
 
+/* 2.7.5: with IN_ORDER, descriptors are used in ring order. */
+static void check_order(struct fake_device *device, struct fake_queue *queue, uint16_t head,
+                        const struct fake_chain *chain)
+{
+    if (!fake_device_has(device, VIRTIO_F_IN_ORDER))
+        return;
+    if (head != queue->next_head)
+        fake_referee(device, "descriptor %u is made available, %u is next", head,
+                     queue->next_head);
+    for (uint16_t i = 0; i + 1u < chain->count; i++) {
+        uint16_t at = (uint16_t)((head + i) % queue->size);
+
+        if (queue->in_flight_was[at].next != (at + 1u) % queue->size)
+            fake_referee(device, "descriptor %u is followed by %u", at,
+                         queue->in_flight_was[at].next);
+    }
+    queue->next_head = (uint16_t)((head + chain->count) % queue->size);
+}
+
 void fake_queue_observe(struct fake_device *device, unsigned index)
 {
     struct fake_queue *queue = &device->queues[index];
-    struct virtq_avail *avail = is_working(device, queue) ? avail_of(device, queue) : NULL;
+    struct virtq_avail *avail;
     uint16_t published;
 
+    if (!is_working(device, queue))
+        return;
+    if (fake_device_is_packed(device)) {
+        fake_packed_observe(device, index);
+        return;
+    }
+    avail = avail_of(device, queue);
     if (!avail)
         return;
     published = __atomic_load_n(&avail->idx, __ATOMIC_ACQUIRE);
@@ -204,27 +248,40 @@ void fake_queue_observe(struct fake_device *device, unsigned index)
 
         if (!walk(device, queue, head, true, &chain))
             continue;
+        check_order(device, queue, head, &chain);
         fake_device_check_buffer(device, index, &chain);
         queue->pending[(queue->pending_start + queue->pending_count++) % queue->size] = head;
     }
 }
 
+/* Buffers that the driver has published and the device has not looked at. */
+static unsigned unseen(struct fake_device *device, const struct fake_queue *queue)
+{
+    const struct virtq_avail *avail;
+
+    if (fake_device_is_packed(device))
+        return fake_packed_unseen(device, queue);
+    avail = avail_of(device, queue);
+    return avail ? (uint16_t)(__atomic_load_n(&avail->idx, __ATOMIC_ACQUIRE) - queue->observed) : 0;
+}
+
 static bool needs_doorbell(struct fake_device *device, const struct fake_queue *queue)
 {
-    const struct virtq_avail *avail = avail_of(device, queue);
-    uint16_t unseen;
-
-    if (!avail || !queue->wants_doorbell)
-        return false;
-    unseen = (uint16_t)(__atomic_load_n(&avail->idx, __ATOMIC_ACQUIRE) - queue->observed);
-    return unseen > (fake_device_has(device, VIRTIO_F_EVENT_IDX) ? queue->notify_after : 0);
+    return queue->wants_doorbell &&
+           unseen(device, queue) >
+               (fake_device_has(device, VIRTIO_F_EVENT_IDX) ? queue->notify_after : 0);
 }
 
 bool fake_queue_is_at(struct fake_device *device, unsigned index, uint16_t offset)
 {
     const struct fake_queue *queue = &device->queues[index];
-    const struct virtq_avail *avail = is_working(device, queue) ? avail_of(device, queue) : NULL;
+    const struct virtq_avail *avail;
 
+    if (!is_working(device, queue))
+        return true;
+    if (fake_device_is_packed(device))
+        return fake_packed_next_offset(device, queue) == offset;
+    avail = avail_of(device, queue);
     return !avail || __atomic_load_n(&avail->idx, __ATOMIC_ACQUIRE) == offset;
 }
 
@@ -240,8 +297,16 @@ void fake_queue_check_wakeup(struct fake_device *device, unsigned index)
 void fake_queue_ask_for_doorbell(struct fake_device *device, unsigned index, bool wants)
 {
     struct fake_queue *queue = &device->queues[index];
-    struct virtq_used *used = queue->is_enabled ? used_of(device, queue) : NULL;
+    struct virtq_used *used;
 
+    if (!queue->is_enabled)
+        return;
+    if (fake_device_is_packed(device)) {
+        queue->wants_doorbell = wants;
+        fake_packed_ask_for_doorbell(device, queue);
+        return;
+    }
+    used = used_of(device, queue);
     if (!used)
         return;
     queue->wants_doorbell = wants;
@@ -332,6 +397,8 @@ bool fake_queue_take(struct fake_device *device, unsigned index, struct fake_cha
     head = queue->pending[queue->pending_start];
     queue->pending_start = (uint16_t)((queue->pending_start + 1) % queue->size);
     queue->pending_count--;
+    if (fake_device_is_packed(device))
+        return fake_packed_take(device, queue, head, ret_chain);
     return walk(device, queue, head, false, ret_chain);
 }
 
@@ -423,33 +490,69 @@ static void rewrite_available_ring(struct fake_device *device, const struct fake
         memset(avail, 0xff, 6 + 2 * (size_t)queue->size);
 }
 
-void fake_queue_complete(struct fake_device *device, unsigned index, const struct fake_chain *chain,
-                         uint32_t written_bytes)
+/* One used entry, for the last of `count` chains, stands for them all. */
+static void complete_split(struct fake_device *device, struct fake_queue *queue,
+                           const struct fake_chain *chains, unsigned count, uint32_t written_bytes)
 {
-    struct fake_queue *queue = &device->queues[index];
-    struct virtq_used *used = queue->is_enabled ? used_of(device, queue) : NULL;
-    struct virtq_used_elem elements[2] = {{.id = chain->head, .len = written_bytes}};
+    const struct fake_chain *last = &chains[count - 1];
+    struct virtq_used *used = used_of(device, queue);
+    struct virtq_used_elem elements[2] = {{.id = last->head, .len = written_bytes}};
     uint16_t old = queue->used_index;
-    unsigned count;
+    unsigned entries;
 
     if (!used)
         return;
     if (device->misbehaviour == FAKE_DESCRIPTORS_REWRITTEN)
-        rewrite_descriptors(device, queue, chain->head);
+        rewrite_descriptors(device, queue, last->head);
     if (device->misbehaviour == FAKE_AVAILABLE_RING_REWRITTEN)
         rewrite_available_ring(device, queue);
-    count = distort(device, queue, chain, elements);
-    for (unsigned i = 0; i < count; i++)
+    entries = distort(device, queue, last, elements);
+    for (unsigned i = 0; i < entries; i++)
         used->ring[queue->used_index++ % queue->size] = elements[i];
+    queue->used_index = (uint16_t)(queue->used_index + count - 1);
     if (device->misbehaviour == FAKE_USED_INDEX_JUMPS)
         queue->used_index = (uint16_t)(queue->used_index + queue->size);
     if (device->misbehaviour == FAKE_USED_INDEX_RUNS_BACKWARDS)
         queue->used_index = (uint16_t)(old - 1);
     if (device->misbehaviour == FAKE_USED_INDEX_WRAPS)
         queue->used_index = old;
-    release_descriptors(queue, chain->head);
+    for (unsigned i = 0; i < count; i++)
+        release_descriptors(queue, chains[i].head);
     __atomic_store_n(&used->idx, queue->used_index, __ATOMIC_RELEASE);
     raise_interrupt(device, queue, old);
+}
+
+static void complete(struct fake_device *device, unsigned index, const struct fake_chain *chains,
+                     unsigned count, uint32_t written_bytes)
+{
+    struct fake_queue *queue = &device->queues[index];
+
+    if (!queue->is_enabled)
+        return;
+    if (fake_device_is_packed(device))
+        fake_packed_complete(device, queue, chains, count, written_bytes);
+    else
+        complete_split(device, queue, chains, count, written_bytes);
+}
+
+void fake_queue_complete(struct fake_device *device, unsigned index, const struct fake_chain *chain,
+                         uint32_t written_bytes)
+{
+    complete(device, index, chain, 1, written_bytes);
+}
+
+void fake_queue_complete_batch(struct fake_device *device, unsigned index,
+                               const struct fake_chain *chains, unsigned count)
+{
+    if (count == 0)
+        return;
+    if (fake_device_has(device, VIRTIO_F_IN_ORDER)) {
+        complete(device, index, chains, count, 0);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++)
+        complete(device, index,
+                 &chains[device->completes_in_reverse ? count - 1 - i : i], 1, 0);
 }
 
 size_t fake_chain_read(const struct fake_chain *chain, size_t offset, void *data, size_t length)

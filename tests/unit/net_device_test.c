@@ -326,7 +326,8 @@ static void nothing_is_accepted_but_what_the_driver_understands(void **state)
         VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_CTRL_RX_EXTRA | VIRTIO_NET_F_CTRL_MAC_ADDR |
         VIRTIO_NET_F_GUEST_ANNOUNCE | VIRTIO_NET_F_SPEED_DUPLEX | VIRTIO_F_EVENT_IDX |
         VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM |
-        VIRTIO_F_NOTIFICATION_DATA | VIRTIO_F_NOTIF_CONFIG_DATA | VIRTIO_F_RING_RESET;
+        VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_NOTIFICATION_DATA |
+        VIRTIO_F_NOTIF_CONFIG_DATA | VIRTIO_F_RING_RESET;
     const struct {
         enum fake_transport transport;
         uint64_t accepted;

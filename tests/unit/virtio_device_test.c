@@ -756,7 +756,7 @@ static void a_queue_knows_whether_event_idx_was_negotiated(void **state)
                                                  has_event_idx ? VIRTIO_F_EVENT_IDX : 0, NULL, 0),
                          EFI_SUCCESS);
         assert_int_equal(virtio_queue_init(&queue, &bench->device, 0, 256, 1), EFI_SUCCESS);
-        assert_int_equal(queue.ring.has_event_idx, has_event_idx);
+        assert_int_equal(queue.ring.format.has_event_idx, has_event_idx);
         virtio_device_halt(&bench->device);
         virtio_queue_fini(&queue);
     }

@@ -53,7 +53,8 @@ static void ring_init(struct ring *ring, uint16_t size, uint16_t slot_count,
     ring->used = (void *)(base + used);
     ring->used_event = &ring->avail->ring[size];
     ring->avail_event = (void *)&ring->used->ring[size];
-    virtqueue_init(&ring->queue, base, size, slot_count, segments_per_slot, has_event_idx);
+    virtqueue_init(&ring->queue, base, size, slot_count, segments_per_slot,
+                   &(struct virtqueue_format){.has_event_idx = has_event_idx});
 }
 
 static void assert_canaries(const struct ring *ring)
@@ -121,23 +122,23 @@ static void layout_is_aligned_and_disjoint_at_every_size(void **state)
 {
     (void)state;
     for (uint32_t size = 1; size <= VIRTQ_SIZE_MAX; size *= 2) {
-        struct virtqueue_layout layout = virtqueue_layout((uint16_t)size);
+        struct virtqueue_layout layout = virtqueue_layout((uint16_t)size, false);
 
-        assert_int_equal(layout.avail_offset, 16 * size);
-        assert_int_equal(layout.used_offset % VIRTQ_LEGACY_ALIGN, 0);
-        assert_true(layout.used_offset >= layout.avail_offset + 6 + 2 * size);
-        assert_true(layout.used_offset - (layout.avail_offset + 6 + 2 * size) < PAGE);
-        assert_int_equal(layout.size_bytes, layout.used_offset + 6 + 8 * size);
+        assert_int_equal(layout.driver_offset, 16 * size);
+        assert_int_equal(layout.device_offset % VIRTQ_LEGACY_ALIGN, 0);
+        assert_true(layout.device_offset >= layout.driver_offset + 6 + 2 * size);
+        assert_true(layout.device_offset - (layout.driver_offset + 6 + 2 * size) < PAGE);
+        assert_int_equal(layout.size_bytes, layout.device_offset + 6 + 8 * size);
     }
 }
 
 static void layout_of_256_entries_is_the_one_legacy_devices_expect(void **state)
 {
-    struct virtqueue_layout layout = virtqueue_layout(256);
+    struct virtqueue_layout layout = virtqueue_layout(256, false);
 
     (void)state;
-    assert_int_equal(layout.avail_offset, 4096);
-    assert_int_equal(layout.used_offset, 8192);
+    assert_int_equal(layout.driver_offset, 4096);
+    assert_int_equal(layout.device_offset, 8192);
     assert_int_equal(layout.size_bytes, 8192 + 2054);
 }
 
@@ -667,7 +668,7 @@ static void init_recovers_a_broken_ring(void **state)
     push(&ring, 0, 8);
     complete(&ring, 8, 0);
     assert_pop_breaks(&ring);
-    virtqueue_init(&ring.queue, ring.block + PAGE, 8, 8, 1, false);
+    virtqueue_init(&ring.queue, ring.block + PAGE, 8, 8, 1, &(struct virtqueue_format){0});
     assert_false(ring.queue.is_broken);
     assert_false(virtqueue_has_news(&ring.queue));
     virtqueue_set_slot(&ring.queue, 0, &writable, 1);
