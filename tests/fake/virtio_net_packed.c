@@ -269,15 +269,18 @@ void fake_packed_complete(struct fake_device *device, struct fake_queue *queue,
 
     if (!ring)
         return;
+    distort(device, queue, last, &id, &written_bytes);
     for (unsigned i = 0; i < count; i++) {
         queue->used_index = (uint16_t)(queue->used_index + queue->buffers[chains[i].head].count);
         queue->buffers[chains[i].head].is_in_flight = false;
     }
-    distort(device, queue, last, &id, &written_bytes);
+    /* Written elsewhere, or a lap early, and so not seen. */
     if (device->misbehaviour == FAKE_USED_INDEX_RUNS_BACKWARDS)
-        position--; /* and so nothing is seen */
+        position--;
+    if (device->misbehaviour == FAKE_USED_INDEX_JUMPS)
+        position = (uint16_t)(position + queue->buffers[last->head].count);
     if (device->misbehaviour == FAKE_USED_INDEX_WRAPS)
-        position = (uint16_t)(position + queue->size); /* likewise, a lap early */
+        position = (uint16_t)(position + queue->size);
     write_used(queue, ring, position, id, written_bytes, is_writable);
     if (device->misbehaviour == FAKE_USED_ID_TWICE ||
         (device->misbehaviour == FAKE_USED_ID_NOT_IN_FLIGHT &&
@@ -285,9 +288,6 @@ void fake_packed_complete(struct fake_device *device, struct fake_queue *queue,
         write_used(queue, ring, queue->used_index, id, written_bytes, is_writable);
         queue->used_index++;
     }
-    if (device->misbehaviour == FAKE_USED_INDEX_JUMPS)
-        for (unsigned i = 0; i < queue->size; i++)
-            write_used(queue, ring, (uint16_t)(position + i), id, written_bytes, is_writable);
     vandalize(device, queue, ring, position);
     raise_interrupt(device, queue);
 }

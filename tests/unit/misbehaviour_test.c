@@ -377,7 +377,19 @@ static EFI_STATUS enter_all(struct driver_fixture *fixture)
 }
 
 /* The kinds of device. */
-enum kind { MODERN_BAR, MODERN_WINDOW, MODERN_NEWER, LEGACY_BAR, KINDS };
+enum kind {
+    MODERN_BAR,
+    MODERN_WINDOW,
+    MODERN_NEWER, /* split, with IN_ORDER */
+    MODERN_PACKED,
+    PACKED_IN_ORDER, /* and NEWER */
+    LEGACY_BAR,
+    KINDS
+};
+
+#define VIRTIO_1_2                                                                                 \
+    (VIRTIO_F_NOTIFICATION_DATA | VIRTIO_F_NOTIF_CONFIG_DATA | VIRTIO_F_RING_RESET |               \
+     VIRTIO_F_IN_ORDER)
 
 static const struct {
     const char *name;
@@ -388,8 +400,10 @@ static const struct {
     [MODERN_BAR] = {"modern", FAKE_MODERN, FAKE_BAR_REACHABLE, 0},
     [MODERN_WINDOW] = {"modern through configuration space", FAKE_MODERN, FAKE_BAR_REFUSED, 0},
     [MODERN_NEWER] = {"modern with what VIRTIO 1.2 added", FAKE_MODERN, FAKE_BAR_REACHABLE,
-                      VIRTIO_F_NOTIFICATION_DATA | VIRTIO_F_NOTIF_CONFIG_DATA |
-                          VIRTIO_F_RING_RESET},
+                      VIRTIO_1_2},
+    [MODERN_PACKED] = {"packed", FAKE_MODERN, FAKE_BAR_REACHABLE, VIRTIO_F_RING_PACKED},
+    [PACKED_IN_ORDER] = {"packed with what VIRTIO 1.2 added", FAKE_MODERN, FAKE_BAR_REACHABLE,
+                         VIRTIO_F_RING_PACKED | VIRTIO_1_2},
     [LEGACY_BAR] = {"legacy", FAKE_LEGACY, FAKE_BAR_REACHABLE, VIRTIO_F_ANY_LAYOUT},
 };
 
@@ -429,7 +443,10 @@ struct outcome {
 #define MODERN(which) which, ALL_KINDS & ~BIT(LEGACY_BAR)
 #define BARS(which) which, ALL_KINDS & ~BIT(LEGACY_BAR) & ~BIT(MODERN_WINDOW)
 #define WINDOW(which) which, BIT(MODERN_WINDOW)
-#define NEWER(which) which, BIT(MODERN_NEWER)
+#define NEWER(which) which, BIT(MODERN_NEWER) | BIT(PACKED_IN_ORDER)
+#define PACKED(which) which, BIT(MODERN_PACKED) | BIT(PACKED_IN_ORDER)
+#define SPLIT(which) which, ALL_KINDS & ~BIT(MODERN_PACKED) & ~BIT(PACKED_IN_ORDER)
+#define FIXED(which) which, BIT(MODERN_BAR) | BIT(MODERN_WINDOW) | BIT(LEGACY_BAR)
 #define LEGACY(which) which, BIT(LEGACY_BAR)
 
 #define LIFE(code) [WHOLE_LIFE] = (code)
@@ -451,8 +468,15 @@ static const struct outcome outcomes[] = {
     {BOTH(FAKE_USED_ID_NOT_IN_FLIGHT),
      {COMMANDS_FAIL, [RECEIVE] = EFI_DEVICE_ERROR, SENDS_NOTHING, TESTS_FAIL,
       LIFE(EFI_DEVICE_ERROR)}},
-    {BOTH(FAKE_USED_ID_TWICE),
+    {SPLIT(FAKE_USED_ID_TWICE),
      {COMMANDS_FAIL, [RECEIVE] = EFI_DEVICE_ERROR, SENDS_NOTHING, TESTS_FAIL,
+      LIFE(EFI_DEVICE_ERROR)}},
+    /* The second lies where the driver pushes next, or where the device never answers again. */
+    {PACKED(FAKE_USED_ID_TWICE),
+     {[STATION_ADDRESS] = EFI_DEVICE_ERROR,
+      [RECEIVE] = EFI_DEVICE_ERROR,
+      [TRANSMIT] = EFI_NOT_READY,
+      TESTS_FAIL,
       LIFE(EFI_DEVICE_ERROR)}},
     /* What was sent has no length that could matter. */
     {BOTH(FAKE_USED_LENGTH_BELOW_HEADER),
@@ -461,18 +485,25 @@ static const struct outcome outcomes[] = {
      {COMMANDS_FAIL, RECEIVES_NOTHING, TESTS_FAIL, LIFE(EFI_DEVICE_ERROR)}},
     {BOTH(FAKE_USED_LENGTH_MAX),
      {COMMANDS_FAIL, RECEIVES_NOTHING, TESTS_FAIL, LIFE(EFI_DEVICE_ERROR)}},
-    {BOTH(FAKE_USED_INDEX_JUMPS),
+    {SPLIT(FAKE_USED_INDEX_JUMPS),
      {COMMANDS_FAIL, RECEIVES_NOTHING, SENDS_NOTHING, TESTS_FAIL, LIFE(EFI_DEVICE_ERROR)}},
-    {BOTH(FAKE_USED_INDEX_RUNS_BACKWARDS),
+    {SPLIT(FAKE_USED_INDEX_RUNS_BACKWARDS),
      {COMMANDS_FAIL, RECEIVES_NOTHING, SENDS_NOTHING, TESTS_FAIL, LIFE(EFI_DEVICE_ERROR)}},
     /* Nothing seems to have happened. */
+    {PACKED(FAKE_USED_INDEX_JUMPS),
+     {COMMANDS_FAIL, [RECEIVE] = EFI_NOT_READY, [WAIT_FOR_PACKET] = EFI_NOT_READY,
+      [TRANSMIT] = EFI_NOT_READY, TESTS_FAIL, LIFE(EFI_DEVICE_ERROR)}},
+    /* What comes second stands where the first was expected. */
+    {PACKED(FAKE_USED_INDEX_RUNS_BACKWARDS),
+     {COMMANDS_FAIL, [WAIT_FOR_PACKET] = EFI_NOT_READY, TESTS_FAIL, LIFE(EFI_DEVICE_ERROR)}},
     {BOTH(FAKE_USED_INDEX_WRAPS),
      {COMMANDS_FAIL, [RECEIVE] = EFI_NOT_READY, [WAIT_FOR_PACKET] = EFI_NOT_READY,
       [TRANSMIT] = EFI_NOT_READY, TESTS_FAIL, LIFE(EFI_DEVICE_ERROR)}},
-    /* A device that reads what it wrote over has no buffer left after one lap. */
-    {BOTH(FAKE_DESCRIPTORS_REWRITTEN), {[RECEIVE] = EFI_NOT_READY, LIFE(EFI_NOT_READY)}},
+    /* A device that reads what it wrote over has no buffer left after one lap; where slots move,
+     * what it wrote over is written anew. */
+    {FIXED(FAKE_DESCRIPTORS_REWRITTEN), {[RECEIVE] = EFI_NOT_READY, LIFE(EFI_NOT_READY)}},
     /* The last index is what the extended test waits for. */
-    {BOTH(FAKE_AVAILABLE_RING_REWRITTEN), {TESTS_FAIL, LIFE(EFI_DEVICE_ERROR)}},
+    {SPLIT(FAKE_AVAILABLE_RING_REWRITTEN), {TESTS_FAIL, LIFE(EFI_DEVICE_ERROR)}},
     {BOTH(FAKE_GSO_TYPE_SET),
      {[RECEIVE] = EFI_NOT_READY, [WAIT_FOR_PACKET] = EFI_NOT_READY, LIFE(EFI_NOT_READY)}},
     {BOTH(FAKE_NEEDS_CSUM_SET),
