@@ -82,7 +82,8 @@ struct virtqueue {
         } packed;
     };
 
-    /* Where the device says that it used something: another value than news_none. */
+    /* Where the device says that it used something: in a split ring by another value than
+     * news_value, in a packed one by that value. */
     const volatile uint16_t *news;
     uint16_t news_mask;
 
@@ -99,7 +100,7 @@ struct virtqueue {
     uint16_t avail_rung; /* that at the last doorbell, or `size` entries back if that is later */
     union {
         uint16_t used_next; /* split: the next completion, which is what used->idx reads as */
-        uint16_t news_none; /* while there is none */
+        uint16_t news_value;
     };
     uint16_t in_flight_count; /* slots; 0 as well once the ring is broken */
     uint16_t chained_count;   /* descriptors that belong to slots, from the first on */
@@ -169,7 +170,9 @@ static inline bool virtqueue_is_busy(const struct virtqueue *queue)
 /* True while the device says that it used something which pop has not taken. */
 static inline bool virtqueue_has_news(const struct virtqueue *queue)
 {
-    return (*queue->news & queue->news_mask) != queue->news_none;
+    bool is_value = (*queue->news & queue->news_mask) == queue->news_value;
+
+    return is_value == queue->format.is_packed;
 }
 
 /* A number that changes when the device uses something: each time in the split format,

@@ -11,8 +11,6 @@
 #include "hot_path.h"
 #include "virtqueue_formats.h"
 
-#define ALWAYS_NEWS 1u /* no value of VIRTQ_PACKED_DESC_F_USED */
-
 /* 2.8.1: wrap counters begin at 1. */
 static inline bool wrap_of(const struct virtqueue *queue, unsigned counter)
 {
@@ -51,17 +49,15 @@ void virtqueue_packed_init(struct virtqueue *queue, void *memory)
     queue->packed.driver_event = (void *)(base + layout.driver_offset);
     queue->packed.device_event = (const void *)(base + layout.device_offset);
     queue->packed.driver_event->flags = VIRTQ_PACKED_EVENT_F_DISABLE;
-    queue->news_mask = VIRTQ_PACKED_DESC_F_USED;
     virtqueue_packed_watch(queue);
 }
 
-/* USED is enough to see it by: before that it is what it was after the last lap. */
+/* Both bits: what a chain or a batch left behind in the last lap has one of them. */
 void virtqueue_packed_watch(struct virtqueue *queue)
 {
     queue->news = &desc_at(queue, queue->desc_next)->flags;
-    queue->news_none = wrap_of(queue, queue->desc_next) ? 0 : VIRTQ_PACKED_DESC_F_USED;
-    if (queue->batch_left > 0)
-        queue->news_none = ALWAYS_NEWS;
+    queue->news_mask = queue->batch_left > 0 ? 0 : VIRTQ_PACKED_DESC_F_BOTH;
+    queue->news_value = wrap_of(queue, queue->desc_next) ? queue->news_mask : 0;
 }
 
 OUT_OF_LINE void virtqueue_packed_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes)
