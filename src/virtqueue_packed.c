@@ -128,6 +128,7 @@ OUT_OF_LINE bool virtqueue_packed_publish(struct virtqueue *queue)
     if ((event.flags & VIRTQ_PACKED_EVENT_F_MASK) == VIRTQ_PACKED_EVENT_F_DESC &&
         queue->format.has_event_idx)
         return virtqueue_is_event_crossed(queue, event_of(queue, event.off_wrap));
+    queue->avail_rung = queue->avail_next;
     return true;
 }
 
