@@ -153,7 +153,7 @@ bool virtqueue_packed_pop(struct virtqueue *queue, struct virtqueue_completion *
 
     if (!virtqueue_packed_read_used(queue, &id, &length_bytes))
         return false;
-    if (queue->in_flight_count == 0 || id >= queue->chained_count)
+    if (queue->is_broken || queue->in_flight_count == 0 || id >= queue->chained_count)
         return virtqueue_break(queue);
     chain = &queue->chains[id];
     if (!chain->is_in_flight || !virtqueue_check_length(chain, &length_bytes))

@@ -638,6 +638,9 @@ static void a_broken_ring_stays_broken_when_the_device_mends_its_ways(void **sta
     assert_true(ring.queue.is_broken);
     assert_int_equal(0, ring.queue.in_flight_count);
     assert_false(virtqueue_is_busy(&ring.queue));
+    push(&ring, 2, 1);
+    ring.packed[0] = (struct virtq_packed_desc){.id = 2, .flags = 0x8080};
+    assert_pop_fails(&ring);
     ring_fini(&ring);
 }
 
