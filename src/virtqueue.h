@@ -176,11 +176,11 @@ static inline bool virtqueue_has_news(const struct virtqueue *queue)
 }
 
 /* A number that changes when the device uses something: each time in the split format,
- * and in a packed ring when pop has taken what was there. */
+ * and in a packed ring when pop had taken what was there. A batch may change it once more. */
 static inline uint16_t virtqueue_progress(const struct virtqueue *queue)
 {
     if (queue->format.is_packed)
-        return (uint16_t)(queue->desc_next + virtqueue_has_news(queue));
+        return (uint16_t)(queue->desc_next + (queue->batch_left == 0 && virtqueue_has_news(queue)));
     return *queue->news;
 }
 

@@ -311,6 +311,34 @@ static void a_queue_is_busy_until_the_last_batch_is_used(void **state)
     }
 }
 
+/* Looked at within a batch, and not again before the next is used. */
+static void progress_changes_when_a_batch_follows_one_that_was_seen_half_taken(void **state)
+{
+    struct taken taken[4];
+    struct ring ring;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(formats); i++) {
+        uint16_t seen;
+
+        ring_init_slots(&ring, formats[i], 8, 4, 1);
+        push(&ring, 0, 4);
+        take_all(&ring, taken, 4);
+        seen = virtqueue_progress(&ring.queue);
+        use_first(&ring, taken, 3, 0);
+        assert_int_not_equal(virtqueue_progress(&ring.queue), seen);
+        assert_pop_gives(&ring, 0, length_of(0, 1));
+        seen = virtqueue_progress(&ring.queue);
+        assert_pop_gives(&ring, 1, length_of(1, 1));
+        assert_int_equal(virtqueue_progress(&ring.queue), seen);
+        assert_pop_gives(&ring, 2, 0);
+        assert_int_equal(virtqueue_progress(&ring.queue), seen);
+        use(&ring, &taken[3], 0);
+        assert_int_not_equal(virtqueue_progress(&ring.queue), seen);
+        ring_fini(&ring);
+    }
+}
+
 static void is_busy_believes_no_id_that_is_not_in_flight(void **state)
 {
     struct taken taken[2];
@@ -389,8 +417,10 @@ static void pop_rejects_what_is_used_while_nothing_is_in_flight(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(formats); i++) {
         ring_init_slots(&ring, formats[i], 4, 4, 1);
+        assert_true(virtqueue_is_sound(&ring.queue));
         use_batch(&ring, 1, 1, 0, 0);
         assert_true(virtqueue_has_news(&ring.queue));
+        assert_false(virtqueue_is_sound(&ring.queue));
         assert_pop_breaks(&ring);
         ring_fini(&ring);
 
@@ -590,6 +620,7 @@ int main(void)
         cmocka_unit_test(a_packed_used_descriptor_stands_where_its_batch_begins),
         cmocka_unit_test(slots_that_a_batch_has_freed_are_queued_again_before_its_end),
         cmocka_unit_test(a_queue_is_busy_until_the_last_batch_is_used),
+        cmocka_unit_test(progress_changes_when_a_batch_follows_one_that_was_seen_half_taken),
         cmocka_unit_test(is_busy_believes_no_id_that_is_not_in_flight),
         cmocka_unit_test(pop_rejects_an_id_that_is_not_in_flight),
         cmocka_unit_test(pop_rejects_a_split_id_of_more_than_16_bits),

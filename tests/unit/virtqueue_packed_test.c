@@ -554,8 +554,10 @@ static void pop_rejects_a_used_descriptor_while_nothing_is_in_flight(void **stat
 
     (void)state;
     ring_init_slots(&ring, &PACKED, 4, 4, 1);
+    assert_true(virtqueue_is_sound(&ring.queue));
     use_batch(&ring, 1, 1, 0, 0);
     assert_true(virtqueue_has_news(&ring.queue));
+    assert_false(virtqueue_is_sound(&ring.queue));
     assert_pop_breaks(&ring);
     ring_fini(&ring);
 
