@@ -138,8 +138,9 @@ void virtqueue_init(struct virtqueue *queue, void *memory, uint16_t size, uint16
 void virtqueue_set_slot(struct virtqueue *queue, uint16_t slot,
                         const struct virtqueue_segment *segments, uint16_t count);
 
-/* Queue a slot that is not in flight; the last of its `segments_per_slot` segments
- * is `last_length_bytes` long this time. The device sees it at the next publish. */
+/* Queue a slot that is not in flight; its last segment, where `is_fixed` the last of
+ * `segments_per_slot`, is `last_length_bytes` long this time. Completions are checked
+ * against what set_slot said. The device sees it at the next publish. */
 void virtqueue_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes);
 
 /* Queue `count` slots that are not in flight, each as it was described last. */
@@ -158,8 +159,9 @@ bool virtqueue_publish_split(struct virtqueue *queue);
 bool virtqueue_packed_is_busy(const struct virtqueue *queue);
 
 /* True while the device has not used everything that was published; in a packed ring of
- * chains, until pop has taken it all. A device that overwrites what this is seen by gains
- * a doorbell by it, or loses one. */
+ * chains, until pop has taken it all. Between push and publish, a packed ring that is full
+ * is busy too. A device that overwrites what this is seen by gains a doorbell by it, or
+ * loses one. */
 static inline bool virtqueue_is_busy(const struct virtqueue *queue)
 {
     if (queue->format.is_packed)
