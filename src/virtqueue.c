@@ -109,7 +109,8 @@ void virtqueue_set_slot(struct virtqueue *queue, uint16_t slot,
 }
 
 /* Where slots move. */
-static OUT_OF_LINE void push_moving(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes)
+static OUT_OF_LINE void push_moving(struct virtqueue *queue, uint16_t slot,
+                                    uint32_t last_length_bytes)
 {
     if (queue->format.is_packed)
         virtqueue_packed_push(queue, slot, last_length_bytes);
@@ -119,7 +120,8 @@ static OUT_OF_LINE void push_moving(struct virtqueue *queue, uint16_t slot, uint
     queue->chains[slot * queue->segments_per_slot].is_in_flight = true;
 }
 
-static OUT_OF_LINE void push_all_moving(struct virtqueue *queue, const uint16_t *slots, uint16_t count)
+static OUT_OF_LINE void push_all_moving(struct virtqueue *queue, const uint16_t *slots,
+                                        uint16_t count)
 {
     for (uint16_t i = 0; i < count; i++) {
         unsigned first = slots[i] * queue->segments_per_slot;

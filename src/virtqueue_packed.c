@@ -60,7 +60,8 @@ void virtqueue_packed_watch(struct virtqueue *queue)
     queue->news_value = wrap_of(queue, queue->desc_next) ? queue->news_mask : 0;
 }
 
-OUT_OF_LINE void virtqueue_packed_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes)
+OUT_OF_LINE void virtqueue_packed_push(struct virtqueue *queue, uint16_t slot,
+                                       uint32_t last_length_bytes)
 {
     uint16_t first = (uint16_t)(slot * queue->segments_per_slot);
     unsigned count = queue->chains[first].segment_count;
@@ -70,10 +71,10 @@ OUT_OF_LINE void virtqueue_packed_push(struct virtqueue *queue, uint16_t slot, u
     for (unsigned i = 0; i < count; i++, next++) {
         volatile struct virtq_packed_desc *desc = desc_at(queue, next);
         bool is_last = i + 1 == count;
-        uint16_t flags =
-            (uint16_t)((is_last ? 0 : VIRTQ_DESC_F_NEXT) |
-                       (segments[i].device_writable ? VIRTQ_DESC_F_WRITE : 0) |
-                       (wrap_of(queue, next) ? VIRTQ_PACKED_DESC_F_AVAIL : VIRTQ_PACKED_DESC_F_USED));
+        uint16_t flags = (uint16_t)((is_last ? 0 : VIRTQ_DESC_F_NEXT) |
+                                    (segments[i].device_writable ? VIRTQ_DESC_F_WRITE : 0) |
+                                    (wrap_of(queue, next) ? VIRTQ_PACKED_DESC_F_AVAIL
+                                                          : VIRTQ_PACKED_DESC_F_USED));
 
         desc->addr = segments[i].device_address;
         desc->len = is_last ? last_length_bytes : segments[i].length_bytes;

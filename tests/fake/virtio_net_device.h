@@ -60,7 +60,7 @@ struct fake_device_options {
     bool no_window;             /* to registers in configuration space: missing, too */
     enum fake_bar_way modern_bar_way;
     enum fake_bar_way notify_bar_way; /* with notify_in_own_bar */
-    uint32_t common_bytes;      /* length of the common configuration; 0: all of VIRTIO 1.2 */
+    uint32_t common_bytes;            /* length of the common configuration; 0: all of VIRTIO 1.2 */
 
     bool msix_is_enabled; /* moves the configuration of a legacy device */
 };

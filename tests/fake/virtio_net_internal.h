@@ -39,7 +39,8 @@ struct fake_queue {
     uint16_t pending_count;
     bool *in_flight;                  /* per descriptor */
     struct virtq_desc *in_flight_was; /* the descriptor as it was handed over */
-    struct fake_packed_buffer *buffers; /* packed: those in flight, by the descriptor they begin at */
+    struct fake_packed_buffer
+        *buffers; /* packed: those in flight, by the descriptor they begin at */
     unsigned notifications;
     unsigned needless_notifications;
 };
@@ -47,7 +48,7 @@ struct fake_queue {
 struct fake_packed_buffer {
     bool is_in_flight;
     uint16_t id;
-    uint16_t count; /* descriptors */
+    uint16_t count;                   /* descriptors */
     struct virtq_packed_desc desc[4]; /* as they were handed over */
 };
 

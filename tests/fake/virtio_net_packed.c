@@ -114,8 +114,7 @@ static bool resolve(struct fake_device *device, const struct fake_packed_buffer 
 
         if (desc->flags & VIRTQ_DESC_F_INDIRECT)
             fake_referee(device, "an indirect descriptor in a packed ring");
-        if (!fake_chain_add(device, chain, desc->addr, desc->len,
-                            desc->flags & VIRTQ_DESC_F_WRITE))
+        if (!fake_chain_add(device, chain, desc->addr, desc->len, desc->flags & VIRTQ_DESC_F_WRITE))
             return false;
     }
     return true;
@@ -239,8 +238,8 @@ static void vandalize(struct fake_device *device, const struct fake_queue *queue
         desc->flags |= VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT;
     }
     if (device->misbehaviour == FAKE_AVAILABLE_RING_REWRITTEN) {
-        uint8_t *event = fake_queue_dma(device, queue->driver, sizeof(struct virtq_packed_event),
-                                        false);
+        uint8_t *event =
+            fake_queue_dma(device, queue->driver, sizeof(struct virtq_packed_event), false);
 
         if (event)
             memset(event, 0xff, sizeof(struct virtq_packed_event));
@@ -251,8 +250,7 @@ static void raise_interrupt(struct fake_device *device, const struct fake_queue 
 {
     const struct virtq_packed_event *event = driver_event_of(device, queue);
 
-    if (!event ||
-        (event->flags & VIRTQ_PACKED_EVENT_F_MASK) == VIRTQ_PACKED_EVENT_F_DISABLE)
+    if (!event || (event->flags & VIRTQ_PACKED_EVENT_F_MASK) == VIRTQ_PACKED_EVENT_F_DISABLE)
         return;
     device->isr_status |= 1;
     device->interrupts++;

@@ -28,13 +28,14 @@ static struct virtq_avail *avail_of(struct fake_device *device, const struct fak
 
 static struct virtq_used *used_of(struct fake_device *device, const struct fake_queue *queue)
 {
-    return fake_queue_dma(device, queue->device, 6 + sizeof(struct virtq_used_elem) * (uint64_t)queue->size,
-               true);
+    return fake_queue_dma(device, queue->device,
+                          6 + sizeof(struct virtq_used_elem) * (uint64_t)queue->size, true);
 }
 
 static struct virtq_desc *desc_of(struct fake_device *device, const struct fake_queue *queue)
 {
-    return fake_queue_dma(device, queue->desc, sizeof(struct virtq_desc) * (uint64_t)queue->size, false);
+    return fake_queue_dma(device, queue->desc, sizeof(struct virtq_desc) * (uint64_t)queue->size,
+                          false);
 }
 
 static uint16_t *avail_event_of(struct virtq_used *used, uint16_t size)
@@ -209,8 +210,7 @@ static void check_order(struct fake_device *device, struct fake_queue *queue, ui
     if (!fake_device_has(device, VIRTIO_F_IN_ORDER))
         return;
     if (head != queue->next_head)
-        fake_referee(device, "descriptor %u is made available, %u is next", head,
-                     queue->next_head);
+        fake_referee(device, "descriptor %u is made available, %u is next", head, queue->next_head);
     for (uint16_t i = 0; i + 1u < chain->count; i++) {
         uint16_t at = (uint16_t)((head + i) % queue->size);
 
@@ -551,8 +551,7 @@ void fake_queue_complete_batch(struct fake_device *device, unsigned index,
         return;
     }
     for (unsigned i = 0; i < count; i++)
-        complete(device, index,
-                 &chains[device->completes_in_reverse ? count - 1 - i : i], 1, 0);
+        complete(device, index, &chains[device->completes_in_reverse ? count - 1 - i : i], 1, 0);
 }
 
 size_t fake_chain_read(const struct fake_chain *chain, size_t offset, void *data, size_t length)
