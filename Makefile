@@ -79,7 +79,9 @@ CFLAGS   = $(COMMON) $($(ARCH)_CFLAGS) -O2 -ffreestanding -fPIC -fno-stack-prote
            -fno-asynchronous-unwind-tables -fvisibility=hidden -ffunction-sections -fdata-sections
 # The driver is optimized as a whole: what a frame passes through lies in several files.
 LTO     := -flto=auto -fno-fat-lto-objects
-HOT_OBJS := $(patsubst %,$(OUT)/src/%.o,snp net_device net_filter virtqueue virtqueue_packed)
+HOT      := snp net_device net_filter virtqueue
+aarch64_HOT := net_device virtqueue # more would not fit into 64 KiB
+HOT_OBJS := $(patsubst %,$(OUT)/src/%.o,$(or $($(ARCH)_HOT),$(HOT)))
 LDS     := elf_$(ARCH)_efi.lds
 LDFLAGS := $($(ARCH)_LDFLAGS) -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --gc-sections --hash-style=sysv \
            --build-id=none --no-undefined --fatal-warnings -T $(LDS)
@@ -140,7 +142,8 @@ $(OUT)/%.o: %.c Makefile | $(CRT0)
 	$(Q)$(CC) $(CFLAGS) $(INCLUDES) -c -o $@ $<
 
 $(OUT)/src/%.o: CFLAGS += -Os $(LTO)
-$(HOT_OBJS): CFLAGS += -O2
+# The processors that matter do not need loops aligned, and what is jumped over would be executed.
+$(HOT_OBJS): CFLAGS += -O2 -fno-align-functions -fno-align-loops -fno-align-jumps -fno-align-labels
 $(OUT)/src/freestanding.o: LTO := # what the compiler calls by itself must be there to the end
 
 $(OUT)/virtio-net.so: $(DRIVER_OBJS) $(LDS)
