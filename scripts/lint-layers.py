@@ -21,11 +21,11 @@ ROWS = [  # top to bottom
     "net_device net_control net_filter random_mac",
     "virtio_device",
     "virtio_pci virtio_pci_modern virtio_pci_legacy virtio_transport",
-    "virtqueue dma pci_direct pci_region pci_config_window pci_capability",
+    "virtqueue virtqueue_packed virtqueue_in_order virtqueue_formats dma pci_direct pci_region pci_config_window pci_capability",
     "settings options barrier config_string copy device_path exclusion feature_names freestanding guids hot_path log "
     "mac pci_address pci_opener sbat text",
 ]
-NO_EFI = ["virtqueue"]
+NO_EFI = ["virtqueue", "virtqueue_packed", "virtqueue_in_order"]
 
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names.split()}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)

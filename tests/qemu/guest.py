@@ -45,6 +45,7 @@ PROMPT = re.compile(r"(?:^|\n)(?:Shell|FS\d+:[^\n>]*)> ?$")
 
 # Options of a NIC, by what it offers; and by the transport that the driver must then choose.
 MODERN = "disable-legacy=on,disable-modern=off"
+PACKED = MODERN + ",packed=on"
 TRANSITIONAL = "disable-legacy=off,disable-modern=off"
 LEGACY = "disable-legacy=off,disable-modern=on"
 TRANSPORTS = {"modern": MODERN, "legacy": LEGACY}

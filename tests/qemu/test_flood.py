@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import evidence
 import pytest
-from guest import LEGACY, MODERN, TRANSITIONAL, Guest, Nic
+from guest import LEGACY, MODERN, PACKED, TRANSITIONAL, Guest, Nic
 from platforms import AAVMF, OVMF, OVMF32, Platform
 from wire.peer import Peer
 
@@ -37,6 +37,12 @@ CASES = [
     Case("modern", MODERN, "modern", 40_000),
     Case("transitional", TRANSITIONAL, "modern", 20_000),
     Case("legacy", LEGACY, "legacy", 20_000, "pc"),
+    Case("packed", PACKED, "modern", 40_000),
+    Case("packed-iommu", PACKED + ",iommu_platform=on", "modern", 10_000, extra=IOMMU),
+    Case("packed-no-event-idx", PACKED + ",event_idx=off", "modern", 10_000),
+    Case("mtu-9000-packed", PACKED + ",host_mtu=9000", "modern", 5_000, mtu=9000),
+    Case("packed-aavmf", PACKED, "modern", 10_000, platform=AAVMF),
+    Case("packed-ovmf32", PACKED, "modern", 10_000, platform=OVMF32),
     Case("legacy-large-queue", LEGACY + ",rx_queue_size=1024", "legacy", 10_000),
     Case("modern-iommu", MODERN + ",iommu_platform=on", "modern", 10_000, extra=IOMMU),
     Case("mtu-9000-modern", MODERN + ",host_mtu=9000", "modern", 5_000, mtu=9000),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import evidence
 import network
 import pytest
-from guest import LEGACY, MODERN, TRANSITIONAL, Guest, Nic
+from guest import LEGACY, MODERN, PACKED, TRANSITIONAL, Guest, Nic
 from platforms import AAVMF, OVMF, OVMF32, Platform
 
 TIMEOUT_S = 240
@@ -28,6 +28,7 @@ class Case:
 
 
 VERSION_1 = frozenset({"VIRTIO_F_VERSION_1"})
+RING_PACKED = frozenset({"VIRTIO_F_VERSION_1", "VIRTIO_F_RING_PACKED"})
 IOMMU = frozenset({"VIRTIO_F_VERSION_1", "VIRTIO_F_IOMMU_PLATFORM"})
 VTD = ("-device", "intel-iommu,intremap=on")
 
@@ -64,6 +65,9 @@ CASES = [
         0x1000,
         queue_sizes=(1024, 256),
     ),
+    Case("packed-q35", "q35", PACKED, "modern", 0x1041, RING_PACKED),
+    Case("packed-aavmf", None, PACKED, "modern", 0x1041, RING_PACKED, platform=AAVMF),
+    Case("packed-ovmf32", None, PACKED, "modern", 0x1041, RING_PACKED, platform=OVMF32),
     Case("modern-aavmf", None, MODERN, "modern", 0x1041, VERSION_1, platform=AAVMF),
     Case("legacy-aavmf", None, LEGACY, "legacy", 0x1000, platform=AAVMF),
     Case("modern-ovmf32", None, MODERN, "modern", 0x1041, VERSION_1, platform=OVMF32),

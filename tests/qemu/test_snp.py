@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import evidence
 import pytest
-from guest import LEGACY, MODERN, TRANSITIONAL, Guest, Nic
+from guest import LEGACY, MODERN, PACKED, TRANSITIONAL, Guest, Nic
 from platforms import AAVMF, OVMF, OVMF32, Platform
 from wire.peer import Peer
 
@@ -33,6 +33,7 @@ CASES = [
     Case("modern", "q35", MODERN, "modern"),
     Case("transitional", "q35", TRANSITIONAL, "modern"),
     Case("legacy", "pc", LEGACY, "legacy"),
+    Case("packed", "q35", PACKED, "modern"),
     Case("modern-aavmf", None, MODERN, "modern", AAVMF),
     Case("modern-ovmf32", None, MODERN, "modern", OVMF32),
 ]
