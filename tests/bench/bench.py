@@ -3,9 +3,9 @@
 """usage: bench.py [--budgets | --scaling FRAMES | --document]
 
 Measures three drivers side by side, in one sitting: this driver, the firmware's own and iPXE's
-option ROM, each on a modern and on a legacy device. Writes results.json and table.md to
-build/bench/, and prints the table. What a driver fails at is a note in the table; the exit status
-is 1 only when nothing could be measured.
+option ROM, each on a modern and on a legacy device, and this one on a packed ring too. Writes
+results.json and table.md to build/bench/, and prints the table. What a driver fails at is a note in
+the table; the exit status is 1 only when nothing could be measured.
 
 --budgets         measure this driver's exact figures and write them to tests/bench/budgets.json
 --scaling FRAMES  cost per frame by ring size, by number of NICs and over FRAMES frames

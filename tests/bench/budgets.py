@@ -60,7 +60,7 @@ def read() -> dict[str, dict[str, float]]:
 
 
 def write() -> None:
-    """Measure both devices and write FILE."""
+    """Measure all devices and write FILE."""
     with ThreadPoolExecutor(2) as pool:
         found = {
             device: {**measured, **BOUNDS}

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Mapping, Sequence
 
 import charts
-from figures import DEVICES, DRIVERS, Figure, table, text_of
+from figures import COLUMNS, DEVICES, Figure, table, text_of
 
 DOCUMENT = "PERFORMANCE.md"
 
 # Cycles of an exit under KVM; docs/PERFORMANCE.md says where they come from.
 DOORBELL_CYCLES = 1_762  # to the kernel, which signals an eventfd
-REGISTER_CYCLES = {"modern": 8_796, "legacy": 5_287}  # to QEMU: memory BAR, I/O BAR
+MEMORY_BAR_CYCLES, IO_BAR_CYCLES = 8_796, 5_287  # to QEMU
+REGISTER_CYCLES = dict(zip(DEVICES, (MEMORY_BAR_CYCLES, MEMORY_BAR_CYCLES, IO_BAR_CYCLES)))
 CLOCK_HZ = 3e9
 TFTP_PACKETS = 2 * (64 << 20) // 512  # of 64 MiB in blocks of 512 bytes, each acknowledged
 
@@ -62,16 +63,15 @@ def exits_table(results: Sequence[Figure]) -> str:
         "| Seconds per 64 MiB |\n",
         "|---|---|---|---|---|---|\n",
     ]
-    for device in DEVICES:
-        for driver in DRIVERS:
-            total = found.get((driver, device, "tftp_accesses"))
-            doorbells = found.get((driver, device, "tftp_accesses_doorbell"))
-            if total is None or doorbells is None:
-                continue
-            others = total - doorbells
-            cycles = doorbells * DOORBELL_CYCLES + others * REGISTER_CYCLES[device]
-            seconds = cycles / CLOCK_HZ
-            values = (doorbells, others, cycles, seconds * 1e6, seconds * TFTP_PACKETS)
-            cells = " | ".join(text_of(value) for value in values)
-            lines.append(f"| {driver}, {device} | {cells} |\n")
+    for driver, device in sorted(COLUMNS, key=lambda column: DEVICES.index(column[1])):
+        total = found.get((driver, device, "tftp_accesses"))
+        doorbells = found.get((driver, device, "tftp_accesses_doorbell"))
+        if total is None or doorbells is None:
+            continue
+        others = total - doorbells
+        cycles = doorbells * DOORBELL_CYCLES + others * REGISTER_CYCLES[device]
+        seconds = cycles / CLOCK_HZ
+        values = (doorbells, others, cycles, seconds * 1e6, seconds * TFTP_PACKETS)
+        cells = " | ".join(text_of(value) for value in values)
+        lines.append(f"| {driver}, {device} | {cells} |\n")
     return "".join(lines)

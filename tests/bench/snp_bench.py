@@ -22,11 +22,12 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Iterator, Sequence
 
+import devices
 import evidence
 import guest as guests
 from bench_peer import BenchPeer
-from figures import DEVICES, DRIVERS, Figure, figure
-from guest import TRANSPORTS, Guest, GuestError, Nic
+from figures import COLUMNS, DEVICES, DRIVERS, Figure, figure
+from guest import Guest, GuestError, Nic
 
 APP = guests.BUILD / "x86_64" / "apps" / "snpbench.efi"
 # One instruction in 2^SHIFT ns. At 0 the firmware's waits, which are in ns, take a minute.
@@ -134,7 +135,7 @@ def run_guest(
             guest = Guest(
                 f"bench-{case}",
                 nics=[
-                    Nic(TRANSPORTS[device] + options, peer.netdev, romfile=romfile)
+                    Nic(devices.ALL[device].options + options, peer.netdev, romfile=romfile)
                     for peer in peers
                 ],
                 files={APP.name: APP},
@@ -150,6 +151,8 @@ def run_guest(
             before = guest.text
             for command in commands:
                 guest.run(f"{APP.name} {command}", timeout=limit)
+            if driver == DRIVERS[0]:
+                devices.prove_rings(guest, device)
     except GuestError as error:
         report.trouble = f"hangs or crashes: {error}"
     text = guest.text[len(before) :] if guest and before else ""
@@ -169,7 +172,7 @@ def prove(guest: Guest, driver: str, device: str) -> None:
     """Have `driver` on the NICs, and raise GuestError when another has them."""
     if driver == DRIVERS[0]:
         load_alone(guest)
-        evidence.assert_ours(guest, device)
+        evidence.assert_ours(guest, devices.ALL[device].transport)
         return
     guest.run("connect -r", timeout=60)
     if evidence.our_drivers(guest):
@@ -327,18 +330,15 @@ def say(text: str) -> None:
 
 def run() -> list[Figure]:
     """All figures. Exact guests run two at a time; of the others each has the machine to itself."""
-    columns = [(driver, device) for driver in DRIVERS for device in DEVICES]
-
     def exactly(column: tuple[str, str]) -> list[Figure]:
         say(f"instructions and device accesses: {', '.join(column)}")
         return list(exact_figures(measure_exact(*column), *column)) + eager_figures(*column)
 
     found: list[Figure] = []
     with ThreadPoolExecutor(2) as pool:
-        for figures in pool.map(exactly, columns):
+        for figures in pool.map(exactly, COLUMNS):
             found += figures
-    for device in DEVICES:
-        for driver in DRIVERS:
-            say(f"rates: {driver}, {device}")
-            found += rate_figures(driver, device)
+    for driver, device in sorted(COLUMNS, key=lambda column: DEVICES.index(column[1])):
+        say(f"rates: {driver}, {device}")
+        found += rate_figures(driver, device)
     return found

@@ -6,8 +6,8 @@ each round every driver has a guest of its own for one download of each, one dri
 so that what else this machine does falls on all alike. It is booted anew each time: by the accident
 of how the firmware's pool lies, one boot takes a third more instructions for the same download than
 the next. The median of the rounds counts, and the median of the ratios to the firmware's driver in
-the same round. On a busy machine QEMU's CPU time says more; not so for TFTP, where it is the time
-spent polling.
+the same round; this driver on a packed ring is compared with the firmware's on the modern device.
+On a busy machine QEMU's CPU time says more; not so for TFTP, where it is the time spent polling.
 
 Accesses: the reads and writes of the NIC's registers during one TFTP download, from QEMU's trace
 events, and the packets of the same time, from a capture. Doorbells go the slow way there
@@ -28,10 +28,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
+import devices
 import evidence
 import network
-from figures import DEVICES, DRIVERS, Figure, figure
-from guest import DRIVER, TRANSPORTS, Guest, GuestError, Nic
+from figures import COLUMNS, DRIVERS, Figure, figure
+from guest import DRIVER, Guest, GuestError, Nic
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 DOWNLOAD_TIMEOUT_S = 120
@@ -68,11 +69,12 @@ def run(rounds: int = ROUNDS) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="stack-bench.") as folder:
         server = network.Server(Path(folder), sizes=SIZES)
         try:
-            for device in DEVICES:
-                for driver in DRIVERS:
+            for transport in LAYOUTS:
+                columns = [each for each in COLUMNS if devices.ALL[each[1]].transport == transport]
+                for driver, device in columns:
                     say(f"accesses per packet, {driver}, {device}")
                     found += count_accesses(driver, device, server)
-                found += time_downloads(device, server, rounds)
+                found += time_downloads(columns, server, rounds)
         finally:
             server.close()
     return found
@@ -85,7 +87,7 @@ def say(step: str) -> None:
 def assert_held(guest: Guest, driver: str, device: str) -> None:
     """Raise GuestError unless `driver` has the guest's NIC."""
     if driver == OURS:
-        evidence.assert_ours(guest, device)
+        evidence.assert_ours(guest, devices.ALL[device].transport)
         return
     names = [name for adapter in evidence.adapters(guest) for name in adapter.driver_names]
     if NAMES[driver, device] not in names:
@@ -96,7 +98,8 @@ def make_guest(
     part: str, driver: str, device: str, server: network.Server, options: str = "", **more: Any
 ) -> Guest:
     """A guest, not started, in which `driver` will have the NIC."""
-    nic = Nic(TRANSPORTS[device] + options, server.netdev(), romfile=None if driver == IPXE else "")
+    romfile = None if driver == IPXE else ""
+    nic = Nic(devices.ALL[device].options + options, server.netdev(), romfile=romfile)
     case = f"bench-{part}-{device}-{driver}"
     loaded = DRIVER if driver == OURS else None
     return Guest(case, nics=[nic], driver=loaded, timeout=GUEST_TIMEOUT_S, **more)
@@ -107,6 +110,8 @@ def connect(guest: Guest, driver: str, device: str) -> None:
     guest.run("connect -r", timeout=60)
     assert_held(guest, driver, device)
     network.get_lease(guest)
+    if driver == OURS:
+        devices.prove_rings(guest, device)
 
 
 def download_tftp(guest: Guest, name: str) -> None:
@@ -128,37 +133,42 @@ def reason(error: GuestError) -> str:
 
 @dataclass
 class Runner:
-    """One driver, and what it took in each round, until it failed."""
+    """One driver on one device, and what it took in each round, until it failed."""
 
     driver: str
+    device: str
     seconds: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in TIMES})
     failure: str = ""
 
 
-def time_downloads(device: str, server: network.Server, rounds: int) -> list[Figure]:
-    """Seconds of both downloads, and their ratios to the firmware's driver, for each driver."""
-    runners = [Runner(driver) for driver in DRIVERS]
+def time_downloads(
+    columns: Sequence[tuple[str, str]], server: network.Server, rounds: int
+) -> list[Figure]:
+    """Seconds of both downloads, and their ratios to the firmware's driver, for each column."""
+    runners = [Runner(*column) for column in columns]
     for number in range(rounds):
         for runner in runners:
             if runner.failure:
                 continue
-            say(f"downloads, {runner.driver}, {device}, round {number + 1} of {rounds}")
+            case = f"{runner.driver}, {runner.device}"
+            say(f"downloads, {case}, round {number + 1} of {rounds}")
             try:
-                _download(runner, device, server)
+                _download(runner, server)
             except GuestError as error:
                 runner.failure = reason(error)
-    return [figure for runner in runners for figure in _figures_of(runner, device, runners)]
+    return [figure for runner in runners for figure in _figures_of(runner, runners)]
 
 
-def _download(runner: Runner, device: str, server: network.Server) -> None:
-    with make_guest("downloads", runner.driver, device, server, disk_mib=DISK_MIB) as guest:
-        connect(guest, runner.driver, device)
+def _download(runner: Runner, server: network.Server) -> None:
+    driver, device = runner.driver, runner.device
+    with make_guest("downloads", driver, device, server, disk_mib=DISK_MIB) as guest:
+        connect(guest, driver, device)
         began, began_cpu = time.monotonic(), guest.cpu_seconds()
         download_http(guest, server, HTTP_FILE)
         between, between_cpu = time.monotonic(), guest.cpu_seconds()
         download_tftp(guest, TFTP_FILE)
         ended = time.monotonic()
-        assert_held(guest, runner.driver, device)
+        assert_held(guest, driver, device)
         guest.power_off()
     for name in (HTTP_FILE, TFTP_FILE):
         network.compare_download(guest, server, name)
@@ -167,7 +177,7 @@ def _download(runner: Runner, device: str, server: network.Server) -> None:
         runner.seconds[kind].append(seconds)
 
 
-def _figures_of(runner: Runner, device: str, runners: Sequence[Runner]) -> Iterator[Figure]:
+def _figures_of(runner: Runner, runners: Sequence[Runner]) -> Iterator[Figure]:
     firmware = next(each for each in runners if each.driver == FIRMWARE)
     for kind, seconds in runner.seconds.items():
         pairs = list(zip(seconds, firmware.seconds[kind]))
@@ -176,8 +186,8 @@ def _figures_of(runner: Runner, device: str, runners: Sequence[Runner]) -> Itera
             value = statistics.median(seconds)
             if not firmware.failure:
                 ratio = statistics.median(ours / theirs for ours, theirs in pairs)
-        yield figure(runner.driver, device, f"{kind}_seconds", value, runner.failure)
-        yield figure(runner.driver, device, f"{kind}_ratio", ratio, runner.failure)
+        yield figure(runner.driver, runner.device, f"{kind}_seconds", value, runner.failure)
+        yield figure(runner.driver, runner.device, f"{kind}_ratio", ratio, runner.failure)
 
 
 # Accesses
@@ -227,7 +237,7 @@ def _count(driver: str, device: str, server: network.Server) -> tuple[Counter[st
 
 def _registers(guest: Guest, device: str) -> tuple[int, int, tuple[tuple[int, str], ...]]:
     """Where the NIC's registers begin and end, and which kind begins at which offset."""
-    bar, layout = LAYOUTS[device]
+    bar, layout = LAYOUTS[devices.ALL[device].transport]
     answer: Any = guest.qmp("query-pci")
     nic = next(each for bus in answer for each in bus["devices"] if each["qdev_id"] == "nic0")
     region = next(each for each in nic["regions"] if each["bar"] == bar)

@@ -2,8 +2,9 @@
 """Instructions per call and device accesses per frame stay within tests/bench/budgets.json.
 
 Counted, never timed: the same on every machine but for doorbells that depend on the process at
-the other end of the wire, whose budget is what the driver promises in any case. `make bench-budgets` writes new
-budgets; docs/PERFORMANCE.md says how the figures come about.
+the other end of the wire, whose budget is what the driver promises in any case. A packed ring has
+budgets of its own. `make bench-budgets` writes new ones; docs/PERFORMANCE.md says how the figures
+come about.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
 import budgets  # noqa: E402
+import figures  # noqa: E402
 
 
-@pytest.mark.parametrize("device", ["modern", "legacy"])
+@pytest.mark.parametrize("device", figures.DEVICES)
 def test_no_call_costs_more_than_its_budget(device: str) -> None:
     try:
         measured = budgets.measure(device)
