@@ -79,7 +79,7 @@ CFLAGS   = $(COMMON) $($(ARCH)_CFLAGS) -O2 -ffreestanding -fPIC -fno-stack-prote
            -fno-asynchronous-unwind-tables -fvisibility=hidden -ffunction-sections -fdata-sections
 # The driver is optimized as a whole: what a frame passes through lies in several files.
 LTO     := -flto=auto -fno-fat-lto-objects
-HOT      := snp net_device net_filter virtqueue
+HOT      := snp net_device net_filter virtqueue virtqueue_packed
 aarch64_HOT := net_device virtqueue # more would not fit into 64 KiB
 HOT_OBJS := $(patsubst %,$(OUT)/src/%.o,$(or $($(ARCH)_HOT),$(HOT)))
 LDS     := elf_$(ARCH)_efi.lds

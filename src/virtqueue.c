@@ -109,15 +109,12 @@ void virtqueue_set_slot(struct virtqueue *queue, uint16_t slot,
 }
 
 /* Where slots move. */
-static OUT_OF_LINE void push_moving(struct virtqueue *queue, uint16_t slot,
-                                    uint32_t last_length_bytes)
+static inline void push_moving(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes)
 {
     if (queue->format.is_packed)
         virtqueue_packed_push(queue, slot, last_length_bytes);
     else
         virtqueue_in_order_push(queue, slot, last_length_bytes);
-    queue->in_flight_count++;
-    queue->chains[slot * queue->segments_per_slot].is_in_flight = true;
 }
 
 static OUT_OF_LINE void push_all_moving(struct virtqueue *queue, const uint16_t *slots,

@@ -5,6 +5,7 @@
  * it means, 2.7.5 for the order that it asks of a split queue's descriptors.
  */
 #include "barrier.h"
+#include "hot_path.h"
 #include "virtqueue_formats.h"
 
 static const struct virtqueue_turn *turn_at(const struct virtqueue *queue, unsigned nth)
@@ -41,6 +42,8 @@ void virtqueue_in_order_push(struct virtqueue *queue, uint16_t slot, uint32_t la
         desc->next = is_last ? 0 : (uint16_t)((queue->desc_next + 1u) & mask);
     }
     queue->avail->ring[queue->avail_next++ & mask] = first;
+    queue->in_flight_count++;
+    queue->chains[slot * queue->segments_per_slot].is_in_flight = true;
     virtqueue_in_order_note(queue, slot, first);
 }
 
@@ -106,7 +109,8 @@ static bool take_batch(struct virtqueue *queue)
 }
 
 /* 2.7.9: what the device skips, it has read or written completely. */
-bool virtqueue_in_order_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion)
+OUT_OF_LINE bool virtqueue_in_order_pop(struct virtqueue *queue,
+                                        struct virtqueue_completion *ret_completion)
 {
     struct virtqueue_chain *chain;
     uint16_t slot;

@@ -53,41 +53,67 @@ void virtqueue_packed_init(struct virtqueue *queue, void *memory)
 }
 
 /* Both bits: what a chain or a batch left behind in the last lap has one of them. */
-void virtqueue_packed_watch(struct virtqueue *queue)
+static inline void await_next(struct virtqueue *queue)
 {
     queue->news = &desc_at(queue, queue->desc_next)->flags;
-    queue->news_mask = queue->batch_left > 0 ? 0 : VIRTQ_PACKED_DESC_F_BOTH;
-    queue->news_value = wrap_of(queue, queue->desc_next) ? queue->news_mask : 0;
+    queue->news_value = wrap_of(queue, queue->desc_next) ? VIRTQ_PACKED_DESC_F_BOTH : 0;
 }
 
+void virtqueue_packed_watch(struct virtqueue *queue)
+{
+    await_next(queue);
+    queue->news_mask = VIRTQ_PACKED_DESC_F_BOTH;
+    if (queue->batch_left > 0)
+        queue->news_mask = queue->news_value = 0;
+}
+
+/* The device reads in ring order: the first of what is pushed hides the rest. */
+static inline void write_desc(struct virtqueue *queue, unsigned next, uint16_t id,
+                              const struct virtqueue_segment *segment, uint32_t length_bytes,
+                              unsigned flags)
+{
+    volatile struct virtq_packed_desc *desc = desc_at(queue, next);
+
+    flags |= segment->device_writable ? VIRTQ_DESC_F_WRITE : 0;
+    flags |= wrap_of(queue, next) ? VIRTQ_PACKED_DESC_F_AVAIL : VIRTQ_PACKED_DESC_F_USED;
+    desc->addr = segment->device_address;
+    desc->len = length_bytes;
+    desc->id = id;
+    if ((uint16_t)next == queue->avail_shown)
+        queue->shown_flags = (uint16_t)flags;
+    else
+        desc->flags = (uint16_t)flags;
+}
+
+static OUT_OF_LINE void write_chain(struct virtqueue *queue, uint16_t first,
+                                    uint32_t last_length_bytes)
+{
+    const struct virtqueue_segment *segment = &queue->segments[first];
+    unsigned left = queue->chains[first].segment_count;
+    unsigned next = queue->avail_next;
+
+    for (; left > 1; left--, segment++)
+        write_desc(queue, next++, first, segment, segment->length_bytes, VIRTQ_DESC_F_NEXT);
+    write_desc(queue, next++, first, segment, last_length_bytes, 0);
+    queue->avail_next = (uint16_t)next;
+}
+
+/* A frame is one descriptor: that comes without the loop and its registers. */
 OUT_OF_LINE void virtqueue_packed_push(struct virtqueue *queue, uint16_t slot,
                                        uint32_t last_length_bytes)
 {
     uint16_t first = (uint16_t)(slot * queue->segments_per_slot);
-    unsigned count = queue->chains[first].segment_count;
-    const struct virtqueue_segment *segments = &queue->segments[first];
-    unsigned next = queue->avail_next;
 
-    for (unsigned i = 0; i < count; i++, next++) {
-        volatile struct virtq_packed_desc *desc = desc_at(queue, next);
-        bool is_last = i + 1 == count;
-        uint16_t flags = (uint16_t)((is_last ? 0 : VIRTQ_DESC_F_NEXT) |
-                                    (segments[i].device_writable ? VIRTQ_DESC_F_WRITE : 0) |
-                                    (wrap_of(queue, next) ? VIRTQ_PACKED_DESC_F_AVAIL
-                                                          : VIRTQ_PACKED_DESC_F_USED));
-
-        desc->addr = segments[i].device_address;
-        desc->len = is_last ? last_length_bytes : segments[i].length_bytes;
-        desc->id = first;
-        /* The device reads in ring order: the first of what is pushed hides the rest. */
-        if ((uint16_t)next == queue->avail_shown)
-            queue->shown_flags = flags;
-        else
-            desc->flags = flags;
-    }
-    queue->avail_next = (uint16_t)next;
+    queue->in_flight_count++;
+    queue->chains[first].is_in_flight = true;
     if (queue->format.is_in_order)
         virtqueue_in_order_note(queue, slot, first);
+    if (queue->chains[first].segment_count > 1) {
+        write_chain(queue, first, last_length_bytes);
+        return;
+    }
+    write_desc(queue, queue->avail_next, first, &queue->segments[first], last_length_bytes, 0);
+    queue->avail_next++;
 }
 
 /* The value of avail_next that the device's event structure stands for: in this lap, or
@@ -146,15 +172,31 @@ bool virtqueue_packed_read_used(const struct virtqueue *queue, uint32_t *ret_id,
     return true;
 }
 
+/* What read_used does, found by what has_news looks at. */
+static inline bool read_awaited(const struct virtqueue *queue, uint32_t *ret_id,
+                                uint32_t *ret_length_bytes)
+{
+    const volatile struct virtq_packed_desc *desc =
+        (const volatile void *)((const volatile uint8_t *)queue->news -
+                                offsetof(struct virtq_packed_desc, flags));
+
+    if ((desc->flags & VIRTQ_PACKED_DESC_F_BOTH) != queue->news_value)
+        return false;
+    barrier_read();
+    *ret_id = desc->id;
+    *ret_length_bytes = desc->len;
+    return true;
+}
+
 bool virtqueue_packed_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion)
 {
     struct virtqueue_chain *chain;
     uint32_t id;
     uint32_t length_bytes;
 
-    if (!virtqueue_packed_read_used(queue, &id, &length_bytes))
+    if (!read_awaited(queue, &id, &length_bytes))
         return false;
-    if (queue->is_broken || queue->in_flight_count == 0 || id >= queue->chained_count)
+    if (queue->is_broken || id >= queue->chained_count)
         return virtqueue_break(queue);
     chain = &queue->chains[id];
     if (!chain->is_in_flight || !virtqueue_check_length(chain, &length_bytes))
@@ -163,7 +205,7 @@ bool virtqueue_packed_pop(struct virtqueue *queue, struct virtqueue_completion *
     chain->is_in_flight = false;
     queue->in_flight_count--;
     queue->desc_next = (uint16_t)(queue->desc_next + chain->segment_count);
-    virtqueue_packed_watch(queue);
+    await_next(queue);
     ret_completion->slot = chain->slot;
     ret_completion->length_bytes = length_bytes;
     return true;
