@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import evidence
 from figures import DEVICES
-from guest import LEGACY, MODERN, Guest
+from guest import LEGACY, MODERN, PACKED, Guest
 
 RING_PACKED = "VIRTIO_F_RING_PACKED"
 
@@ -26,7 +26,7 @@ ALL = dict(
         DEVICES,
         (
             Device(MODERN, "modern"),
-            Device(f"{MODERN},packed=on", "modern", is_packed=True),
+            Device(PACKED, "modern", is_packed=True),
             Device(LEGACY, "legacy"),
         ),
     )
