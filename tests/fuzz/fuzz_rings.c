@@ -24,6 +24,7 @@
 #define SENT_MAX 1024u
 #define AT_CALLBACK 0x80u
 #define WITH_AMBUSH 0x40u
+#define NEWER_FEATURES 10u /* the bits of the header from here on offer, those below take away */
 #define UNTOUCHED 0xee
 #define BUFFER_BYTES_MAX 0x20000u /* of a receive buffer, at any MTU */
 
@@ -109,21 +110,79 @@ static void check_mode(const struct rings_fuzz *fuzz)
                "the station has a group's address");
 }
 
+static const struct virtqueue_chain *turn_of(const struct virtqueue *ring, unsigned nth)
+{
+    unsigned turn = (ring->turn_popped + nth) % VIRTQUEUE_SLOTS_MAX;
+
+    return &ring->chains[ring->turns[turn].slot * ring->segments_per_slot];
+}
+
+/* IN_ORDER: who is in flight, in which order; of them a batch. */
+static void check_turns(const struct virtqueue *ring)
+{
+    unsigned turns = (uint16_t)(ring->turn_pushed - ring->turn_popped);
+
+    fuzz_claim(turns == ring->in_flight_count, "%u turns of %u slots", turns,
+               ring->in_flight_count);
+    fuzz_claim(ring->batch_left <= turns, "%u of %u turns are a batch", ring->batch_left, turns);
+    for (unsigned i = 0; i < turns; i++)
+        fuzz_claim(turn_of(ring, i)->is_in_flight, "turn %u is of no slot in flight", i);
+}
+
+/* Where the next buffer goes and where the next used descriptor is looked for: so many apart
+ * as are in flight. A batch is behind that as soon as it begins. */
+static void check_packed(const struct virtqueue *ring, unsigned in_flight_descriptors)
+{
+    unsigned apart = (uint16_t)(ring->avail_next - ring->desc_next);
+
+    for (unsigned i = 0; i < ring->batch_left; i++)
+        in_flight_descriptors -= turn_of(ring, i)->segment_count;
+    fuzz_claim(apart == in_flight_descriptors && apart <= ring->size,
+               "%u descriptors are in flight, the ring says %u", in_flight_descriptors, apart);
+    fuzz_claim(ring->news == &ring->packed.ring[ring->desc_next % ring->size].flags,
+               "news are looked for elsewhere");
+}
+
 /* What the driver keeps for itself, since it does not believe the ring. */
 static void check_ring(const struct virtqueue *ring)
 {
     unsigned in_flight = 0;
+    unsigned descriptors = 0;
 
-    for (unsigned i = 0; i < ring->chained_count; i++)
+    for (unsigned i = 0; i < ring->chained_count; i++) {
         in_flight += ring->chains[i].is_in_flight;
+        descriptors += ring->chains[i].is_in_flight ? ring->chains[i].segment_count : 0;
+    }
     fuzz_claim(in_flight == ring->in_flight_count, "%u slots are in flight, %u are counted",
                in_flight, ring->in_flight_count);
+    if (ring->format.is_in_order)
+        check_turns(ring);
+    if (ring->format.is_packed)
+        check_packed(ring, descriptors);
+    else
+        fuzz_claim((uint16_t)(ring->avail_next - ring->used_next) == in_flight,
+                   "%u slots are in flight, the ring says %u", in_flight,
+                   (uint16_t)(ring->avail_next - ring->used_next));
+}
+
+/* What is taken, a device whose index only ever went on has said that it used. */
+static void check_taken(const struct virtqueue *ring, const struct hostile *hostile)
+{
+    if (ring->format.is_packed || !ring->format.is_in_order || hostile->has_gone_back)
+        return;
+    fuzz_claim((int16_t)(ring->used->idx - ring->used_next) >= 0,
+               "%u buffers are taken that the device did not use",
+               (uint16_t)(ring->used_next - ring->used->idx));
 }
 
 static void check_rings(const struct rings_fuzz *fuzz)
 {
     const struct net_device *net = &((const struct snp *)fuzz->network)->net;
 
+    if (net->is_running && !fuzz->has_exited) {
+        check_taken(&net->rx.queue.ring, &fuzz->hostile);
+        check_taken(&net->tx.queue.ring, &fuzz->hostile);
+    }
     if (net->is_down)
         return;
     check_ring(&net->rx.queue.ring);
@@ -625,17 +684,23 @@ static struct fake_device_options choose_device(struct fuzz_input *input)
     uint8_t queues = fuzz_take8(input);
     uint16_t features = fuzz_take16(input);
     uint64_t removed = 0;
+    uint64_t added = 0;
     static const uint64_t known[] = {
         VIRTIO_NET_F_MTU,         VIRTIO_NET_F_MAC,           VIRTIO_NET_F_STATUS,
         VIRTIO_NET_F_CTRL_VQ,     VIRTIO_NET_F_CTRL_RX,       VIRTIO_NET_F_CTRL_RX_EXTRA,
         VIRTIO_F_EVENT_IDX,       VIRTIO_NET_F_CTRL_MAC_ADDR, VIRTIO_NET_F_GUEST_ANNOUNCE,
         VIRTIO_NET_F_SPEED_DUPLEX};
+    static const uint64_t newer[] = {VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER,
+                                     VIRTIO_F_NOTIFICATION_DATA, VIRTIO_F_NOTIF_CONFIG_DATA,
+                                     VIRTIO_F_RING_RESET};
 
     for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         removed |= features >> i & 1 ? known[i] : 0;
+    for (unsigned i = 0; i < sizeof(newer) / sizeof(newer[0]); i++)
+        added |= features >> (NEWER_FEATURES + i) & 1 ? newer[i] : 0;
     return (struct fake_device_options){
         .transport = (enum fake_transport)((flags & 3) % 3),
-        .features = FAKE_DEVICE_FEATURES | (more & 1 ? VIRTIO_F_ANY_LAYOUT : 0) |
+        .features = FAKE_DEVICE_FEATURES | added | (more & 1 ? VIRTIO_F_ANY_LAYOUT : 0) |
                     (more & 2 ? VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM : 0),
         .removed_features = removed,
         .queue_size = {sizes[queues & 3], sizes[queues >> 2 & 3], sizes[queues >> 4 & 3]},

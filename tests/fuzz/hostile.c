@@ -35,9 +35,96 @@ static struct virtq_used *used_of(struct hostile *hostile, const struct fake_que
                    6 + sizeof(struct virtq_used_elem) * (size_t)queue->size);
 }
 
+/* Split. The model goes on from there with IN_ORDER; else it comes back to where it was. */
+static void move_index(struct hostile *hostile, struct fake_queue *queue, struct virtq_used *used,
+                       int by)
+{
+    used->idx = (uint16_t)(used->idx + by);
+    hostile->has_gone_back |= by < 0 || (int16_t)(used->idx - queue->observed) > queue->size;
+    if (fake_device_has(hostile->device, VIRTIO_F_IN_ORDER))
+        queue->used_index = used->idx;
+}
+
 static struct fake_queue *take_queue(struct hostile *hostile)
 {
     return &hostile->device->queues[fuzz_take_below(hostile->input, FAKE_DEVICE_QUEUES)];
+}
+
+/* The ring of a packed queue; NULL in the split format, too. */
+static struct virtq_packed_desc *packed_ring_of(struct hostile *hostile,
+                                                const struct fake_queue *queue)
+{
+    if (!fake_device_is_packed(hostile->device))
+        return NULL;
+    return part_of(hostile, queue, queue->desc,
+                   sizeof(struct virtq_packed_desc) * (size_t)queue->size);
+}
+
+static struct virtq_packed_desc *packed_at(const struct fake_queue *queue,
+                                           struct virtq_packed_desc *ring, unsigned position)
+{
+    return &ring[position % queue->size];
+}
+
+/* The flags by which the descriptor at a position is used, or by which it is available. */
+static uint16_t packed_flags(const struct fake_queue *queue, unsigned position, bool is_used)
+{
+    bool wrap = (position / queue->size) % 2 == 0;
+
+    return (uint16_t)((wrap ? VIRTQ_PACKED_DESC_F_AVAIL : 0) |
+                      (wrap == is_used ? VIRTQ_PACKED_DESC_F_USED : 0));
+}
+
+/* Ahead: used. Back: available again. Ids and lengths stay, and so each names a buffer that is, or
+ * was, with the device. */
+static void packed_move(struct fake_queue *queue, struct virtq_packed_desc *ring, int by)
+{
+    for (; by > 0; by--, queue->used_index++)
+        packed_at(queue, ring, queue->used_index)->flags =
+            packed_flags(queue, queue->used_index, true);
+    for (; by < 0; by++) {
+        queue->used_index--;
+        packed_at(queue, ring, queue->used_index)->flags =
+            packed_flags(queue, queue->used_index, false);
+    }
+}
+
+/* Any flags at once, of either wrap; ids and lengths stay. */
+static void packed_rewrite(const struct fake_queue *queue, struct virtq_packed_desc *ring,
+                           uint16_t flags)
+{
+    for (unsigned i = 0; i < queue->size; i++)
+        ring[i].flags = flags;
+}
+
+/* How many descriptors the device has used once it has said so of this buffer; with IN_ORDER
+ * those before it as well. */
+static unsigned packed_distance(const struct hostile *hostile, const struct fake_queue *queue,
+                                uint16_t id)
+{
+    for (unsigned head = 0; head < queue->size; head++) {
+        const struct fake_packed_buffer *buffer = &queue->buffers[head];
+
+        if (!buffer->is_in_flight || buffer->id != id)
+            continue;
+        if (!fake_device_has(hostile->device, VIRTIO_F_IN_ORDER))
+            return buffer->count;
+        return (head - queue->used_index) % queue->size + buffer->count;
+    }
+    return 1;
+}
+
+/* A buffer that is, or was, with the device. */
+static void packed_complete(struct hostile *hostile, struct fake_queue *queue,
+                            struct virtq_packed_desc *ring, uint8_t which, uint16_t length)
+{
+    struct virtq_packed_desc *desc = packed_at(queue, ring, queue->used_index);
+    uint16_t id = packed_at(queue, ring, queue->used_index + which)->id;
+
+    desc->id = id;
+    desc->len = length;
+    desc->flags = packed_flags(queue, queue->used_index, true);
+    queue->used_index = (uint16_t)(queue->used_index + packed_distance(hostile, queue, id));
 }
 
 static void write_anywhere(struct hostile *hostile)
@@ -48,6 +135,7 @@ static void write_anywhere(struct hostile *hostile)
     const struct wire_memory *memory;
 
     taint(hostile);
+    hostile->has_gone_back = true;
     if (hostile->wire->shared_count == 0 || !can_write(hostile))
         return;
     memory = &hostile->wire->shared[(choice & 0x7f) % hostile->wire->shared_count];
@@ -56,60 +144,88 @@ static void write_anywhere(struct hostile *hostile)
 
 static void move_used_index(struct hostile *hostile)
 {
-    struct virtq_used *used = used_of(hostile, take_queue(hostile));
+    struct fake_queue *queue = take_queue(hostile);
+    struct virtq_packed_desc *packed = packed_ring_of(hostile, queue);
+    struct virtq_used *used = used_of(hostile, queue);
     int8_t by = (int8_t)fuzz_take8(hostile->input);
 
     taint(hostile);
-    if (used)
-        used->idx = (uint16_t)(used->idx + by);
+    if (packed)
+        packed_move(queue, packed, by);
+    else if (used)
+        move_index(hostile, queue, used, by);
 }
 
+/* A packed ring has no index: the flags of all of its descriptors. */
 static void set_used_index(struct hostile *hostile)
 {
-    struct virtq_used *used = used_of(hostile, take_queue(hostile));
+    const struct fake_queue *queue = take_queue(hostile);
+    struct virtq_packed_desc *packed = packed_ring_of(hostile, queue);
+    struct virtq_used *used = used_of(hostile, queue);
     uint16_t index = fuzz_take16(hostile->input);
 
     taint(hostile);
-    if (used)
+    hostile->has_gone_back = true;
+    if (packed)
+        packed_rewrite(queue, packed, index);
+    else if (used)
         used->idx = index;
 }
 
+/* In a packed ring a used descriptor, whose flags may be any. */
 static void write_used_entry(struct hostile *hostile)
 {
     const struct fake_queue *queue = take_queue(hostile);
+    struct virtq_packed_desc *packed = packed_ring_of(hostile, queue);
     struct virtq_used *used = used_of(hostile, queue);
     uint8_t place = fuzz_take8(hostile->input);
     uint32_t id = fuzz_take8(hostile->input);
     uint32_t length = fuzz_take16(hostile->input);
 
     taint(hostile);
-    if (!used)
+    if (!used && !packed)
         return;
     if (place & 0x80)
         id |= fuzz_take32(hostile->input) << 8;
     if (place & 0x40)
         length |= fuzz_take32(hostile->input) << 16;
+    if (packed) {
+        int near = (place & 0x1f) - (place & 0x20);
+        unsigned position = (uint16_t)(queue->used_index + near);
+        uint16_t flags = (uint16_t)(packed_flags(queue, position, true) ^ id >> 16);
+        struct virtq_packed_desc *desc = packed_at(queue, packed, position);
+
+        *desc = (struct virtq_packed_desc){desc->addr, length, (uint16_t)id, flags};
+        return;
+    }
     used->ring[(used->idx + (place & 0x3f)) % queue->size] = (struct virtq_used_elem){id, length};
 }
 
-/* Complete a buffer that is, or was, with the device, with any length. */
+/* Complete a buffer that is, or was, with the device, with any length. With IN_ORDER those before
+ * it as well, or the index says less. */
 static void complete(struct hostile *hostile)
 {
-    const struct fake_queue *queue = take_queue(hostile);
+    struct fake_queue *queue = take_queue(hostile);
+    struct virtq_packed_desc *packed = packed_ring_of(hostile, queue);
     struct virtq_used *used = used_of(hostile, queue);
     const struct virtq_avail *avail =
         part_of(hostile, queue, queue->driver, 6 + 2 * (size_t)queue->size);
     uint8_t which = fuzz_take8(hostile->input);
     uint16_t length = fuzz_take16(hostile->input);
+    bool is_batch;
 
     taint(hostile);
-    if (!used || !avail)
+    if (packed)
+        packed_complete(hostile, queue, packed, which, length);
+    if (packed || !used || !avail)
         return;
+    is_batch = fake_device_has(hostile->device, VIRTIO_F_IN_ORDER) && !(which & 0x80);
     used->ring[used->idx % queue->size] =
         (struct virtq_used_elem){avail->ring[(used->idx + which) % queue->size], length};
-    used->idx++;
+    move_index(hostile, queue, used, is_batch ? which + 1 : 1);
 }
 
+/* When the device wants a doorbell. */
 static void set_flags(struct hostile *hostile)
 {
     const struct fake_queue *queue = take_queue(hostile);
@@ -117,6 +233,14 @@ static void set_flags(struct hostile *hostile)
     uint16_t value = fuzz_take16(hostile->input);
 
     taint(hostile);
+    if (fake_device_is_packed(hostile->device)) {
+        struct virtq_packed_event *event =
+            part_of(hostile, queue, queue->device, sizeof(struct virtq_packed_event));
+
+        if (event)
+            *event = (struct virtq_packed_event){value, value >> 8};
+        return;
+    }
     if (!used)
         return;
     used->flags = value;
@@ -177,6 +301,7 @@ static void need_reset(struct hostile *hostile)
 static void misbehave(struct hostile *hostile)
 {
     taint(hostile);
+    hostile->has_gone_back = true;
     fake_device_misbehave(hostile->device, (enum fake_device_misbehaviour)fuzz_take_below(
                                                hostile->input, FAKE_MISBEHAVIOURS));
 }
@@ -201,7 +326,10 @@ static void answer_late(struct hostile *hostile)
 /* As long as the driver waits; FAKE_RESET_NEVER_SETTLES is the other case. */
 static void delay_reset(struct hostile *hostile)
 {
-    fake_device_delay_reset(hostile->device, fuzz_take16(hostile->input) & 0xfff);
+    uint16_t reads = fuzz_take16(hostile->input) & 0xfff;
+
+    fake_device_delay_reset(hostile->device, reads);
+    fake_device_delay_queue_reset(hostile->device, reads);
 }
 
 static void lie(struct hostile *hostile)
@@ -296,6 +424,7 @@ static void after_read(void *context, uint64_t place, void *value, size_t bytes)
     }
     hostile->lies--;
     taint(hostile);
+    hostile->has_gone_back = true;
     memcpy(value, hostile->lie_value,
            bytes < sizeof(hostile->lie_value) ? bytes : sizeof(hostile->lie_value));
 }
@@ -329,6 +458,7 @@ void hostile_become_good(struct hostile *hostile)
     fake_device_complete_in_reverse(device, false);
     fake_device_fail_command(device, 0, FAKE_BEHAVES);
     fake_device_delay_reset(device, 0);
+    fake_device_delay_queue_reset(device, 0);
     for (unsigned i = 0; i < FAKE_DEVICE_QUEUES; i++)
         fake_device_notify_after(device, i, 0);
     fake_device_misbehave(device, FAKE_BEHAVES);

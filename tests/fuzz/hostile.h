@@ -19,6 +19,7 @@ struct hostile {
     bool is_unjudged; /* an access may fail, or the driver connected to lies: no referee */
     bool is_connecting;
     bool has_tainted;     /* by the last act */
+    bool has_gone_back;   /* maybe, a used index; or far ahead. Said of IN_ORDER alone */
     unsigned truths;      /* readings until the lies begin */
     unsigned lies;        /* readings that are replaced then */
     uint8_t lie_value[4]; /* by this */
