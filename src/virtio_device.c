@@ -28,6 +28,14 @@ static EFI_STATUS access_fault(struct virtio_device *device, EFI_STATUS status)
     return fault(device, status, L"a register could not be accessed");
 }
 
+static EFI_STATUS read_status(struct virtio_device *device, uint8_t *ret_status)
+{
+    const struct virtio_transport *transport = &device->transport;
+    EFI_STATUS status = transport->ops->read_status(transport, ret_status);
+
+    return EFI_ERROR(status) ? access_fault(device, status) : EFI_SUCCESS;
+}
+
 static EFI_STATUS add_status(struct virtio_device *device, uint8_t bits)
 {
     const struct virtio_transport *transport = &device->transport;
@@ -53,9 +61,9 @@ static EFI_STATUS reset(struct virtio_device *device)
     for (unsigned waited_us = 0; waited_us <= RESET_TIMEOUT_US; waited_us += RESET_POLL_US) {
         uint8_t current;
 
-        status = transport->ops->read_status(transport, &current);
+        status = read_status(device, &current);
         if (EFI_ERROR(status))
-            return access_fault(device, status);
+            return status;
         if (current == 0)
             return EFI_SUCCESS;
         BS->Stall(RESET_POLL_US);
@@ -143,9 +151,9 @@ static EFI_STATUS confirm_features(struct virtio_device *device)
     status = add_status(device, VIRTIO_STATUS_FEATURES_OK);
     if (EFI_ERROR(status))
         return status;
-    status = transport->ops->read_status(transport, &current);
+    status = read_status(device, &current);
     if (EFI_ERROR(status))
-        return access_fault(device, status);
+        return status;
     if (current == STATUS_ALL_ONES || !(current & VIRTIO_STATUS_FEATURES_OK))
         return fault(device, EFI_UNSUPPORTED, L"the device refuses the features it offered");
     return EFI_SUCCESS;
@@ -260,26 +268,24 @@ void virtio_device_halt(struct virtio_device *device)
 
 EFI_STATUS virtio_device_needs_reset(struct virtio_device *device, bool *ret_needs)
 {
-    const struct virtio_transport *transport = &device->transport;
     uint8_t current;
     EFI_STATUS status;
 
-    status = transport->ops->read_status(transport, &current);
+    status = read_status(device, &current);
     if (EFI_ERROR(status))
-        return access_fault(device, status);
+        return status;
     *ret_needs = current & VIRTIO_STATUS_NEEDS_RESET; /* set in all ones as well */
     return EFI_SUCCESS;
 }
 
 EFI_STATUS virtio_device_is_ready(struct virtio_device *device, bool *ret_is_ready)
 {
-    const struct virtio_transport *transport = &device->transport;
     uint8_t current;
     EFI_STATUS status;
 
-    status = transport->ops->read_status(transport, &current);
+    status = read_status(device, &current);
     if (EFI_ERROR(status))
-        return access_fault(device, status);
+        return status;
     *ret_is_ready = current == (VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER |
                                 VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK);
     return EFI_SUCCESS;
