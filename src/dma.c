@@ -23,6 +23,10 @@ EFI_STATUS dma_init(struct dma *dma, EFI_PCI_IO_PROTOCOL *pci_io, size_t length_
         return status;
     dma->address = address;
     dma->pages = pages;
+    /* Before Map: what the pages held is not the device's to read. After it again: Map may
+     * change what the CPU sees there, as it does when it decrypts the pages of a
+     * confidential guest. */
+    BS->SetMem(address, mapped_bytes, 0);
 
     status = pci_io->Map(pci_io, EfiPciIoOperationBusMasterCommonBuffer, address, &mapped_bytes,
                          &device_address, &mapping);

@@ -45,6 +45,31 @@ static void memory_is_whole_pages_zeroed_and_page_aligned(void **state)
     }
 }
 
+static EFI_PCI_IO_PROTOCOL_MAP map_of_firmware;
+
+static EFI_STATUS EFIAPI map_what_is_clear(EFI_PCI_IO_PROTOCOL *this,
+                                           EFI_PCI_IO_PROTOCOL_OPERATION operation, VOID *address,
+                                           UINTN *bytes, EFI_PHYSICAL_ADDRESS *ret_device_address,
+                                           VOID **ret_mapping)
+{
+    for (UINTN i = 0; i < *bytes; i++)
+        assert_int_equal(((uint8_t *)address)[i], 0);
+    return map_of_firmware(this, operation, address, bytes, ret_device_address, ret_mapping);
+}
+
+/* Behind an IOMMU the device sees it from Map on. */
+static void memory_is_clear_before_it_is_mapped(void **state)
+{
+    EFI_PCI_IO_PROTOCOL *pci_io = pci_io_of(*state);
+    struct dma dma;
+
+    map_of_firmware = pci_io->Map;
+    pci_io->Map = map_what_is_clear;
+    assert_int_equal(dma_init(&dma, pci_io, 4097), EFI_SUCCESS);
+    pci_io->Map = map_of_firmware;
+    dma_fini(&dma);
+}
+
 static void the_device_reaches_all_of_it_at_the_device_address(void **state)
 {
     struct fake_fixture *fixture = *state;
@@ -126,6 +151,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_DEVICE(memory_is_whole_pages_zeroed_and_page_aligned),
+        WITH_DEVICE(memory_is_clear_before_it_is_mapped),
         WITH_DEVICE(the_device_reaches_all_of_it_at_the_device_address),
         WITH_DEVICE(fini_gives_everything_back),
         cmocka_unit_test(fini_accepts_what_is_already_gone),
