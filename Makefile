@@ -80,7 +80,7 @@ CFLAGS   = $(COMMON) $($(ARCH)_CFLAGS) -O2 -ffreestanding -fPIC -fno-stack-prote
 # The driver is optimized as a whole: what a frame passes through lies in several files.
 LTO     := -flto=auto -fno-fat-lto-objects
 HOT      := snp net_device net_filter virtqueue virtqueue_packed
-aarch64_HOT := net_device virtqueue # more would not fit into 64 KiB
+aarch64_HOT := virtqueue # more would not fit into 64 KiB
 HOT_OBJS := $(patsubst %,$(OUT)/src/%.o,$(or $($(ARCH)_HOT),$(HOT)))
 LDS     := elf_$(ARCH)_efi.lds
 LDFLAGS := $($(ARCH)_LDFLAGS) -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --gc-sections --hash-style=sysv \

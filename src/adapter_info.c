@@ -76,6 +76,8 @@ static EFI_STATUS EFIAPI get_information(EFI_ADAPTER_INFORMATION_PROTOCOL *this,
     kind = find_kind(type);
     if (!kind)
         return EFI_UNSUPPORTED;
+    if (snp_of(this)->has_exited)
+        return EFI_DEVICE_ERROR; /* no allocation after ExitBootServices */
     status = BS->AllocatePool(EfiBootServicesData, sizeof(*block), (void **)&block);
     if (EFI_ERROR(status))
         return status;

@@ -189,8 +189,7 @@ static void test_extended(struct report *report, struct adapter *adapter)
     if (was_initialized) {
         is_started = !EFI_ERROR(adapter->snp.protocol.Reset(&adapter->snp.protocol, TRUE));
     } else {
-        net_device_stop(net);
-        is_started = !EFI_ERROR(net_device_start(net));
+        is_started = net_device_stop(net) && !EFI_ERROR(net_device_start(net));
     }
     check(report, L"the device starts after a reset", is_started);
     if (is_started)
@@ -234,6 +233,8 @@ static EFI_STATUS EFIAPI run_diagnostics(EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *this,
     if (EFI_ERROR(adapter_of_controller(diagnostics->agent, controller, &adapter)) ||
         (child && child != adapter->child))
         return EFI_UNSUPPORTED;
+    if (adapter->snp.has_exited)
+        return EFI_DEVICE_ERROR; /* the device and its memory are the OS's */
     status =
         BS->AllocatePool(EfiBootServicesData, REPORT_CHARS_MAX * sizeof(*buffer), (void **)&buffer);
     if (EFI_ERROR(status))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
  * Lines on the console, each about one NIC or one option. Only the boundary to the
- * firmware logs; what lies below returns statuses and causes.
+ * firmware logs; what lies below returns statuses and causes. One exception: a wait of
+ * seconds says what it is for while it lasts.
  */
 #ifndef LOG_H
 #define LOG_H

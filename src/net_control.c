@@ -74,6 +74,7 @@ static uint8_t wait_for_answer(struct net_control *control)
     for (unsigned waited_us = 0; waited_us <= COMMAND_TIMEOUT_US; waited_us += COMMAND_POLL_US) {
         struct virtqueue_completion completion;
 
+        control->waited_us = waited_us;
         if (virtqueue_pop(&control->queue.ring, &completion)) {
             virtqueue_suppress_interrupts(&control->queue.ring);
             return *(volatile uint8_t *)(control->buffer.address + ANSWER_OFFSET);

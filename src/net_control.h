@@ -14,12 +14,13 @@
 
 struct net_control {
     struct virtio_queue queue;
-    struct dma buffer; /* class, command, data; the answer stands at its end */
-    bool is_usable;    /* the queue is set up and no command is overdue */
-    bool is_open;      /* the device is known to pass every frame, as after a reset */
-    uint64_t commands; /* given to the device */
-    uint64_t refused;  /* answered with anything but OK */
-    uint64_t overdue;  /* not answered in time; ends the queue's use */
+    struct dma buffer;  /* class, command, data; the answer stands at its end */
+    bool is_usable;     /* the queue is set up and no command is overdue */
+    bool is_open;       /* the device is known to pass every frame, as after a reset */
+    uint64_t commands;  /* given to the device */
+    uint64_t refused;   /* answered with anything but OK */
+    uint64_t overdue;   /* not answered in time; ends the queue's use */
+    unsigned waited_us; /* for the answer to the last command */
 };
 
 /* Whether the device's queue can hold a command; true where CTRL_VQ was not

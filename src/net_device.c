@@ -321,13 +321,23 @@ static EFI_STATUS program_mac(struct net_device *net, const uint8_t *mac)
     return EFI_SUCCESS;
 }
 
+/* Whether the device filters by the station's address. A legacy one is told it by a write,
+ * which it may ignore. */
+static bool knows_address(struct net_device *net)
+{
+    uint8_t mac[MAC_BYTES];
+
+    if (virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR) ||
+        mac_is_equal(net->station_mac, net->permanent_mac))
+        return true;
+    return virtio_device_is_legacy(&net->virtio) &&
+           !EFI_ERROR(virtio_device_read_config(&net->virtio, CONFIG(mac), 1, MAC_BYTES, mac)) &&
+           mac_is_equal(mac, net->station_mac);
+}
+
 static EFI_STATUS program_filter(struct net_device *net)
 {
-    bool knows_address = virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR) ||
-                         virtio_device_is_legacy(&net->virtio) ||
-                         mac_is_equal(net->station_mac, net->permanent_mac);
-
-    return net_control_set_filter(&net->control, &net->virtio, &net->filter, knows_address);
+    return net_control_set_filter(&net->control, &net->virtio, &net->filter, knows_address(net));
 }
 
 /* What a reset made the device forget, or what it may remember of another time. Its
@@ -402,6 +412,13 @@ static EFI_STATUS resume(struct net_device *net)
     return status;
 }
 
+/* No frame flows any more, and then there is no link either. */
+static void go_down(struct net_device *net)
+{
+    net->is_down = true;
+    net->is_link_up = false;
+}
+
 EFI_STATUS net_device_start(struct net_device *net)
 {
     EFI_STATUS status;
@@ -409,7 +426,8 @@ EFI_STATUS net_device_start(struct net_device *net)
     if (net->is_parked) {
         if (!EFI_ERROR(resume(net)))
             return EFI_SUCCESS;
-        net_device_stop(net);
+        if (!net_device_stop(net))
+            return EFI_TIMEOUT;
     }
     net->is_running = true; /* from here on stop has something to do */
     net->was_told_mac = false;
@@ -421,6 +439,7 @@ EFI_STATUS net_device_start(struct net_device *net)
     if (EFI_ERROR(status)) {
         virtio_device_fail(&net->virtio);
         net_device_stop(net);
+        go_down(net);
         return status;
     }
     open_gates(net);
@@ -467,22 +486,40 @@ void net_device_park(struct net_device *net)
     net->has_waiting = false;
 }
 
-void net_device_stop(struct net_device *net)
+/* Leave the memory to a device that may go on writing to it: fini then finds none. */
+static void abandon_memory(struct net_device *net)
+{
+    struct dma *parts[] = {&net->rx.queue.memory,      &net->rx.pool,
+                           &net->tx.queue.memory,      &net->tx.pool,
+                           &net->control.queue.memory, &net->control.buffer};
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        *parts[i] = (struct dma){0};
+}
+
+bool net_device_stop(struct net_device *net)
 {
     const CHAR16 *cause = net->virtio.cause;
 
     if (!net->is_running && !net->is_parked)
-        return;
+        return true;
     net->is_down = true;
     forget_mac(net);
     virtio_device_halt(&net->virtio);
+    if (net->virtio.is_out_of_control)
+        abandon_memory(net);
     net_control_fini(&net->control);
     net_queue_fini(&net->tx);
     net_queue_fini(&net->rx);
     net->is_running = false;
     net->is_parked = false;
     net->has_waiting = false;
+    if (net->virtio.is_reset_pending) {
+        go_down(net);
+        return false;
+    }
     net->virtio.cause = cause;
+    return true;
 }
 
 bool net_device_is_self_contained(const struct net_device *net)
@@ -494,7 +531,7 @@ void net_device_quiesce(struct net_device *net)
 {
     net->is_down = true;
     if (net->is_running || net->is_parked)
-        virtio_device_halt(&net->virtio);
+        virtio_device_halt_quickly(&net->virtio);
 }
 
 /* A barrier that the platform does not keep can cost a doorbell: QEMU 7.2 drops
@@ -537,24 +574,30 @@ EFI_STATUS net_device_set_mac(struct net_device *net, const uint8_t *mac)
     return status;
 }
 
-/* What is announced is the clients' to know; that it was seen is ours to say. */
+/* What is announced is the clients' to know; that it was seen is ours to say. A device
+ * decides how often it wants that said and how long each answer takes, so all of it
+ * together gets a twentieth of the time: 5 ms a tick. */
 static void acknowledge_announcement(struct net_device *net)
 {
+    if (net->ticks - net->announced_at < net->announcement_pause)
+        return;
     net->counters.announcements++;
     (void)net_control_acknowledge_announce(&net->control); /* a refusal is counted there */
+    net->announced_at = net->ticks;
+    net->announcement_pause = 1 + net->control.waited_us / (NET_DEVICE_TICK_US / 20u);
 }
 
 void net_device_tend(struct net_device *net)
 {
-    bool needs_reset = false;
+    bool is_ready = false;
     bool wants_announcement = false;
 
     net->is_tend_due = false;
     if (net->is_down)
         return;
-    if (EFI_ERROR(virtio_device_needs_reset(&net->virtio, &needs_reset)) || needs_reset ||
+    if (EFI_ERROR(virtio_device_is_ready(&net->virtio, &is_ready)) || !is_ready ||
         EFI_ERROR(read_link(net, &wants_announcement))) {
-        net->is_down = true;
+        go_down(net);
         return;
     }
     if (wants_announcement)
@@ -585,7 +628,7 @@ static OUT_OF_LINE EFI_STATUS ring_error(struct net_device *net)
 {
     if (!net->is_down)
         net->counters.ring_errors++;
-    net->is_down = true;
+    go_down(net);
     return EFI_DEVICE_ERROR;
 }
 

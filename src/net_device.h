@@ -24,6 +24,8 @@
 #define ETHERNET_FRAME_MIN_BYTES 60u /* without checksum; shorter frames are padded */
 #define ETHERNET_MTU 1500u
 
+#define NET_DEVICE_TICK_US 100000u /* how often the owner's timer calls net_device_tick */
+
 /* One direction: a virtqueue whose slots are the buffers of one pool. */
 struct net_queue {
     struct virtio_queue queue;
@@ -81,7 +83,7 @@ struct net_device {
         struct {
             /* No frame flows: stopped, ring broken, or the device asks for a reset. */
             volatile bool is_down;
-            /* It is time for net_device_tend, which clears it; the owner's timer sets it. */
+            /* It is time for net_device_tend, which clears it; net_device_tick sets it. */
             volatile bool is_tend_due;
         };
         volatile uint16_t needs_attention; /* both at once: 0 is the usual case */
@@ -96,6 +98,10 @@ struct net_device {
     struct net_frame waiting;
     uint16_t rx_kept[VIRTQUEUE_SLOTS_MAX];
     uint16_t tx_free[VIRTQUEUE_SLOTS_MAX];
+
+    volatile uint32_t ticks;     /* since init, wrapping */
+    uint32_t announced_at;       /* the tick of the last acknowledgement */
+    uint32_t announcement_pause; /* ticks until the next one may follow */
 
     struct net_filter filter;     /* kept over stop and start */
     struct net_counters counters; /* likewise; the caller may clear them */
@@ -122,11 +128,14 @@ EFI_STATUS net_device_start(struct net_device *net) __attribute__((warn_unused_r
  * without the feature, this is net_device_stop. */
 void net_device_park(struct net_device *net);
 
-/* Likewise, and give back what a parked device has. */
-void net_device_stop(struct net_device *net);
+/* Likewise, and give back what a parked device has. Memory is leaked if the device can
+ * neither be reset nor cut off: it may go on writing there. False when the device has
+ * just failed to confirm its reset: it may still be in the middle of it, so whoever stopped
+ * the device in order to start it again gives up for now. */
+bool net_device_stop(struct net_device *net);
 
-/* Stop the device's DMA and nothing else: no memory is freed. For
- * ExitBootServices; where that fails after all, net_device_stop frees as ever. */
+/* Stop the device's DMA and nothing else: no memory is freed, and the wait is short. For
+ * ExitBootServices; if that fails after all, net_device_stop frees as ever. */
 void net_device_quiesce(struct net_device *net);
 
 /* Receive what `filter` admits from now on; a device that is not running learns of
@@ -141,9 +150,17 @@ EFI_STATUS net_device_set_filter(struct net_device *net, const struct net_filter
 EFI_STATUS net_device_set_mac(struct net_device *net, const uint8_t *mac)
     __attribute__((warn_unused_result));
 
+/* NET_DEVICE_TICK_US have passed. May come in the middle of anything else. */
+static inline void net_device_tick(struct net_device *net)
+{
+    net->ticks++;
+    net->is_tend_due = true;
+}
+
 /* Look after a running device when is_tend_due: read the link state and whether it is
  * still well, acknowledge an announcement, and wake it where it may have missed a
- * doorbell. Several device accesses, so not for every frame. */
+ * doorbell. A device that is not ready any more is down from here on, and its link too.
+ * Several device accesses, so not for every frame. */
 void net_device_tend(struct net_device *net);
 
 /* True when transmit, peek and take call no firmware: until the next stop. */

@@ -12,8 +12,8 @@
 #include "exclusion.h"
 #include "hot_path.h"
 
-#define TEND_INTERVAL_100NS (100u * 10000u) /* 100 ms */
-#define IFTYPE_ETHERNET 1u                  /* RFC 3232 */
+#define TEND_INTERVAL_100NS (NET_DEVICE_TICK_US * 10u)
+#define IFTYPE_ETHERNET 1u /* RFC 3232 */
 #define ETHERTYPE_OFFSET 12u
 #define FRAME_BYTES_MAX                                                                            \
     (ETHERNET_HEADER_BYTES + UINT16_MAX) /* with any MTU that a device can have */
@@ -204,8 +204,8 @@ static EFI_STATUS EFIAPI snp_stop(EFI_SIMPLE_NETWORK_PROTOCOL *this)
     tpl = BS->RaiseTPL(TPL_CALLBACK);
     if (snp->mode.State == EfiSimpleNetworkStopped)
         status = EFI_NOT_STARTED;
-    else if (snp->mode.State == EfiSimpleNetworkInitialized)
-        status = EFI_DEVICE_ERROR;
+    else if (snp->mode.State == EfiSimpleNetworkInitialized || snp->has_exited)
+        status = EFI_DEVICE_ERROR; /* after ExitBootServices no memory is given back */
     else {
         net_device_stop(&snp->net); /* what Shutdown kept for another Initialize */
         snp->mode.State = EfiSimpleNetworkStopped;
@@ -270,9 +270,11 @@ static EFI_STATUS EFIAPI snp_reset(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN ex
     tpl = BS->RaiseTPL(TPL_CALLBACK);
     status = check_initialized(snp);
     if (!EFI_ERROR(status)) {
-        net_device_stop(&snp->net);
+        bool is_reset = net_device_stop(&snp->net);
+
         forget_frames(snp);
-        status = EFI_ERROR(start_device(snp)) ? EFI_DEVICE_ERROR : EFI_SUCCESS;
+        if (!is_reset || EFI_ERROR(start_device(snp)))
+            status = EFI_DEVICE_ERROR;
     }
     BS->RestoreTPL(tpl);
     return status;
@@ -754,7 +756,7 @@ static VOID EFIAPI on_tend_timer(EFI_EVENT event, VOID *context)
     struct snp *snp = context;
 
     (void)event;
-    snp->net.is_tend_due = true;
+    net_device_tick(&snp->net);
 }
 
 /* The device must not write into memory that is about to be the OS's. */

@@ -8,12 +8,20 @@
 
 #include "barrier.h"
 #include "hot_path.h"
+#include "log.h"
 #include "pci_direct.h"
 #include "virtio_pci.h"
 #include "virtio_spec/core.h"
 
-#define RESET_TIMEOUT_US 500000u
+/* How long a reset may take: hardware needs seconds at times, but ExitBootServices cannot
+ * wait. A device that has let one wait run out gets the short one until it confirms. */
+#define RESET_TIMEOUT_US 5000000u
+#define RESET_TIMEOUT_SHORT_US 500000u
+#define RESET_NOTICE_US 1000000u /* when people are told what the wait is for */
 #define RESET_POLL_US 100u
+#define RESET_POLL_SLOW_US 10000u /* after RESET_POLLS_FAST_US: fewer accesses to wait longer */
+#define RESET_POLLS_FAST_US 100000u
+#define QUEUE_RESET_TIMEOUT_US 500000u /* then the whole device is reset */
 
 #define STATUS_ALL_ONES 0xffu /* what a device that has gone reads as */
 
@@ -48,27 +56,60 @@ static EFI_STATUS add_status(struct virtio_device *device, uint8_t bits)
     return EFI_ERROR(status) ? access_fault(device, status) : EFI_SUCCESS;
 }
 
-static EFI_STATUS reset(struct virtio_device *device)
+static EFI_STATUS wait_for_reset(struct virtio_device *device, unsigned timeout_us)
 {
-    const struct virtio_transport *transport = &device->transport;
-    EFI_STATUS status;
+    unsigned poll_us = RESET_POLL_US;
 
-    device->negotiated = 0;
-    status = transport->ops->write_status(transport, 0);
-    if (EFI_ERROR(status))
-        return access_fault(device, status);
-
-    for (unsigned waited_us = 0; waited_us <= RESET_TIMEOUT_US; waited_us += RESET_POLL_US) {
+    for (unsigned waited_us = 0; waited_us <= timeout_us; waited_us += poll_us) {
         uint8_t current;
+        EFI_STATUS status = read_status(device, &current);
 
-        status = read_status(device, &current);
         if (EFI_ERROR(status))
             return status;
         if (current == 0)
             return EFI_SUCCESS;
-        BS->Stall(RESET_POLL_US);
+        if (waited_us == RESET_NOTICE_US)
+            log_nic(device->transport.pci_io, L"waiting for the device to confirm its reset", NULL);
+        if (waited_us == RESET_POLLS_FAST_US)
+            poll_us = RESET_POLL_SLOW_US;
+        BS->Stall(poll_us);
     }
     return fault(device, EFI_TIMEOUT, L"the device does not confirm its reset");
+}
+
+/* The device may be in the middle of a reset, so nothing more is written to it. */
+static void cut_off(struct virtio_device *device)
+{
+    device->is_halted = true;
+    device->is_out_of_control = EFI_ERROR(virtio_pci_forbid_dma(&device->transport));
+}
+
+/* Ask for a reset and wait for it. One that was asked for in an earlier call may still be
+ * under way; patience is over by now. */
+static EFI_STATUS request_reset(struct virtio_device *device, unsigned timeout_us)
+{
+    const struct virtio_transport *transport = &device->transport;
+    EFI_STATUS status;
+
+    if (device->is_reset_pending) {
+        timeout_us = RESET_TIMEOUT_SHORT_US;
+        (void)wait_for_reset(device, timeout_us); /* the new one tells */
+    }
+    status = transport->ops->write_status(transport, 0);
+    return EFI_ERROR(status) ? access_fault(device, status) : wait_for_reset(device, timeout_us);
+}
+
+/* Reset the device, or cut it off from memory. */
+static EFI_STATUS reset(struct virtio_device *device, unsigned timeout_us)
+{
+    EFI_STATUS status;
+
+    device->negotiated = 0;
+    status = request_reset(device, timeout_us);
+    device->is_reset_pending = EFI_ERROR(status);
+    if (EFI_ERROR(status))
+        cut_off(device);
+    return status;
 }
 
 EFI_STATUS virtio_device_init(struct virtio_device *device, EFI_PCI_IO_PROTOCOL *pci_io)
@@ -179,9 +220,10 @@ static EFI_STATUS negotiate(struct virtio_device *device, uint64_t wanted,
 {
     EFI_STATUS status;
 
-    status = reset(device);
+    status = reset(device, RESET_TIMEOUT_US);
     if (EFI_ERROR(status))
         return status;
+    device->is_out_of_control = false;
     compare_status(device, 0);
     status = virtio_pci_allow_dma(&device->transport);
     if (EFI_ERROR(status))
@@ -257,13 +299,22 @@ void virtio_device_fail(struct virtio_device *device)
     device->cause = cause;
 }
 
-void virtio_device_halt(struct virtio_device *device)
+static void halt(struct virtio_device *device, unsigned timeout_us)
 {
     if (device->is_halted)
         return;
-    if (EFI_ERROR(reset(device)))
-        virtio_pci_forbid_dma(&device->transport);
+    (void)reset(device, timeout_us); /* on failure the device was cut off */
     device->is_halted = true;
+}
+
+void virtio_device_halt(struct virtio_device *device)
+{
+    halt(device, RESET_TIMEOUT_US);
+}
+
+void virtio_device_halt_quickly(struct virtio_device *device)
+{
+    halt(device, RESET_TIMEOUT_SHORT_US);
 }
 
 EFI_STATUS virtio_device_needs_reset(struct virtio_device *device, bool *ret_needs)
@@ -286,8 +337,9 @@ EFI_STATUS virtio_device_is_ready(struct virtio_device *device, bool *ret_is_rea
     status = read_status(device, &current);
     if (EFI_ERROR(status))
         return status;
-    *ret_is_ready = current == (VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER |
-                                VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK);
+    *ret_is_ready =
+        (current & (VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_NEEDS_RESET | VIRTIO_STATUS_FAILED)) ==
+        VIRTIO_STATUS_DRIVER_OK;
     return EFI_SUCCESS;
 }
 
@@ -326,6 +378,8 @@ static EFI_STATUS hand_over(struct virtio_queue *queue, struct virtio_device *de
 
     status = transport->ops->enable_queue(transport, device->negotiated, index, size, &addresses,
                                           &queue->doorbell);
+    if (status == EFI_BAD_BUFFER_SIZE)
+        return fault(device, status, L"the device does not keep the size given to a queue");
     if (EFI_ERROR(status))
         return fault(device, status, L"a queue could not be enabled");
     queue->tells_offset = virtio_device_has(device, VIRTIO_F_NOTIFICATION_DATA);
@@ -375,10 +429,7 @@ EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *d
     virtqueue_init(&queue->ring, queue->memory.address, size, slot_count, segments_per_slot,
                    &format);
 
-    status = hand_over(queue, device, index, size);
-    if (EFI_ERROR(status))
-        virtio_queue_fini(queue);
-    return status;
+    return hand_over(queue, device, index, size);
 }
 
 EFI_STATUS virtio_queue_reset(struct virtio_device *device, uint16_t index)
@@ -389,7 +440,7 @@ EFI_STATUS virtio_queue_reset(struct virtio_device *device, uint16_t index)
     status = transport->ops->begin_queue_reset(transport, index);
     if (EFI_ERROR(status))
         return access_fault(device, status);
-    for (unsigned waited_us = 0; waited_us <= RESET_TIMEOUT_US; waited_us += RESET_POLL_US) {
+    for (unsigned waited_us = 0; waited_us <= QUEUE_RESET_TIMEOUT_US; waited_us += RESET_POLL_US) {
         bool is_reset;
 
         status = transport->ops->is_queue_reset(transport, &is_reset);

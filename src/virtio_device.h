@@ -13,7 +13,8 @@
  *   virtio_queue_fini         each queue
  *   virtio_device_fini        attributes as they were
  *
- * negotiate to virtio_queue_fini may be repeated.
+ * negotiate to virtio_queue_fini may be repeated. Bus mastering is off until the first
+ * reset is confirmed, and stays off after one that never was.
  */
 #ifndef VIRTIO_DEVICE_H
 #define VIRTIO_DEVICE_H
@@ -31,9 +32,11 @@ struct virtio_feature_need {
 
 struct virtio_device {
     struct virtio_transport transport;
-    uint64_t offered;    /* as read at the last negotiation */
-    uint64_t negotiated; /* 0 until a negotiation succeeds */
-    bool is_halted;      /* and so cannot access memory */
+    uint64_t offered;       /* as read at the last negotiation */
+    uint64_t negotiated;    /* 0 until a negotiation succeeds */
+    bool is_halted;         /* and so cannot access memory */
+    bool is_reset_pending;  /* the last reset was never confirmed */
+    bool is_out_of_control; /* neither its reset was confirmed nor could it be cut off */
     bool is_negotiated_once;
     bool is_direct; /* the CPU reaches the registers in `common` without PciIo */
 
@@ -94,17 +97,23 @@ EFI_STATUS virtio_device_ready(struct virtio_device *device) __attribute__((warn
 /* Give up on the device after a failed set-up: FAILED, then halt. */
 void virtio_device_fail(struct virtio_device *device);
 
-/* Stop the device for good: reset it, and where it does not confirm that within
- * RESET_TIMEOUT_US, cut it off from memory. Allocates and frees nothing, so it
- * serves ExitBootServices too. Does nothing to a device that is halted. */
+/* Stop the device for good: reset it, and if it does not confirm that within
+ * RESET_TIMEOUT_US, cut it off from memory and write nothing more to it. If the firmware
+ * refuses that as well, is_out_of_control is set: the device may go on writing to memory
+ * that it was given, which must never be used for anything else. A line on the console
+ * says what a long wait is for. Does nothing to a device that is halted. */
 void virtio_device_halt(struct virtio_device *device);
+
+/* The same for ExitBootServices: waits RESET_TIMEOUT_SHORT_US at most. Allocates, frees and
+ * prints nothing. */
+void virtio_device_halt_quickly(struct virtio_device *device);
 
 /* True when the device asks for a reset, or has gone (reads as all ones). */
 EFI_STATUS virtio_device_needs_reset(struct virtio_device *device, bool *ret_needs)
     __attribute__((warn_unused_result));
 
-/* True when the device is as virtio_device_ready left it: it neither asks for a reset nor
- * had one from elsewhere. */
+/* True when the device is as virtio_device_ready left it: it neither asks for a reset, nor
+ * was reset by somebody else, nor has it gone. */
 EFI_STATUS virtio_device_is_ready(struct virtio_device *device, bool *ret_is_ready)
     __attribute__((warn_unused_result));
 
@@ -117,14 +126,16 @@ EFI_STATUS virtio_queue_size(struct virtio_device *device, uint16_t index, uint1
  * power of two; a legacy device's own size wins) and as many slots of
  * `segments_per_slot` descriptors as fit, up to VIRTQUEUE_SLOTS_MAX.
  * Errors: EFI_UNSUPPORTED, the device has no such queue or one of impossible
- * size; EFI_OUT_OF_RESOURCES; what PciIo answers. */
+ * size; EFI_BAD_BUFFER_SIZE, it does not keep the size that it was given;
+ * EFI_OUT_OF_RESOURCES; what PciIo answers. After a failure the device may know the
+ * queue's memory: halt it, then call virtio_queue_fini. */
 EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *device,
                              uint16_t index, uint16_t size_max, uint16_t segments_per_slot)
     __attribute__((warn_unused_result));
 
 /* Take queue `index` from the device, which keeps all else; RING_RESET was negotiated.
  * When it has succeeded, and not before, the device leaves the queue's memory alone.
- * Errors: EFI_TIMEOUT, not confirmed within RESET_TIMEOUT_US; EFI_DEVICE_ERROR, the
+ * Errors: EFI_TIMEOUT, not confirmed within QUEUE_RESET_TIMEOUT_US; EFI_DEVICE_ERROR, the
  * device contradicts itself; what PciIo answers. Then only a halt helps. */
 EFI_STATUS virtio_queue_reset(struct virtio_device *device, uint16_t index)
     __attribute__((warn_unused_result));
@@ -134,7 +145,7 @@ EFI_STATUS virtio_queue_reset(struct virtio_device *device, uint16_t index)
 EFI_STATUS virtio_queue_restart(struct virtio_queue *queue, struct virtio_device *device,
                                 uint16_t index) __attribute__((warn_unused_result));
 
-/* Free a queue of a halted device. A zeroed object is accepted. */
+/* Free a queue of a halted device that is not out of control. A zeroed object is accepted. */
 void virtio_queue_fini(struct virtio_queue *queue);
 
 /* The doorbell, and nothing else: one device access. */

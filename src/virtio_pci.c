@@ -72,6 +72,13 @@ static EFI_STATUS forbid_dual_address_cycle(EFI_PCI_IO_PROTOCOL *pci_io)
                               EFI_PCI_IO_ATTRIBUTE_DUAL_ADDRESS_CYCLE, NULL);
 }
 
+static EFI_STATUS set_bus_mastering(const struct virtio_transport *transport,
+                                    EFI_PCI_IO_PROTOCOL_ATTRIBUTE_OPERATION operation)
+{
+    return transport->pci_io->Attributes(transport->pci_io, operation,
+                                         EFI_PCI_IO_ATTRIBUTE_BUS_MASTER, NULL);
+}
+
 EFI_STATUS virtio_pci_init(struct virtio_transport *transport, EFI_PCI_IO_PROTOCOL *pci_io)
 {
     uint64_t attributes;
@@ -95,6 +102,10 @@ EFI_STATUS virtio_pci_init(struct virtio_transport *transport, EFI_PCI_IO_PROTOC
         if (EFI_ERROR(status))
             goto fail;
     }
+    /* Whoever had the device before may have left it running. A refusal is no reason to
+     * stop here: the reset comes next. */
+    if (attributes & EFI_PCI_IO_ATTRIBUTE_BUS_MASTER)
+        (void)set_bus_mastering(transport, EfiPciIoAttributeOperationDisable);
     return EFI_SUCCESS;
 
 fail:
@@ -105,11 +116,13 @@ fail:
 void virtio_pci_fini(struct virtio_transport *transport)
 {
     EFI_PCI_IO_PROTOCOL *pci_io = transport->pci_io;
+    uint64_t attributes = transport->saved_attributes;
 
+    if (transport->is_cut_off)
+        attributes &= ~(uint64_t)EFI_PCI_IO_ATTRIBUTE_BUS_MASTER;
     /* Setting what was set before cannot be refused for a reason we could mend. */
     if (pci_io)
-        (void)pci_io->Attributes(pci_io, EfiPciIoAttributeOperationSet, transport->saved_attributes,
-                                 NULL);
+        (void)pci_io->Attributes(pci_io, EfiPciIoAttributeOperationSet, attributes, NULL);
     *transport = (struct virtio_transport){0};
 }
 
@@ -122,18 +135,14 @@ bool virtio_pci_uses_window(const struct virtio_transport *transport)
            pci_config_window_serves(window, &transport->config);
 }
 
-EFI_STATUS virtio_pci_allow_dma(const struct virtio_transport *transport)
+EFI_STATUS virtio_pci_allow_dma(struct virtio_transport *transport)
 {
-    EFI_PCI_IO_PROTOCOL *pci_io = transport->pci_io;
-
-    return pci_io->Attributes(pci_io, EfiPciIoAttributeOperationEnable,
-                              EFI_PCI_IO_ATTRIBUTE_BUS_MASTER, NULL);
+    transport->is_cut_off = false;
+    return set_bus_mastering(transport, EfiPciIoAttributeOperationEnable);
 }
 
-void virtio_pci_forbid_dma(const struct virtio_transport *transport)
+EFI_STATUS virtio_pci_forbid_dma(struct virtio_transport *transport)
 {
-    EFI_PCI_IO_PROTOCOL *pci_io = transport->pci_io;
-
-    (void)pci_io->Attributes(pci_io, EfiPciIoAttributeOperationDisable,
-                             EFI_PCI_IO_ATTRIBUTE_BUS_MASTER, NULL);
+    transport->is_cut_off = true;
+    return set_bus_mastering(transport, EfiPciIoAttributeOperationDisable);
 }

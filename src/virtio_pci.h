@@ -13,23 +13,26 @@
 EFI_STATUS virtio_pci_is_net(EFI_PCI_IO_PROTOCOL *pci_io, bool *ret_is_net)
     __attribute__((warn_unused_result));
 
-/* Enable the function's registers (its attributes are saved) and find them.
+/* Enable the function's registers (its attributes are saved) and find them. Bus mastering
+ * is off afterwards.
  * Errors: EFI_UNSUPPORTED, neither transport is there, a capability is malformed, or
  * its BAR cannot be reached and configuration space is no window to it; what PciIo answers. On
  * failure the attributes are as before. */
 EFI_STATUS virtio_pci_init(struct virtio_transport *transport, EFI_PCI_IO_PROTOCOL *pci_io)
     __attribute__((warn_unused_result));
 
-/* Put the function's attributes back. A zeroed object is accepted. */
+/* Put the function's attributes back, but for the bus mastering of a function that was cut
+ * off. A zeroed object is accepted. */
 void virtio_pci_fini(struct virtio_transport *transport);
 
 /* Allow the function to access memory; only a device that was reset may. */
-EFI_STATUS virtio_pci_allow_dma(const struct virtio_transport *transport)
+EFI_STATUS virtio_pci_allow_dma(struct virtio_transport *transport)
     __attribute__((warn_unused_result));
 
-/* Cut the function off from memory: the last resort against a device that does
- * not stop, so there is nothing to do about a failure. */
-void virtio_pci_forbid_dma(const struct virtio_transport *transport);
+/* Cut the function off from memory until virtio_pci_allow_dma: the last resort against a
+ * device that does not stop. Errors: what PciIo answers; the device then goes on. */
+EFI_STATUS virtio_pci_forbid_dma(struct virtio_transport *transport)
+    __attribute__((warn_unused_result));
 
 /* True when some of the registers are reached through PCI configuration space. */
 bool virtio_pci_uses_window(const struct virtio_transport *transport);

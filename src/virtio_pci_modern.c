@@ -140,11 +140,17 @@ static EFI_STATUS find_doorbell(const struct virtio_transport *transport, uint64
 static EFI_STATUS switch_on(const struct pci_region *common, uint16_t size,
                             const struct virtio_queue_addresses *addresses)
 {
+    uint16_t size_kept;
     EFI_STATUS status;
 
     status = pci_region_write16(common, COMMON(queue_size), size);
+    if (!EFI_ERROR(status))
+        status = pci_region_read16(common, COMMON(queue_size), &size_kept);
     if (EFI_ERROR(status))
         return status;
+    /* It would use a larger ring beyond the end of ours. */
+    if (size_kept != size)
+        return EFI_BAD_BUFFER_SIZE;
     status = write_addresses(common, addresses);
     if (EFI_ERROR(status))
         return status;

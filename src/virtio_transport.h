@@ -56,7 +56,8 @@ struct virtio_transport_ops {
     /* Set up the queue selected last, `size` entries, and switch it on. `features` are
      * those that were negotiated: they decide what a doorbell is.
      * EFI_UNSUPPORTED: the transport cannot express an address, or the device
-     * puts the doorbell outside its region. */
+     * puts the doorbell outside its region. EFI_BAD_BUFFER_SIZE: the device keeps another
+     * size than it was given. */
     EFI_STATUS(*enable_queue)
     (const struct virtio_transport *transport, uint64_t features, uint16_t index, uint16_t size,
      const struct virtio_queue_addresses *addresses, struct pci_register16 *ret_doorbell);
@@ -78,6 +79,7 @@ struct virtio_transport {
     const struct virtio_transport_ops *ops;
     EFI_PCI_IO_PROTOCOL *pci_io;
     uint64_t saved_attributes;
+    bool is_cut_off; /* bus mastering is not to come back, saved or not */
 
     struct pci_region common; /* common configuration, or all legacy registers */
     struct pci_region notify; /* modern only */

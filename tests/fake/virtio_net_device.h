@@ -94,12 +94,14 @@ enum fake_device_misbehaviour {
     FAKE_QUEUE_SIZE_ZERO,
     FAKE_QUEUE_SIZE_NOT_POWER_OF_TWO,
     FAKE_QUEUE_SIZE_32768,
+    FAKE_QUEUE_SIZE_READ_ONLY, /* what is written to it is lost */
     FAKE_NOTIFY_OFFSET_OVERFLOWS,
     FAKE_NOTIFY_DATA_CHANGES, /* in each reading; doorbells go astray */
     FAKE_QUEUE_RESET_NEVER_SETTLES,
     FAKE_QUEUE_RESET_IGNORED,      /* said to have ended, but queue_enable stays 1 */
     FAKE_QUEUE_RESET_PRETENDED,    /* the registers say so, and the queue goes on where it was */
     FAKE_GENERATION_NEVER_SETTLES, /* legacy: the MAC is different in each reading */
+    FAKE_MAC_READ_ONLY,            /* legacy: what is written to it is lost */
     FAKE_MTU_BELOW_68,
     FAKE_NEEDS_RESET, /* now, and after each DRIVER_OK */
     FAKE_ALL_ONES,    /* unplugged */
@@ -231,6 +233,9 @@ void fake_device_change_mac_while_read(struct fake_device *device, const uint8_t
 const uint8_t *fake_device_mac(const struct fake_device *device);
 
 void fake_device_need_reset(struct fake_device *device);
+
+/* Somebody else writes 0 to the status. The driver cannot know yet, so the referee is silent. */
+void fake_device_reset_by_others(struct fake_device *device);
 
 /* Reading the status gives the old one so many times after a reset. */
 void fake_device_delay_reset(struct fake_device *device, uint32_t reads);

@@ -92,6 +92,12 @@ void fake_device_reset(struct fake_device *device)
     device->is_tainted = device->misbehaviour != FAKE_BEHAVES;
 }
 
+void fake_device_reset_by_others(struct fake_device *device)
+{
+    fake_device_reset(device);
+    device->is_tainted = true;
+}
+
 static uint8_t read_status(struct fake_device *device)
 {
     if (device->reset_reads_left > 0) {
@@ -319,7 +325,7 @@ static void write_config(struct fake_device *device, uint64_t offset, unsigned w
     if (!device->uses_legacy || offset >= 6 || width != 1 ||
         fake_device_has(device, VIRTIO_NET_F_CTRL_MAC_ADDR))
         fake_referee(device, "configuration at %#llx written", (unsigned long long)offset);
-    else
+    else if (device->misbehaviour != FAKE_MAC_READ_ONLY)
         device->mac[offset] = (uint8_t)value;
 }
 
@@ -354,7 +360,8 @@ static void write_queue_size(struct fake_device *device, struct fake_queue *queu
     check_queue_setup(device, queue);
     if (size == 0 || (size & (size - 1)) || size > queue->size_max)
         fake_referee(device, "queue size %u, the device allows %u", size, queue->size_max);
-    queue->size = size;
+    if (device->misbehaviour != FAKE_QUEUE_SIZE_READ_ONLY)
+        queue->size = size;
 }
 
 static void write_queue_enable(struct fake_device *device, struct fake_queue *queue, uint16_t value)

@@ -13,10 +13,10 @@
 #include "fuzz.h"
 
 /* No call of the driver may last longer, by the fake's clock, or access more registers. The
- * longest is the extended diagnostics: three resets of half a second, a second for the
- * slots, and commands of 200 ms of which the first that is late is the last, but each may take
- * just less. */
-#define WIRE_CALL_US_MAX 8000000u
+ * longest is the extended diagnostics: three resets that may each take just less than 5 s, a
+ * second for the slots, and commands of 200 ms of which the first that is late is the last, but
+ * each may take just less. */
+#define WIRE_CALL_US_MAX 22000000u
 #define WIRE_CALL_ACCESSES_MAX 40000u
 
 #define WIRE_SHARED_MAX 16u

@@ -300,6 +300,77 @@ static void every_device_starts_again_after_stop(void **state)
     end(&fixture);
 }
 
+static void frame_that_waits_at_park_is_not_shown_after_the_next_start(void **state)
+{
+    static const uint64_t features[] = {FAKE_DEVICE_FEATURES,
+                                        FAKE_DEVICE_FEATURES | VIRTIO_F_RING_RESET};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(features); i++) {
+        const struct fake_device_options options = {.transport = FAKE_MODERN,
+                                                    .features = features[i]};
+        struct net_fixture fixture;
+        uint8_t frame[FRAME_BYTES];
+        const uint8_t *shown;
+        size_t bytes;
+
+        find_and_start(&fixture, &options);
+        write_number(frame, 7);
+        assert_true(fake_device_deliver(fixture.device, frame, sizeof(frame)));
+        assert_success(net_device_peek(fixture.net, &shown, &bytes));
+        net_device_park(fixture.net);
+        assert_success(net_device_start(fixture.net));
+        assert_false(net_device_has_news(fixture.net));
+        assert_status(EFI_NOT_READY, net_device_peek(fixture.net, &shown, &bytes));
+        assert_traffic_flows(&fixture);
+        end(&fixture);
+    }
+}
+
+static EFI_PCI_IO_PROTOCOL_ATTRIBUTES attributes_of_firmware;
+
+static EFI_STATUS EFIAPI refuse_to_cut_off(EFI_PCI_IO_PROTOCOL *this,
+                                           EFI_PCI_IO_PROTOCOL_ATTRIBUTE_OPERATION operation,
+                                           UINT64 attributes, UINT64 *ret_attributes)
+{
+    if (operation == EfiPciIoAttributeOperationDisable)
+        return EFI_UNSUPPORTED;
+    return attributes_of_firmware(this, operation, attributes, ret_attributes);
+}
+
+/* Neither is its reset confirmed nor does the firmware clear bus mastering: the device may go on
+ * writing, so its memory is nobody's any more. */
+static void memory_of_a_device_out_of_control_is_never_freed(void **state)
+{
+    static const enum fake_transport transports[] = {FAKE_MODERN, FAKE_LEGACY};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(transports); i++) {
+        const struct fake_device_options options = {.transport = transports[i]};
+        struct net_fixture fixture;
+        unsigned mappings;
+
+        find_and_start(&fixture, &options);
+        mappings = fake_pci_mapping_count(fake_device_pci(fixture.device));
+        attributes_of_firmware = pci_io_of(fixture.device)->Attributes;
+        pci_io_of(fixture.device)->Attributes = refuse_to_cut_off;
+        fake_device_misbehave(fixture.device, FAKE_RESET_NEVER_SETTLES);
+        net_device_stop(fixture.net);
+        assert_int_equal(mappings, fake_pci_mapping_count(fake_device_pci(fixture.device)));
+        assert_status(EFI_TIMEOUT, net_device_start(fixture.net));
+
+        fake_device_misbehave(fixture.device, FAKE_BEHAVES);
+        pci_io_of(fixture.device)->Attributes = attributes_of_firmware;
+        assert_success(net_device_start(fixture.net)); /* in memory of its own */
+        assert_traffic_flows(&fixture);
+        net_device_fini(fixture.net);
+        assert_int_equal(mappings, fake_pci_mapping_count(fake_device_pci(fixture.device)));
+        fake_firmware_baseline(fixture.fake.firmware); /* what leaks does so on purpose */
+        fake_fixture_fini(&fixture.fake);
+        free(fixture.net);
+    }
+}
+
 static void every_device_starts_again_after_park(void **state)
 {
     const struct device *device = *state;
@@ -992,6 +1063,8 @@ static const struct CMUnitTest device_tests[] = {
     cmocka_unit_test(transmit_fills_every_slot_and_then_is_not_ready),
     cmocka_unit_test(every_device_starts_again_after_stop),
     cmocka_unit_test(every_device_starts_again_after_park),
+    cmocka_unit_test(frame_that_waits_at_park_is_not_shown_after_the_next_start),
+    cmocka_unit_test(memory_of_a_device_out_of_control_is_never_freed),
     cmocka_unit_test(tending_costs_few_accesses),
 };
 

@@ -158,6 +158,61 @@ static void announcement_is_acknowledged_once(void **state)
     assert_traffic_flows(fixture);
 }
 
+/* A device that wants another announcement each time, and answers after a while. */
+static struct slow_device {
+    EFI_STALL stall_of_firmware;
+    struct snp_fixture *fixture;
+    uint64_t asked_at_us; /* when the command under way came; 0: there is none */
+    uint64_t takes_us;
+} slow_device;
+
+static EFI_STATUS EFIAPI stall_and_answer(UINTN microseconds)
+{
+    struct slow_device *slow = &slow_device;
+    uint64_t now_us = fake_firmware_now_us(slow->fixture->firmware);
+
+    if (slow->asked_at_us == 0)
+        slow->asked_at_us = now_us;
+    if (now_us - slow->asked_at_us >= slow->takes_us) {
+        fake_device_process(slow->fixture->device);
+        fake_device_ask_for_announcement(slow->fixture->device);
+        slow->asked_at_us = 0;
+    }
+    return slow->stall_of_firmware(microseconds);
+}
+
+static void announcements_without_end_take_a_twentieth_of_the_time_at_most(void **state)
+{
+    static const uint64_t cases[] = {0, 90, 4900, 30000, 90000, 190000};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct snp_fixture *fixture = snp_fixture_new(NULL, EfiSimpleNetworkInitialized);
+        uint64_t inside_us = 0;
+        uint64_t start_us = fake_firmware_now_us(fixture->firmware);
+
+        slow_device = (struct slow_device){BS->Stall, fixture, 0, cases[i]};
+        fake_device_stall(fixture->device, true);
+        fake_device_ask_for_announcement(fixture->device);
+        BS->Stall = stall_and_answer;
+        while (fake_firmware_now_us(fixture->firmware) - start_us < 60000000) {
+            uint64_t before_us = fake_firmware_now_us(fixture->firmware);
+
+            (void)interrupts(fixture);
+            (void)snp_has_media(fixture->snp); /* asks the device at once */
+            inside_us += fake_firmware_now_us(fixture->firmware) - before_us;
+            fake_firmware_advance_us(fixture->firmware, 1000);
+        }
+        BS->Stall = slow_device.stall_of_firmware;
+        assert_true(fixture->snp->net.counters.announcements > 1); /* it is not given up */
+        if (inside_us > 60000000 / 19)
+            fail_msg("answers after %llu us: %llu us of a minute", (unsigned long long)cases[i],
+                     (unsigned long long)inside_us);
+        fake_device_stall(fixture->device, false);
+        snp_fixture_free(fixture);
+    }
+}
+
 static void announcement_is_left_alone_without_its_feature(void **state)
 {
     const uint64_t removed[] = {VIRTIO_NET_F_GUEST_ANNOUNCE, VIRTIO_NET_F_CTRL_VQ};
@@ -254,6 +309,7 @@ int main(void)
         cmocka_unit_test(speed_is_known_only_where_the_device_tells_one),
         SNP_TEST(announcement_is_acknowledged_once),
         cmocka_unit_test(announcement_is_left_alone_without_its_feature),
+        cmocka_unit_test(announcements_without_end_take_a_twentieth_of_the_time_at_most),
         SNP_TEST(refused_acknowledgement_is_tried_again),
         SNP_TEST(unanswered_acknowledgement_holds_the_client_up_once),
         cmocka_unit_test(no_feature_is_taken_without_the_one_it_needs),

@@ -211,6 +211,52 @@ static void nobody_can_initialize_after_exit(void **state)
     end_after_exit(fixture);
 }
 
+static VOID EFIAPI on_exit_while_shut_down(EFI_EVENT event, VOID *context)
+{
+    struct late_client *client = context;
+    EFI_SIMPLE_NETWORK_PROTOCOL *protocol = client->fixture->protocol;
+
+    (void)event;
+    assert_status(EFI_DEVICE_ERROR, protocol->Stop(protocol));
+    assert_int_equal(EfiSimpleNetworkStarted, client->fixture->mode->State);
+    client->was_called = true;
+}
+
+/* With RING_RESET its memory is kept over Shutdown. The fake reports a free after exit. */
+static void stop_gives_no_memory_back_after_exit(void **state)
+{
+    const struct fake_device_options options = {.features =
+                                                    FAKE_DEVICE_FEATURES | VIRTIO_F_RING_RESET};
+    struct snp_fixture *fixture = snp_fixture_new(&options, EfiSimpleNetworkInitialized);
+    struct late_client client = {.fixture = fixture};
+    unsigned mappings;
+    EFI_EVENT event;
+
+    (void)state;
+    assert_success(snp_shutdown(fixture));
+    mappings = count_mappings(fixture);
+    assert_int_not_equal(0, mappings);
+    assert_success(BS->CreateEvent(EVT_SIGNAL_EXIT_BOOT_SERVICES, TPL_CALLBACK,
+                                   on_exit_while_shut_down, &client, &event));
+    fake_firmware_exit_boot_services(fixture->firmware);
+    assert_true(client.was_called);
+    assert_int_equal(mappings, count_mappings(fixture));
+    end_after_exit(fixture);
+}
+
+static void exit_does_not_wait_for_seconds_as_others_do(void **state)
+{
+    struct snp_fixture *fixture = snp_fixture_new(NULL, EfiSimpleNetworkInitialized);
+    uint64_t start = fake_firmware_now_us(fixture->firmware);
+
+    (void)state;
+    fake_device_delay_reset(fixture->device, 1400); /* 4 s: Shutdown would wait */
+    fake_firmware_exit_boot_services(fixture->firmware);
+    assert_true(fake_firmware_now_us(fixture->firmware) - start <= RESET_BOUND_US);
+    assert_string_equal("", fake_firmware_console(fixture->firmware));
+    end_after_exit(fixture);
+}
+
 static void fini_frees_everything_after_a_failed_exit(void **state)
 {
     (void)state;
@@ -258,6 +304,8 @@ int main(void)
         cmocka_unit_test(exit_with_a_broken_ring_resets_the_device),
         cmocka_unit_test(methods_answer_device_error_and_touch_nothing_after_exit),
         cmocka_unit_test(nobody_can_initialize_after_exit),
+        cmocka_unit_test(stop_gives_no_memory_back_after_exit),
+        cmocka_unit_test(exit_does_not_wait_for_seconds_as_others_do),
         cmocka_unit_test(fini_frees_everything_after_a_failed_exit),
         cmocka_unit_test(fini_after_a_failed_exit_does_not_wait_for_the_device_again),
         SNP_TEST(wait_for_packet_stays_silent_after_exit),

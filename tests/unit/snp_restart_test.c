@@ -11,8 +11,8 @@
 #define CALLS_MAX 1000u
 
 /* Registers that Shutdown and Initialize access, doorbells included: docs/ARCHITECTURE.md. */
-#define RESTART_ACCESSES 54u
-#define RESTART_ACCESSES_BY_DEVICE_RESET 73u
+#define RESTART_ACCESSES 57u
+#define RESTART_ACCESSES_BY_DEVICE_RESET 76u
 
 static const struct fake_device_options with_ring_reset = {
     .transport = FAKE_MODERN,

@@ -284,11 +284,33 @@ static void unanswered_change_is_recovered_by_reset(void **state)
     assert_is_station(fixture, &ways[0]);
 }
 
+/* The device goes on filtering by its own address, so it has to pass everything. */
+static void legacy_device_that_keeps_its_address_is_made_promiscuous(void **state)
+{
+    const struct fake_device_options options = {
+        .transport = FAKE_LEGACY,
+        .features = FAKE_DEVICE_FEATURES & ~VIRTIO_NET_F_CTRL_MAC_ADDR,
+    };
+    struct snp_fixture *fixture = snp_fixture_new(&options, EfiSimpleNetworkInitialized);
+
+    (void)state;
+    fake_device_filter_frames(fixture->device, true);
+    assert_false(fake_device_filter(fixture->device)->promiscuous);
+    fake_device_misbehave(fixture->device, FAKE_MAC_READ_ONLY);
+    assert_success(set_address(fixture, &station));
+    assert_true(fake_device_filter(fixture->device)->promiscuous);
+    fake_device_misbehave(fixture->device, FAKE_BEHAVES);
+    assert_success(set_address(fixture, &station));
+    assert_false(fake_device_filter(fixture->device)->promiscuous);
+    snp_fixture_free(fixture);
+}
+
 static void device_that_is_down_gets_no_address(void **state)
 {
     struct snp_fixture *fixture = *state;
     EFI_SIMPLE_NETWORK_MODE before = *fixture->mode;
 
+    before.MediaPresent = FALSE; /* nothing is sent or received any more */
     fake_device_forget_commands(fixture->device);
     fake_device_need_reset(fixture->device);
     pass_link_interval(fixture);
@@ -313,6 +335,7 @@ int main(void)
         cmocka_unit_test(refused_change_leaves_the_old_address),
         SNP_TEST(unanswered_change_is_recovered_by_reset),
         SNP_TEST(device_that_is_down_gets_no_address),
+        cmocka_unit_test(legacy_device_that_keeps_its_address_is_made_promiscuous),
     };
 
     return cmocka_run_group_tests_name("snp_station", tests, NULL, NULL);

@@ -788,10 +788,10 @@ static void modern_queue_is_enabled_last(void **state)
     assert_int_equal(modern.ops->enable_queue(&modern, 0, 1, 64, &addresses, &doorbell),
                      EFI_SUCCESS);
     ASSERT_LOG(board, {'r', 4, COMMON + 30, 2, 7}, {'w', 4, COMMON + 24, 2, 64},
-               {'w', 4, COMMON + 32, 4, 0x22222000}, {'w', 4, COMMON + 36, 4, 0x11111111},
-               {'w', 4, COMMON + 40, 4, 0x44444002}, {'w', 4, COMMON + 44, 4, 0x33333333},
-               {'w', 4, COMMON + 48, 4, 0x66666004}, {'w', 4, COMMON + 52, 4, 0x55555555},
-               {'w', 4, COMMON + 28, 2, 1});
+               {'r', 4, COMMON + 24, 2, 64}, {'w', 4, COMMON + 32, 4, 0x22222000},
+               {'w', 4, COMMON + 36, 4, 0x11111111}, {'w', 4, COMMON + 40, 4, 0x44444002},
+               {'w', 4, COMMON + 44, 4, 0x33333333}, {'w', 4, COMMON + 48, 4, 0x66666004},
+               {'w', 4, COMMON + 52, 4, 0x55555555}, {'w', 4, COMMON + 28, 2, 1});
     board->count = 0;
     pci_register16_write(&doorbell);
     ASSERT_LOG(board, {'w', 4, NOTIFY + 7 * 4, 2, 1});
@@ -904,11 +904,11 @@ static void modern_queue_is_reset_and_enabled_again(void **state)
     board->count = 0;
     assert_int_equal(modern.ops->reenable_queue(&modern, 2, 64, &addresses), EFI_SUCCESS);
     ASSERT_LOG(board, {'w', 4, COMMON + 22, 2, 2}, {'w', 4, COMMON + 24, 2, 64},
-               {'w', 4, COMMON + 32, 4, 0x22222000}, {'w', 4, COMMON + 36, 4, 0x11111111},
-               {'w', 4, COMMON + 40, 4, 0x44444002}, {'w', 4, COMMON + 44, 4, 0x33333333},
-               {'w', 4, COMMON + 48, 4, 0x66666004}, {'w', 4, COMMON + 52, 4, 0x55555555},
-               {'w', 4, COMMON + 28, 2, 1});
-    for (unsigned nth = 1; nth <= 9; nth++) {
+               {'r', 4, COMMON + 24, 2, 64}, {'w', 4, COMMON + 32, 4, 0x22222000},
+               {'w', 4, COMMON + 36, 4, 0x11111111}, {'w', 4, COMMON + 40, 4, 0x44444002},
+               {'w', 4, COMMON + 44, 4, 0x33333333}, {'w', 4, COMMON + 48, 4, 0x66666004},
+               {'w', 4, COMMON + 52, 4, 0x55555555}, {'w', 4, COMMON + 28, 2, 1});
+    for (unsigned nth = 1; nth <= 10; nth++) {
         fake_firmware_fail_nth(board->firmware, nth);
         assert_int_equal(modern.ops->reenable_queue(&modern, 0, 8, &addresses), EFI_DEVICE_ERROR);
     }
