@@ -104,6 +104,8 @@ static EFI_STATUS EFIAPI get_supported_types(EFI_ADAPTER_INFORMATION_PROTOCOL *t
 
     if (!this || !ret_types || !ret_count)
         return EFI_INVALID_PARAMETER;
+    if (snp_of(this)->has_exited)
+        return EFI_DEVICE_ERROR;
     status = BS->AllocatePool(EfiBootServicesData, KIND_COUNT * sizeof(*types), (void **)&types);
     if (EFI_ERROR(status))
         return status;

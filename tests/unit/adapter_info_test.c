@@ -197,6 +197,25 @@ static void without_memory_the_outputs_stay_as_they_were(void **state)
     fake_firmware_fail_nth(fixture->firmware, 0);
 }
 
+static void nothing_is_allocated_after_exit(void **state)
+{
+    struct snp_fixture *fixture = *state;
+    struct adapter_info info = info_of(fixture);
+    VOID *block = NULL;
+    EFI_GUID *types = NULL;
+    UINTN size = 0;
+
+    fake_firmware_fail_to_exit(fixture->firmware); /* or the fake would report the call itself */
+    fake_device_clear_access_counts(fixture->device);
+    for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++)
+        assert_status(EFI_DEVICE_ERROR,
+                      info.protocol.GetInformation(&info.protocol, kinds[i], &block, &size));
+    assert_status(EFI_DEVICE_ERROR, info.protocol.GetSupportedTypes(&info.protocol, &types, &size));
+    assert_null(block);
+    assert_null(types);
+    assert_int_equal(0, fake_device_access_count(fixture->device));
+}
+
 static void works_at_tpl_callback(void **state)
 {
     struct adapter_info info = info_of(*state);
@@ -220,6 +239,7 @@ int main(void)
         SNP_TEST(known_kinds_are_write_protected),
         SNP_TEST(null_arguments_are_invalid),
         SNP_TEST(without_memory_the_outputs_stay_as_they_were),
+        SNP_TEST(nothing_is_allocated_after_exit),
         SNP_TEST(works_at_tpl_callback),
     };
 

@@ -585,6 +585,27 @@ static void tests_run_at_tpl_callback_and_return_at_the_callers(void **state)
     driver_fixture_free(fixture);
 }
 
+static void nothing_is_tested_after_exit(void **state)
+{
+    struct driver_fixture *fixture = open_nic(NULL, EfiSimpleNetworkInitialized);
+    EFI_GUID *format = NULL;
+    CHAR16 *text = NULL;
+    UINTN bytes = 0;
+
+    (void)state;
+    fake_firmware_fail_to_exit(fixture->firmware); /* or the fake would report the call itself */
+    fake_device_clear_access_counts(fixture->device);
+    for (unsigned type = STANDARD; type <= EXTENDED; type++)
+        assert_status(EFI_DEVICE_ERROR,
+                      diagnostics(fixture)->RunDiagnostics(
+                          diagnostics(fixture), fixture->controller, NULL,
+                          (EFI_DRIVER_DIAGNOSTIC_TYPE)type, english, &format, &bytes, &text));
+    assert_null(text);
+    assert_int_equal(0, fake_device_access_count(fixture->device));
+    assert_int_equal(0, fake_device_status(fixture->device));
+    driver_fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -606,6 +627,7 @@ int main(void)
         cmocka_unit_test(null_arguments_are_invalid),
         cmocka_unit_test(without_memory_nothing_is_tested),
         cmocka_unit_test(tests_run_at_tpl_callback_and_return_at_the_callers),
+        cmocka_unit_test(nothing_is_tested_after_exit),
     };
 
     return cmocka_run_group_tests_name("diagnostics", tests, NULL, NULL);
