@@ -18,9 +18,10 @@
 
 struct board {
     struct fake_firmware *firmware;
+    struct fake_pci_function *function;
     EFI_PCI_IO_PROTOCOL *pci_io;
     struct pci_config_window window;
-    bool forgets_place;
+    unsigned forgets; /* a register of the window that keeps nothing; 0: none */
     struct access log[LOG_LENGTH];
     unsigned count;
 };
@@ -29,10 +30,10 @@ static bool access_config(void *context, unsigned offset, unsigned width, void *
                           bool is_write)
 {
     struct board *board = context;
-    struct fake_pci_function *function = (struct fake_pci_function *)board->pci_io;
+    struct fake_pci_function *function = board->function;
     uint32_t value = 0;
 
-    if (is_write && !board->forgets_place)
+    if (is_write && offset - POSITION != board->forgets)
         memcpy(&function->config[offset], bytes, width);
     if (!is_write)
         memcpy(bytes, &function->config[offset], width);
@@ -65,7 +66,8 @@ static int board_setup(void **state)
     static struct board board;
 
     board = (struct board){.firmware = fake_firmware_new(0)};
-    board.pci_io = &fake_pci_function_new(board.firmware, &options, &operations, &board)->protocol;
+    board.function = fake_pci_function_new(board.firmware, &options, &operations, &board);
+    board.pci_io = &board.function->protocol;
     assert_success(pci_config_window_init(&board.window, board.pci_io, POSITION, 20));
     *state = &board;
     return 0;
@@ -215,13 +217,19 @@ static void a_region_is_not_empty_and_ends_within_32_bits(void **state)
 
 static void a_window_that_cannot_be_set_leads_to_no_region(void **state)
 {
+    static const unsigned registers[] = {4, 8, 12}; /* BAR, offset, length: each on its own */
     struct board *board = *state;
     struct pci_region region;
 
-    board->forgets_place = true;
-    assert_status(EFI_UNSUPPORTED,
-                  pci_config_window_region(&board->window, 4, 0x1000, 0x100, &region));
-    board->forgets_place = false;
+    for (size_t i = 0; i < ARRAY_LENGTH(registers); i++) {
+        board->count = 0;
+        board->forgets = registers[i];
+        memset(&board->function->config[POSITION + 4], 0, 16);
+        assert_status(EFI_UNSUPPORTED,
+                      pci_config_window_region(&board->window, 4, 0x1000, 0x100, &region));
+    }
+    board->forgets = 0;
+    board->count = 0;
     for (unsigned nth = 1; nth <= 4; nth++) {
         fake_firmware_fail_nth(board->firmware, nth);
         assert_status(EFI_DEVICE_ERROR,
