@@ -112,7 +112,7 @@ EFI_STATUS pci_config_window_region(struct pci_config_window *window, uint8_t ba
         return status;
     if (kept.bar != bar || kept.offset_and_length[0] != wanted.offset_and_length[0] ||
         kept.offset_and_length[1] != wanted.offset_and_length[1])
-        return EFI_UNSUPPORTED;
+        return EFI_NO_MAPPING;
 
     *ret_region = (struct pci_region){
         .pci_io = &window->protocol,

@@ -28,8 +28,8 @@ EFI_STATUS pci_config_window_init(struct pci_config_window *window, EFI_PCI_IO_P
 
 /* Like pci_region_init, through the window. The BAR's size is not known: the region's
  * own bounds are the limit. The window must stay where it is.
- * Errors: EFI_UNSUPPORTED, the region is empty or ends behind 4 GiB, or the window does
- * not keep what is written to it; what PciIo answers. */
+ * Errors: EFI_UNSUPPORTED, the region is empty or ends beyond 4 GiB; EFI_NO_MAPPING, the
+ * window does not keep what is written to it; what PciIo answers. */
 EFI_STATUS pci_config_window_region(struct pci_config_window *window, uint8_t bar, uint64_t offset,
                                     uint64_t length_bytes, struct pci_region *ret_region)
     __attribute__((warn_unused_result));

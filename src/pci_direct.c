@@ -34,7 +34,7 @@ static bool is_port_range(const DXE_SERVICES *services, uint64_t start, uint64_t
 {
     EFI_GCD_IO_SPACE_DESCRIPTOR io;
 
-    return PCI_HAS_PORTS && contains(0, UINT64_C(1) << 16, start, length_bytes) &&
+    return PCI_HAS_PORTS && contains(0, PCI_PORTS, start, length_bytes) &&
            !EFI_ERROR(services->GetIoSpaceDescriptor(start, &io)) &&
            io.GcdIoType == EfiGcdIoTypeIo &&
            contains(io.BaseAddress, io.Length, start, length_bytes);
@@ -44,7 +44,8 @@ static bool is_register_range(const DXE_SERVICES *services, uint64_t start, uint
 {
     EFI_GCD_MEMORY_SPACE_DESCRIPTOR memory;
 
-    return start <= UINTPTR_MAX && !EFI_ERROR(services->GetMemorySpaceDescriptor(start, &memory)) &&
+    return contains(0, UINTPTR_MAX, start, length_bytes) &&
+           !EFI_ERROR(services->GetMemorySpaceDescriptor(start, &memory)) &&
            memory.GcdMemoryType == EfiGcdMemoryTypeMemoryMappedIo &&
            (memory.Attributes & EFI_MEMORY_UC) && /* without it nothing may be mapped there */
            contains(memory.BaseAddress, memory.Length, start, length_bytes);

@@ -17,41 +17,57 @@
 #define BAR_MEMORY_ADDRESS_MASK 0xfffffff0u
 
 struct bar_resource {
-    bool is_io;
+    uint8_t type; /* ACPI_ADDRESS_SPACE_... */
     uint64_t bus_address;
     uint64_t host_address;
     uint64_t length_bytes;
 };
 
-/* What stands in the BAR register itself; length_bytes stays 0. */
+/* A BAR reads as 0 until it gets an address. Only I/O without processor ports may really
+ * start at 0: AAVMF places the first I/O BAR there. */
+static bool is_nowhere(uint64_t address, uint8_t type)
+{
+    return address == 0 && (PCI_HAS_PORTS || type != ACPI_ADDRESS_SPACE_IO);
+}
+
+/* What stands in the BAR register itself; length_bytes is the most that fits there.
+ * EFI_NO_MAPPING: it holds no address. Memory that would end at the very top is a BAR
+ * left in the middle of sizing, which reads as ones. */
 static EFI_STATUS read_bar_register(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t bar,
                                     struct bar_resource *ret_resource)
 {
     uint32_t offset = (uint32_t)(offsetof(PCI_TYPE00, Device.Bar) + bar * sizeof(uint32_t));
-    uint32_t low;
-    uint32_t high = 0;
+    uint32_t bars[2]; /* the second is the upper half of a 64-bit BAR */
+    uint8_t type = ACPI_ADDRESS_SPACE_MEMORY;
+    uint64_t address;
+    uint64_t limit = UINT32_MAX;
     EFI_STATUS status;
 
-    status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint32, offset, 1, &low);
+    status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint32, offset, 2, bars);
     if (EFI_ERROR(status))
         return status;
 
-    if (low & BAR_IO_BIT) {
-        *ret_resource =
-            (struct bar_resource){.is_io = true, .bus_address = low & BAR_IO_ADDRESS_MASK};
-        return EFI_SUCCESS;
+    address = bars[0] & BAR_MEMORY_ADDRESS_MASK;
+    if (bars[0] & BAR_IO_BIT) {
+        type = ACPI_ADDRESS_SPACE_IO;
+        address = bars[0] & BAR_IO_ADDRESS_MASK;
+        if (PCI_HAS_PORTS)
+            limit = PCI_PORTS;
+    } else if ((bars[0] & BAR_MEMORY_TYPE_MASK) == BAR_MEMORY_TYPE_64) {
+        if (bar + 1u == BAR_COUNT)
+            return EFI_NO_MAPPING;
+        address |= (uint64_t)bars[1] << 32;
+        limit = UINT64_MAX;
     }
-    if ((low & BAR_MEMORY_TYPE_MASK) == BAR_MEMORY_TYPE_64 && bar + 1u < BAR_COUNT) {
-        status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint32, offset + 4, 1, &high);
-        if (EFI_ERROR(status))
-            return status;
-    }
-    *ret_resource = (struct bar_resource){.bus_address = ((uint64_t)high << 32) |
-                                                         (low & BAR_MEMORY_ADDRESS_MASK)};
+    if (is_nowhere(address, type) || address >= limit)
+        return EFI_NO_MAPPING;
+    *ret_resource = (struct bar_resource){
+        .type = type, .bus_address = address, .length_bytes = limit - address};
     return EFI_SUCCESS;
 }
 
-/* What PciIo says of its BAR `index`. */
+/* What PciIo says of its BAR `index`, in the first descriptor; nothing after it is read.
+ * EFI_UNSUPPORTED: no descriptor, one of another kind, or one without an address. */
 static EFI_STATUS read_pci_io_bar(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t index,
                                   struct bar_resource *ret_resource)
 {
@@ -66,9 +82,11 @@ static EFI_STATUS read_pci_io_bar(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t index,
         return EFI_UNSUPPORTED;
 
     descriptor = resources;
-    if (descriptor->tag == ACPI_QWORD_ADDRESS_SPACE_TAG)
+    if (descriptor->tag == ACPI_QWORD_ADDRESS_SPACE_TAG &&
+        descriptor->length >= ACPI_QWORD_ADDRESS_SPACE_LENGTH &&
+        !is_nowhere(descriptor->range_min, descriptor->resource_type))
         *ret_resource = (struct bar_resource){
-            .is_io = descriptor->resource_type == ACPI_ADDRESS_SPACE_IO,
+            .type = descriptor->resource_type,
             .bus_address = descriptor->range_min + descriptor->translation_offset,
             .host_address = descriptor->range_min,
             .length_bytes = descriptor->range_length,
@@ -97,7 +115,8 @@ static EFI_STATUS find_pci_io_bar(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t bar, uint
         status = read_pci_io_bar(pci_io, (uint8_t)(bar - index), &seen);
         if (status == EFI_OUT_OF_RESOURCES)
             return status; /* says nothing of the BAR */
-        if (EFI_ERROR(status) || seen.length_bytes == 0 || seen.is_io != wanted.is_io ||
+        if (EFI_ERROR(status) || seen.length_bytes == 0 ||
+            seen.length_bytes > wanted.length_bytes || seen.type != wanted.type ||
             seen.bus_address != wanted.bus_address)
             continue;
         *ret_index = (uint8_t)(bar - index);
@@ -112,7 +131,7 @@ static struct pci_region region_of_bar(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t inde
 {
     return (struct pci_region){
         .pci_io = pci_io,
-        .access = resource->is_io ? &pci_io->Io : &pci_io->Mem,
+        .access = resource->type == ACPI_ADDRESS_SPACE_IO ? &pci_io->Io : &pci_io->Mem,
         .bar_index = index,
         .length_bytes = resource->length_bytes,
         .bar_address = resource->host_address,

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define PCI_PORTS UINT32_C(0x10000)
+
 /* The processor's I/O ports, where it has some. */
 #if defined(__x86_64__) || defined(__i386__)
 #define PCI_HAS_PORTS true
@@ -77,9 +79,9 @@ struct pci_register16 {
 /* The part of BAR `bar` (0 to 5, as configuration space counts them) that starts
  * at `offset` and is `length_bytes` long. PciIo's own count may differ: some
  * firmware counts a 64-bit BAR once.
- * Errors: EFI_NO_MAPPING, the BAR is not implemented, or the firmware knows no way to
- * it; EFI_UNSUPPORTED, the BAR does not contain the region, or the region is empty;
- * what PciIo answers. */
+ * Errors: EFI_NO_MAPPING, the BAR is not implemented, holds no address or one that makes no
+ * sense, or the firmware knows no way to it; EFI_UNSUPPORTED, the BAR does not contain the region,
+ * or the region is empty; what PciIo answers. */
 EFI_STATUS pci_region_init(struct pci_region *region, EFI_PCI_IO_PROTOCOL *pci_io, uint8_t bar,
                            uint64_t offset, uint64_t length_bytes)
     __attribute__((warn_unused_result));

@@ -37,9 +37,9 @@ static EFI_STATUS find_transport(struct virtio_transport *transport)
 {
     EFI_STATUS status = virtio_pci_modern_init(transport);
 
-    if (status == EFI_NOT_FOUND)
+    if (status == EFI_NOT_FOUND || status == EFI_NO_MAPPING)
         status = virtio_pci_legacy_init(transport);
-    return status == EFI_NOT_FOUND || status == EFI_NO_MAPPING ? EFI_UNSUPPORTED : status;
+    return status == EFI_NOT_FOUND ? EFI_UNSUPPORTED : status;
 }
 
 /* What reaching the registers needs, of what the function can do; bus mastering

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Finds the virtio transport of a PCI function. A transitional device is driven
- * as modern. Source: VIRTIO 1.2, 4.1.
+ * Finds the virtio transport of a PCI function. A transitional device is driven as
+ * modern where its modern registers can be reached. Source: VIRTIO 1.2, 4.1.
  */
 #ifndef VIRTIO_PCI_H
 #define VIRTIO_PCI_H
@@ -13,8 +13,12 @@
 EFI_STATUS virtio_pci_is_net(EFI_PCI_IO_PROTOCOL *pci_io, bool *ret_is_net)
     __attribute__((warn_unused_result));
 
-/* Enable the function's registers (its attributes are saved) and find them. Bus mastering
- * is off afterwards.
+/* Enable the function's registers (its attributes are saved) and find them; bus mastering
+ * is off afterwards. A transitional device (1000) has two sets. The legacy one serves when
+ * no capability names the modern one, or there is no way to it: no address in a BAR,
+ * accesses that PciIo refuses, and no window. It does not serve in place of a capability
+ * that is malformed, or when the firmware fails, which says nothing of the device. A device
+ * of the modern id (1041) has no legacy registers, whatever is in its BAR 0.
  * Errors: EFI_UNSUPPORTED, neither transport is there, a capability is malformed, or
  * its BAR cannot be reached and configuration space is no window to it; what PciIo answers. On
  * failure the attributes are as before. */
@@ -37,9 +41,9 @@ EFI_STATUS virtio_pci_forbid_dma(struct virtio_transport *transport)
 /* True when some of the registers are reached through PCI configuration space. */
 bool virtio_pci_uses_window(const struct virtio_transport *transport);
 
-/* The two transports. Each fills in ops and regions.
- * Errors: EFI_NOT_FOUND, the device has no such transport; EFI_NO_MAPPING, there is no
- * way to a BAR; EFI_UNSUPPORTED; what PciIo answers. */
+/* The two transports, modern first. Each fills in ops and regions.
+ * Errors: EFI_NOT_FOUND, the device has no such transport; EFI_NO_MAPPING, modern only,
+ * there is no way to a region; EFI_UNSUPPORTED; what PciIo answers. */
 EFI_STATUS virtio_pci_modern_init(struct virtio_transport *transport)
     __attribute__((warn_unused_result));
 EFI_STATUS virtio_pci_legacy_init(struct virtio_transport *transport)

@@ -4,6 +4,7 @@
  * queues by page number. Source: VIRTIO 1.2, 4.1.4.10 and 4.1.5.
  */
 #include <efi.h>
+#include <pci22.h>
 #include <stddef.h>
 
 #include "pci_capability.h"
@@ -152,12 +153,20 @@ static EFI_STATUS is_msix_enabled(EFI_PCI_IO_PROTOCOL *pci_io, bool *ret_is_enab
 
 EFI_STATUS virtio_pci_legacy_init(struct virtio_transport *transport)
 {
+    EFI_PCI_IO_PROTOCOL *pci_io = transport->pci_io;
     struct pci_region registers;
     struct pci_region config;
+    uint16_t device_id;
     bool has_msix;
     EFI_STATUS status;
 
-    status = pci_region_init_whole(&registers, transport->pci_io, VIRTIO_PCI_LEGACY_BAR);
+    status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint16, offsetof(PCI_TYPE00, Hdr.DeviceId), 1,
+                              &device_id);
+    if (EFI_ERROR(status))
+        return status;
+    if (device_id != VIRTIO_PCI_DEVICE_ID_NET_TRANSITIONAL)
+        return EFI_NOT_FOUND;
+    status = pci_region_init_whole(&registers, pci_io, VIRTIO_PCI_LEGACY_BAR);
     if (status == EFI_NO_MAPPING)
         return EFI_NOT_FOUND;
     if (EFI_ERROR(status))
@@ -165,7 +174,7 @@ EFI_STATUS virtio_pci_legacy_init(struct virtio_transport *transport)
     if (!pci_region_is_io(&registers))
         return EFI_NOT_FOUND;
 
-    status = is_msix_enabled(transport->pci_io, &has_msix);
+    status = is_msix_enabled(pci_io, &has_msix);
     if (EFI_ERROR(status))
         return status;
     status = pci_region_tail(

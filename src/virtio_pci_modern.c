@@ -339,21 +339,22 @@ static EFI_STATUS take_capabilities(struct virtio_transport *transport, struct p
 }
 
 /* Whether the firmware lets the BAR of a region be accessed: only trying tells, and one
- * register speaks for its whole BAR. Device configuration has none that is always there. */
+ * register speaks for its whole BAR. A doorbell has 16 bits before features are negotiated.
+ * Device configuration has no register that is always there. */
 static bool is_accessible(const struct virtio_transport *transport, const struct places *places,
                           const struct place *place, const struct pci_region *region)
 {
     uint8_t unused;
+    uint16_t unused_doorbell;
 
     if (place == &places->common)
         return !EFI_ERROR(pci_region_read8(region, COMMON(device_status), &unused));
     if (place->bar == places->common.bar)
         return !pci_config_window_serves(&transport->window, &transport->common);
-    return place == &places->config || !EFI_ERROR(pci_region_read8(region, 0, &unused));
+    return place == &places->config || !EFI_ERROR(pci_region_read16(region, 0, &unused_doorbell));
 }
 
-/* Find the region at `place`, that of the common configuration first. Without a window
- * there is no second way, and so nothing to be tried. */
+/* Find the region at `place`, that of the common configuration first. */
 static EFI_STATUS find_region(struct virtio_transport *transport, const struct places *places,
                               const struct place *place, struct pci_region *ret_region)
 {
@@ -363,7 +364,7 @@ static EFI_STATUS find_region(struct virtio_transport *transport, const struct p
 
     status =
         pci_region_init(&region, transport->pci_io, place->bar, place->offset, place->length_bytes);
-    if (!EFI_ERROR(status) && window->pci_io && !is_accessible(transport, places, place, &region))
+    if (!EFI_ERROR(status) && !is_accessible(transport, places, place, &region))
         status = EFI_NO_MAPPING;
     if (status == EFI_NO_MAPPING && window->pci_io)
         status = pci_config_window_region(window, place->bar, place->offset, place->length_bytes,
@@ -390,14 +391,15 @@ EFI_STATUS virtio_pci_modern_init(struct virtio_transport *transport)
     status = find_region(transport, &places, &places.common, &transport->common);
     if (EFI_ERROR(status))
         return status;
-    status = find_region(transport, &places, &places.notify, &transport->notify);
-    if (EFI_ERROR(status))
-        return status;
     if (places.config.is_named) {
         status = find_region(transport, &places, &places.config, &transport->config);
         if (EFI_ERROR(status))
             return status;
     }
+    /* Last: it stays empty when the device falls back to its legacy registers. */
+    status = find_region(transport, &places, &places.notify, &transport->notify);
+    if (EFI_ERROR(status))
+        return status;
     transport->missing = missing_features(transport);
     transport->ops = &modern_ops;
     return EFI_SUCCESS;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define ACPI_QWORD_ADDRESS_SPACE_TAG 0x8au
+#define ACPI_QWORD_ADDRESS_SPACE_LENGTH 0x2bu /* without tag and length */
 #define ACPI_ADDRESS_SPACE_MEMORY 0u
 #define ACPI_ADDRESS_SPACE_IO 1u
 

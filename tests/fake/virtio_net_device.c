@@ -64,7 +64,7 @@ void fake_device_describe(struct fake_device *device, struct fake_pci_options *p
     device->notify =
         (struct fake_region){notify_bar, notify_bar == modern_bar ? 3 * PAGE : 0, PAGE};
     pci->bars[modern_bar] = (struct fake_bar){
-        .base = options->modern_bar_is_io      ? 0xa000 + (unique >> 6)
+        .base = options->modern_bar_is_io      ? (pci->device_number % 2 ? 0xc000 : 0x8000)
                 : options->modern_bar_is_32bit ? 0x90000000 + unique
                                                : UINT64_C(0x800000000) + unique,
         .size = 4 * PAGE,

@@ -329,14 +329,15 @@ static void write_config(struct fake_device *device, uint64_t offset, unsigned w
         device->mac[offset] = (uint8_t)value;
 }
 
-/* The driver stays with the interface by which it first set the status. */
-static void choose_interface(struct fake_device *device, bool is_legacy, bool is_status)
+/* The driver stays with the interface by which it first set the status; a look at the other one
+ * before that chooses nothing. */
+static void choose_interface(struct fake_device *device, bool is_legacy, bool sets_status)
 {
     if (device->has_chosen && device->uses_legacy != is_legacy)
         fake_referee(device, "legacy and modern registers used together");
-    if (is_status || !device->has_chosen)
+    if (sets_status || !device->has_chosen)
         device->uses_legacy = is_legacy;
-    device->has_chosen |= is_status;
+    device->has_chosen |= sets_status;
 }
 
 static void check_queue_setup(struct fake_device *device, const struct fake_queue *queue)
@@ -555,11 +556,12 @@ static void write_common(struct fake_device *device, uint64_t offset, uint64_t v
     }
 }
 
-static bool check_common_access(struct fake_device *device, uint64_t offset, unsigned width)
+static bool check_common_access(struct fake_device *device, uint64_t offset, unsigned width,
+                                bool is_write)
 {
     bool is_status = offset == COMMON(device_status);
 
-    choose_interface(device, false, is_status);
+    choose_interface(device, false, is_status && is_write);
     if (width != common_field_width(offset)) {
         fake_referee(device, "common configuration at %#llx accessed with %u bytes",
                      (unsigned long long)offset, width);
@@ -612,11 +614,12 @@ static unsigned legacy_width(uint64_t offset)
     }
 }
 
-static bool check_legacy_access(struct fake_device *device, uint64_t offset, unsigned width)
+static bool check_legacy_access(struct fake_device *device, uint64_t offset, unsigned width,
+                                bool is_write)
 {
     bool is_status = offset == VIRTIO_PCI_LEGACY_DEVICE_STATUS;
 
-    choose_interface(device, true, is_status);
+    choose_interface(device, true, is_status && is_write);
     if (width != legacy_width(offset)) {
         fake_referee(device, "legacy register %#llx accessed with %u bytes",
                      (unsigned long long)offset, width);
@@ -643,7 +646,7 @@ static uint64_t read_legacy(struct fake_device *device, uint64_t offset, unsigne
         choose_interface(device, true, false);
         return read_config(device, offset - legacy_config_start(device), width);
     }
-    if (!check_legacy_access(device, offset, width))
+    if (!check_legacy_access(device, offset, width, false))
         return 0;
     switch (offset) {
     case VIRTIO_PCI_LEGACY_DEVICE_FEATURES:
@@ -673,7 +676,7 @@ static void write_legacy(struct fake_device *device, uint64_t offset, unsigned w
         write_config(device, offset - legacy_config_start(device), width, value);
         return;
     }
-    if (!check_legacy_access(device, offset, width))
+    if (!check_legacy_access(device, offset, width, true))
         return;
     switch (offset) {
     case VIRTIO_PCI_LEGACY_DRIVER_FEATURES:
@@ -733,6 +736,12 @@ static enum fake_access_kind count_access(struct fake_device *device, unsigned b
     return kind;
 }
 
+/* 4.1.5.2: 16 bits, under NOTIFICATION_DATA 32. */
+static unsigned doorbell_width(const struct fake_device *device)
+{
+    return fake_device_has(device, VIRTIO_F_NOTIFICATION_DATA) ? 4 : 2;
+}
+
 static uint64_t bar_read(void *context, unsigned bar, uint64_t offset, unsigned width)
 {
     struct fake_device *device = context;
@@ -745,13 +754,17 @@ static uint64_t bar_read(void *context, unsigned bar, uint64_t offset, unsigned 
     switch (kind) {
     case FAKE_ACCESS_COMMON_CFG:
         offset -= device->common.offset;
-        return check_common_access(device, offset, width) ? read_common(device, offset) : 0;
+        return check_common_access(device, offset, width, false) ? read_common(device, offset) : 0;
     case FAKE_ACCESS_DEVICE_CFG:
         choose_interface(device, false, false);
         return read_config(device, offset - device->config.offset, width);
     case FAKE_ACCESS_ISR:
+        if (width != 1)
+            fake_referee(device, "ISR status read with %u bytes", width);
         return read_isr(device);
     case FAKE_ACCESS_NOTIFY: /* of no use, and not forbidden */
+        if (width != doorbell_width(device))
+            fake_referee(device, "doorbell read with %u bytes", width);
         return 0;
     default:
         fake_referee(device, "BAR %u is read at %#llx, where no register is", bar,
@@ -767,7 +780,7 @@ static void ring_doorbell(struct fake_device *device, uint64_t offset, unsigned 
     bool has_data = fake_device_has(device, VIRTIO_F_NOTIFICATION_DATA);
     unsigned queue = queue_of_doorbell(device, (uint16_t)value);
 
-    if (width != (has_data ? 4 : 2) || queue >= FAKE_DEVICE_QUEUES ||
+    if (width != doorbell_width(device) || queue >= FAKE_DEVICE_QUEUES ||
         offset != doorbell_offset(device, queue))
         fake_referee(device, "doorbell at %#llx: %u bytes, value %#llx", (unsigned long long)offset,
                      width, (unsigned long long)value);
@@ -792,7 +805,7 @@ static void bar_write(void *context, unsigned bar, uint64_t offset, unsigned wid
     switch (kind) {
     case FAKE_ACCESS_COMMON_CFG:
         offset -= device->common.offset;
-        if (check_common_access(device, offset, width))
+        if (check_common_access(device, offset, width, true))
             write_common(device, offset, value);
         break;
     case FAKE_ACCESS_DEVICE_CFG:

@@ -18,6 +18,7 @@
 #define BUFFER_BYTES 2048u
 #define MODERN_BAR 4u
 #define COMMON(field) offsetof(struct virtio_pci_common_cfg, field)
+#define ISR_OFFSET 0x1000u
 #define CONFIG_OFFSET 0x2000u
 #define NOTIFY_OFFSET 0x3000u
 
@@ -898,6 +899,29 @@ static void writes_an_address_at_once(struct mini_driver *mini)
     reg_write(mini, COMMON(queue_desc), 8, 0x1000);
 }
 
+static void reads_a_doorbell_with_one_byte(struct mini_driver *mini)
+{
+    reg_read(mini, NOTIFY_OFFSET, 1);
+}
+
+static void reads_a_doorbell_of_32_bits_with_two_bytes(struct mini_driver *mini)
+{
+    mini->features |= VIRTIO_F_NOTIFICATION_DATA;
+    mini_negotiate(mini);
+    reg_read(mini, NOTIFY_OFFSET, 2);
+}
+
+static void reads_isr_status_with_two_bytes(struct mini_driver *mini)
+{
+    reg_read(mini, ISR_OFFSET, 2);
+}
+
+static void reads_link_status_with_one_byte(struct mini_driver *mini)
+{
+    mini_negotiate(mini);
+    reg_read(mini, CONFIG_OFFSET + 6, 1);
+}
+
 static void reads_mtu_without_its_feature(struct mini_driver *mini)
 {
     mini_negotiate(mini);
@@ -1146,6 +1170,10 @@ static void referee_reports_each_broken_rule(void **state)
         {sets_up_queues_before_features_ok, "queue set up with status"},
         {reads_status_with_two_bytes, "accessed with 2 bytes"},
         {writes_an_address_at_once, "accessed with 8 bytes"},
+        {reads_a_doorbell_with_one_byte, "doorbell read with 1 bytes"},
+        {reads_a_doorbell_of_32_bits_with_two_bytes, "doorbell read with 2 bytes"},
+        {reads_isr_status_with_two_bytes, "ISR status read with 2 bytes"},
+        {reads_link_status_with_one_byte, "accessed with 1 bytes"},
         {reads_mtu_without_its_feature, "read without its feature"},
         {forgets_the_doorbell, "lost wakeup"},
         {rings_the_wrong_address, "doorbell at"},
@@ -1196,6 +1224,13 @@ static void joins_header_and_frame(struct mini_driver *mini)
     mini_notify(mini, VIRTIO_NET_QUEUE_TX);
 }
 
+static void reads_legacy_status_with_four_bytes(struct mini_driver *mini)
+{
+    uint32_t value;
+
+    mini->pci->Io.Read(mini->pci, EfiPciIoWidthUint32, 0, 16, 1, &value);
+}
+
 static void referee_knows_legacy_rules(void **state)
 {
     const struct fake_device_options options = {.transport = FAKE_LEGACY};
@@ -1208,6 +1243,9 @@ static void referee_knows_legacy_rules(void **state)
     mini_new(&mini, &options);
     mini_negotiate(&mini);
     assert_reported("FEATURES_OK on a legacy", set_status(&mini, 0xb));
+    mini_free(&mini);
+    mini_new(&mini, &options);
+    assert_reported("accessed with 4 bytes", reads_legacy_status_with_four_bytes(&mini));
     mini_free(&mini);
 }
 

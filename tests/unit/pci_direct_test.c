@@ -118,6 +118,17 @@ static void all_of_the_bar_has_to_be_mapped(void **state)
     assert_false(pci_direct_is_mapped(&bench->region));
 }
 
+/* Nor where the firmware says that it maps it: half the BAR would be at address 0. */
+static void bar_that_ends_beyond_the_last_address_is_not_mapped(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->region.bar_address = UINTPTR_MAX - BAR_BYTES / 2;
+    fake_memory_range.BaseAddress = bench->region.bar_address;
+    fake_memory_range.Length = BAR_BYTES;
+    assert_false(pci_direct_is_mapped(&bench->region));
+}
+
 static void ports_are_mapped_below_64_kib_where_the_firmware_says_so(void **state)
 {
     struct bench *bench = *state;
@@ -221,6 +232,7 @@ int main(void)
         TEST(address_that_is_not_a_devices_is_not_mapped),
         TEST(address_without_an_attribute_is_not_mapped),
         TEST(all_of_the_bar_has_to_be_mapped),
+        TEST(bar_that_ends_beyond_the_last_address_is_not_mapped),
         TEST(ports_are_mapped_below_64_kib_where_the_firmware_says_so),
         TEST(register_is_read_where_the_region_lies),
         TEST(adopted_register_is_written_without_pci_io),

@@ -335,6 +335,18 @@ struct region_place {
         CONFIG, 24                                                                                 \
     }
 
+/* Whether the common configuration can be reached, `count` times, and nothing else. */
+static void assert_only_looks(const struct board *board, size_t count)
+{
+    assert_int_equal(board->count, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(board->log[i].kind, 'r');
+        assert_int_equal(board->log[i].bar, MODERN_BAR);
+        assert_int_equal(board->log[i].offset, COMMON + 20);
+        assert_int_equal(board->log[i].width, 1);
+    }
+}
+
 static void the_first_usable_capability_of_each_kind_counts(void **state)
 {
     static const struct {
@@ -413,8 +425,7 @@ static void the_first_usable_capability_of_each_kind_counts(void **state)
             fail_msg("%s", cases[i].name);
         virtio_pci_fini(&transport);
     }
-    /* Where there is a window, whether it is needed. */
-    ASSERT_LOG(board, {'r', 4, COMMON + 20, 1, 0}, {'r', 4, COMMON + 20, 1, 0});
+    assert_only_looks(board, COUNT(cases));
 }
 
 static void malformed_capabilities_are_refused_and_leave_no_trace(void **state)
@@ -427,8 +438,6 @@ static void malformed_capabilities_are_refused_and_leave_no_trace(void **state)
         {"notify outside its BAR", {COMMON_CAP, {9, 20, 2, 4, 0x4000, 2, 4}, CONFIG_CAP}},
         {"config outside its BAR", {COMMON_CAP, NOTIFY_CAP, {9, 16, 4, 4, 0x3ff0, 24, 0}}},
         {"offset and length overflow", {{9, 16, 1, 4, 0xfffff000, 0x2000, 0}, NOTIFY_CAP}},
-        {"BAR is not implemented", {{9, 16, 1, 2, COMMON, 64, 0}, NOTIFY_CAP, CONFIG_CAP}},
-        {"BAR is an upper half", {{9, 16, 1, 5, COMMON, 64, 0}, NOTIFY_CAP, CONFIG_CAP}},
         {"empty region", {COMMON_CAP, {9, 20, 2, 4, NOTIFY, 0, 4}, CONFIG_CAP}},
         {"common too short", {{9, 16, 1, 4, COMMON, 55, 0}, NOTIFY_CAP, CONFIG_CAP}},
         {"no common", {NOTIFY_CAP, ISR_CAP, CONFIG_CAP}},
@@ -448,7 +457,73 @@ static void malformed_capabilities_are_refused_and_leave_no_trace(void **state)
         assert_null(transport.pci_io);
         fake_firmware_assert_nothing_leaked(board->firmware);
     }
+    assert_only_looks(board, 3); /* where the common configuration is not what is malformed */
+}
+
+/* A BAR that is not implemented is one without an address. */
+static void registers_without_a_bar_leave_a_transitional_device_its_legacy_ones(void **state)
+{
+    static const struct capability cases[][CAPABILITIES_MAX] = {
+        {{9, 16, 1, 2, COMMON, 64, 0}, NOTIFY_CAP, CONFIG_CAP},
+        {{9, 16, 1, 5, COMMON, 64, 0}, NOTIFY_CAP, CONFIG_CAP}, /* an upper half */
+        {COMMON_CAP, {9, 20, 2, 2, NOTIFY, 0x1000, 4}, CONFIG_CAP},
+        {COMMON_CAP, NOTIFY_CAP, {9, 16, 4, 2, CONFIG, 24, 0}},
+    };
+    struct board *board = *state;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct virtio_transport transport;
+
+        put_capabilities(board, cases[i]);
+        put16(board, 0x02, 0x1000);
+        assert_int_equal(virtio_pci_init(&transport, board->pci_io), EFI_SUCCESS);
+        assert_true(transport.ops->is_legacy);
+        assert_int_equal(transport.common.bar_index, 0);
+        assert_int_equal(transport.config.bar_index, 0);
+        assert_int_equal(transport.notify.length_bytes, 0);
+        virtio_pci_fini(&transport);
+        put16(board, 0x02, 0x1041);
+        assert_int_equal(virtio_pci_init(&transport, board->pci_io), EFI_UNSUPPORTED);
+        assert_null(transport.pci_io);
+        fake_firmware_assert_nothing_leaked(board->firmware);
+    }
+}
+
+static void a_device_of_the_modern_id_is_never_driven_as_legacy(void **state)
+{
+    struct board *board = *state; /* with legacy registers, and without capabilities */
+    struct virtio_transport transport;
+
+    put16(board, 0x02, 0x1041);
+    assert_int_equal(virtio_pci_init(&transport, board->pci_io), EFI_UNSUPPORTED);
+    put16(board, 0x02, 0x1000);
+    assert_int_equal(virtio_pci_init(&transport, board->pci_io), EFI_SUCCESS);
+    virtio_pci_fini(&transport);
     assert_int_equal(board->count, 0);
+}
+
+/* Only a refused access shows that the BAR is out of reach. */
+static void a_firmware_call_that_fails_is_no_reason_for_legacy_registers(void **state)
+{
+    static const struct capability capabilities[CAPABILITIES_MAX] = {COMMON_CAP, NOTIFY_CAP,
+                                                                     CONFIG_CAP};
+    struct board *board = *state;
+    bool has_failed = true;
+
+    put_capabilities(board, capabilities);
+    for (unsigned nth = 1; has_failed; nth++) {
+        struct virtio_transport transport;
+        EFI_STATUS status;
+
+        fake_firmware_fail_nth(board->firmware, nth);
+        status = virtio_pci_init(&transport, board->pci_io);
+        has_failed = fake_firmware_has_failed(board->firmware);
+        if (has_failed && strcmp(fake_firmware_failed_call(board->firmware), "PciIo.Mem") != 0)
+            assert_true(EFI_ERROR(status));
+        else
+            assert_int_equal(transport.ops->is_legacy, has_failed);
+        virtio_pci_fini(&transport);
+    }
 }
 
 static void a_capability_beyond_configuration_space_is_refused(void **state)
@@ -550,6 +625,7 @@ static void each_kind_of_device_is_driven_by_its_best_transport(void **state)
         assert_int_equal(virtio_pci_init(&transport, &fake_device_pci(fixture.device)->protocol),
                          EFI_SUCCESS);
         assert_int_equal(transport.ops->is_legacy, cases[i].is_legacy);
+        assert_false(virtio_pci_uses_window(&transport));
         assert_memory_equal(transport.ops->name, cases[i].is_legacy ? L"legacy" : L"modern", 14);
         virtio_pci_fini(&transport);
         fake_fixture_fini(&fixture);
@@ -560,7 +636,6 @@ static void every_malformed_configuration_space_is_refused(void **state)
 {
     static const enum fake_device_misbehaviour misbehaviours[] = {
         FAKE_CAPABILITY_LIST_LOOPS,  FAKE_CAPABILITY_OUTSIDE_CONFIG,   FAKE_CAPABILITY_BAR_6,
-        FAKE_CAPABILITY_BAR_MISSING, /* which a window could lead to */
         FAKE_CAPABILITY_OUTSIDE_BAR, FAKE_CAPABILITY_OFFSET_OVERFLOWS, FAKE_ALL_ONES,
     };
     const struct fake_device_options options = {.no_window = true};
@@ -1226,14 +1301,30 @@ static void legacy_configuration_moves_while_msix_is_enabled(void **state)
     }
 }
 
+/* A capability at 0 would have its control word where the device id is. The first reading gives
+ * the id; a later one would say that MSI-X is enabled. */
+static bool give_id_once(void *context, unsigned offset, unsigned width, void *bytes, bool is_write)
+{
+    const struct board *board = context;
+
+    if (!is_write && offset == 0x02) {
+        memcpy(bytes, &board->function->config[offset], width);
+        memset(&board->function->config[offset], 0xff, width);
+    }
+    return !is_write && offset == 0x02;
+}
+
 static void legacy_configuration_stays_without_an_msix_capability(void **state)
 {
+    struct fake_pci_operations with_config = operations;
     struct board *board = *state;
     struct virtio_transport legacy;
 
-    put16(board, 0x02, 0xffff); /* not to be taken for a capability */
+    with_config.access_config = give_id_once;
+    board->function->operations = &with_config;
     legacy = legacy_of(board);
     assert_int_equal(legacy.config.offset, 20);
+    board->function->operations = &operations;
 }
 
 static void legacy_operations_pass_failed_accesses_on(void **state)
@@ -1283,6 +1374,9 @@ int main(void)
         ON_BOARD(a_walk_that_cannot_read_says_so),
         ON_BOARD(the_first_usable_capability_of_each_kind_counts),
         ON_BOARD(malformed_capabilities_are_refused_and_leave_no_trace),
+        ON_BOARD(registers_without_a_bar_leave_a_transitional_device_its_legacy_ones),
+        ON_BOARD(a_device_of_the_modern_id_is_never_driven_as_legacy),
+        ON_BOARD(a_firmware_call_that_fails_is_no_reason_for_legacy_registers),
         ON_BOARD(a_capability_beyond_configuration_space_is_refused),
         ON_BOARD(a_capability_may_end_where_configuration_space_does),
         ON_BOARD(vendor_data_may_end_where_configuration_space_does),

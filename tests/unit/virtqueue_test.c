@@ -526,8 +526,13 @@ static void pop_rejects_the_id_behind_the_last_slot_there_can_be(void **state)
 
     (void)state;
     for (uint16_t count = 1; count <= VIRTQUEUE_SEGMENTS_MAX; count++) {
+        size_t end = offsetof(struct virtqueue, chains) +
+                     VIRTQUEUE_SLOTS_MAX * count * sizeof(struct virtqueue_chain);
+
         ring_init(&ring, 1024, VIRTQUEUE_SLOTS_MAX, count, false);
         virtqueue_set_slot(&ring.queue, 0, segments, count);
+        /* What lies there looks like a chain in flight: only the bound tells. */
+        memset((uint8_t *)&ring.queue + end, 1, sizeof(struct virtqueue_chain));
         push(&ring, 0, 1);
         complete(&ring, VIRTQUEUE_SLOTS_MAX * count, 0);
         assert_pop_breaks(&ring);
