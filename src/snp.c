@@ -327,7 +327,8 @@ static void set_multicast_list(EFI_SIMPLE_NETWORK_MODE *mode, UINTN count,
 static EFI_STATUS receive_filters(struct snp *snp, UINT32 enable, UINT32 disable,
                                   BOOLEAN reset_list, UINTN count, const EFI_MAC_ADDRESS *list)
 {
-    bool wants_list = enable & ~disable & EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST;
+    /* "Multicast is being enabled": then, and only then, the list counts. */
+    bool wants_list = !reset_list && (enable & ~disable & EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST);
     EFI_SIMPLE_NETWORK_MODE *mode = &snp->mode;
     EFI_SIMPLE_NETWORK_MODE before = *mode;
     EFI_STATUS status = check_initialized(snp);
