@@ -51,7 +51,8 @@ static EFI_STATUS read_mac(struct net_device *net)
         if (EFI_ERROR(status))
             return status;
     }
-    if (!mac_is_station(mac)) {
+    net->is_mac_made_up = !mac_is_station(mac);
+    if (net->is_mac_made_up) {
         status = random_mac(net->virtio.transport.pci_io, mac);
         if (EFI_ERROR(status)) {
             net->virtio.cause = L"the device has no MAC address, and none could be made up";
@@ -321,16 +322,22 @@ static EFI_STATUS program_mac(struct net_device *net, const uint8_t *mac)
     return EFI_SUCCESS;
 }
 
+/* Whether the station's address is the device's by birth. */
+static bool is_native_address(const struct net_device *net)
+{
+    return !net->is_mac_made_up && mac_is_equal(net->station_mac, net->permanent_mac);
+}
+
 /* Whether the device filters by the station's address. A legacy one is told it by a write,
- * which it may ignore. */
+ * which it may ignore; without the MAC feature there is nothing to be read back. */
 static bool knows_address(struct net_device *net)
 {
     uint8_t mac[MAC_BYTES];
 
-    if (virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR) ||
-        mac_is_equal(net->station_mac, net->permanent_mac))
+    if (virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR) || is_native_address(net))
         return true;
     return virtio_device_is_legacy(&net->virtio) &&
+           virtio_device_has(&net->virtio, VIRTIO_NET_F_MAC) &&
            !EFI_ERROR(virtio_device_read_config(&net->virtio, CONFIG(mac), 1, MAC_BYTES, mac)) &&
            mac_is_equal(mac, net->station_mac);
 }
@@ -347,7 +354,7 @@ static EFI_STATUS restore(struct net_device *net)
 {
     EFI_STATUS status = EFI_SUCCESS;
 
-    if (net->was_told_mac || !mac_is_equal(net->station_mac, net->permanent_mac))
+    if (net->was_told_mac || !is_native_address(net))
         status = program_mac(net, net->station_mac);
     if (!EFI_ERROR(status))
         status = program_filter(net);

@@ -78,6 +78,7 @@ struct net_device {
     bool is_running;     /* queues and buffers are there */
     bool is_parked;      /* likewise, but the queues were reset; negotiation holds */
     bool was_told_mac;   /* since the device's reset, over the control queue */
+    bool is_mac_made_up; /* permanent_mac is ours: the device has none that a station can have */
 
     union {
         struct {

@@ -305,6 +305,30 @@ static void legacy_device_that_keeps_its_address_is_made_promiscuous(void **stat
     snp_fixture_free(fixture);
 }
 
+/* It cannot know the address that the driver made up: it is told, or passes everything. */
+static void device_without_an_address_holds_nothing_back_that_is_to_ours(void **state)
+{
+    static const struct fake_device_options cases[] = {
+        {.removed_features = VIRTIO_NET_F_MAC},
+        {.removed_features = VIRTIO_NET_F_MAC | VIRTIO_NET_F_CTRL_MAC_ADDR},
+        {.transport = FAKE_LEGACY, .removed_features = VIRTIO_NET_F_MAC},
+        {.transport = FAKE_LEGACY,
+         .removed_features = VIRTIO_NET_F_MAC | VIRTIO_NET_F_CTRL_MAC_ADDR},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct snp_fixture *fixture = snp_fixture_new(&cases[i], EfiSimpleNetworkInitialized);
+
+        assert_true(fake_device_lets_pass(fixture->device, fixture->mode->CurrentAddress.Addr));
+        assert_success(set_address(fixture, &station));
+        assert_true(fake_device_lets_pass(fixture->device, station.Addr));
+        assert_success(snp_reset(fixture));
+        assert_true(fake_device_lets_pass(fixture->device, station.Addr));
+        snp_fixture_free(fixture);
+    }
+}
+
 static void device_that_is_down_gets_no_address(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -336,6 +360,7 @@ int main(void)
         SNP_TEST(unanswered_change_is_recovered_by_reset),
         SNP_TEST(device_that_is_down_gets_no_address),
         cmocka_unit_test(legacy_device_that_keeps_its_address_is_made_promiscuous),
+        cmocka_unit_test(device_without_an_address_holds_nothing_back_that_is_to_ours),
     };
 
     return cmocka_run_group_tests_name("snp_station", tests, NULL, NULL);
