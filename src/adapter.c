@@ -126,6 +126,27 @@ EFI_STATUS adapter_of_child(EFI_HANDLE agent, EFI_HANDLE child, struct adapter *
     return EFI_SUCCESS;
 }
 
+/* The firmware tells a handle that has not got the protocol from what is no handle. */
+static bool is_handle(EFI_HANDLE agent, EFI_HANDLE handle)
+{
+    return BS->OpenProtocol(handle, &device_path_guid, NULL, agent, NULL,
+                            EFI_OPEN_PROTOCOL_TEST_PROTOCOL) != EFI_INVALID_PARAMETER;
+}
+
+EFI_STATUS adapter_of_handles(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE child,
+                              struct adapter **ret_adapter)
+{
+    struct adapter *adapter;
+
+    if (!is_handle(agent, controller) || (child && !is_handle(agent, child)))
+        return EFI_INVALID_PARAMETER;
+    if (EFI_ERROR(adapter_of_controller(agent, controller, &adapter)) ||
+        (child && child != adapter->child))
+        return EFI_UNSUPPORTED;
+    *ret_adapter = adapter;
+    return EFI_SUCCESS;
+}
+
 /* PciIo knows: a child of ours opened it BY_CHILD_CONTROLLER. */
 EFI_STATUS adapter_of_controller(EFI_HANDLE agent, EFI_HANDLE controller,
                                  struct adapter **ret_adapter)

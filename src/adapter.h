@@ -47,4 +47,10 @@ EFI_STATUS adapter_of_child(EFI_HANDLE agent, EFI_HANDLE child, struct adapter *
 EFI_STATUS adapter_of_controller(EFI_HANDLE agent, EFI_HANDLE controller,
                                  struct adapter **ret_adapter) __attribute__((warn_unused_result));
 
+/* The same for handles that a caller named, with `child` NULL or the adapter's own.
+ * Errors: EFI_INVALID_PARAMETER, one of them is no handle; EFI_UNSUPPORTED, they are not
+ * those of a NIC of `agent`. */
+EFI_STATUS adapter_of_handles(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE child,
+                              struct adapter **ret_adapter) __attribute__((warn_unused_result));
+
 #endif

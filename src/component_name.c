@@ -38,9 +38,9 @@ static EFI_STATUS name_of_controller(const struct component_name *names, const C
         return EFI_INVALID_PARAMETER;
     if (!text_is_language(english, language))
         return EFI_UNSUPPORTED;
-    status = adapter_of_controller(names->agent, controller, &adapter);
-    if (EFI_ERROR(status) || (child && child != adapter->child))
-        return EFI_UNSUPPORTED;
+    status = adapter_of_handles(names->agent, controller, child, &adapter);
+    if (EFI_ERROR(status))
+        return status;
     *ret_name = adapter->name;
     return EFI_SUCCESS;
 }

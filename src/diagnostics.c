@@ -230,9 +230,9 @@ static EFI_STATUS EFIAPI run_diagnostics(EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *this,
     if (!text_is_language(english, language) ||
         (type != EfiDriverDiagnosticTypeStandard && type != EfiDriverDiagnosticTypeExtended))
         return EFI_UNSUPPORTED;
-    if (EFI_ERROR(adapter_of_controller(diagnostics->agent, controller, &adapter)) ||
-        (child && child != adapter->child))
-        return EFI_UNSUPPORTED;
+    status = adapter_of_handles(diagnostics->agent, controller, child, &adapter);
+    if (EFI_ERROR(status))
+        return status;
     if (adapter->snp.has_exited)
         return EFI_DEVICE_ERROR; /* the device and its memory are the OS's */
     status =

@@ -10,6 +10,8 @@
 #include "mac.h"
 #include "pci_address.h"
 
+#define SEED_ATTRIBUTES EFI_VARIABLE_BOOTSERVICE_ACCESS /* until the reset, unseen by the OS */
+
 static CHAR16 seed_name[] = L"VirtioNetMacSeed";
 
 /* A finalizer with full avalanche: multiply, fold, repeat. */
@@ -62,20 +64,25 @@ static uint64_t make_seed(void)
     return gather_entropy();
 }
 
-static EFI_STATUS get_seed(uint64_t *ret_seed)
+/* Anybody may have written the variable. What is not as we write it is deleted first: other
+ * attributes cannot be overwritten. If the new seed cannot be kept, the address changes with
+ * the next Start, which is better than no NIC. */
+static uint64_t get_seed(void)
 {
-    UINTN size = sizeof(*ret_seed);
+    uint64_t seed;
+    UINTN size = sizeof(seed);
+    UINT32 attributes = 0;
     EFI_STATUS status;
 
-    status = RT->GetVariable(seed_name, &variable_guid, NULL, &size, ret_seed);
-    if (!EFI_ERROR(status) && size == sizeof(*ret_seed))
-        return EFI_SUCCESS;
-    if (EFI_ERROR(status) && status != EFI_NOT_FOUND && status != EFI_BUFFER_TOO_SMALL)
-        return status; /* there may be a seed: a new one would change the address */
+    status = RT->GetVariable(seed_name, &variable_guid, &attributes, &size, &seed);
+    if (!EFI_ERROR(status) && size == sizeof(seed) && attributes == SEED_ATTRIBUTES)
+        return seed;
+    if (status != EFI_NOT_FOUND)
+        (void)RT->SetVariable(seed_name, &variable_guid, attributes, 0, NULL);
 
-    *ret_seed = make_seed();
-    return RT->SetVariable(seed_name, &variable_guid, EFI_VARIABLE_BOOTSERVICE_ACCESS,
-                           sizeof(*ret_seed), ret_seed);
+    seed = make_seed();
+    (void)RT->SetVariable(seed_name, &variable_guid, SEED_ATTRIBUTES, sizeof(seed), &seed);
+    return seed;
 }
 
 EFI_STATUS random_mac(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t *ret_mac)
@@ -87,12 +94,8 @@ EFI_STATUS random_mac(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t *ret_mac)
     status = pci_address_get(pci_io, &at);
     if (EFI_ERROR(status))
         return status;
-    status = get_seed(&value);
-    if (EFI_ERROR(status))
-        return status;
-
-    value = mix(value ^ mix((uint64_t)at.segment << 24 | (uint64_t)at.bus << 16 |
-                            (uint64_t)at.device << 8 | at.function));
+    value = mix(get_seed() ^ mix((uint64_t)at.segment << 24 | (uint64_t)at.bus << 16 |
+                                 (uint64_t)at.device << 8 | at.function));
     for (unsigned i = 0; i < MAC_BYTES; i++)
         ret_mac[i] = (uint8_t)(value >> (8 * i));
     ret_mac[0] = (uint8_t)((ret_mac[0] & ~MAC_GROUP_BIT) | MAC_LOCAL_BIT);

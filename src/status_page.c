@@ -118,9 +118,13 @@ static EFI_STATUS EFIAPI extract_config(const EFI_HII_CONFIG_ACCESS_PROTOCOL *th
         return EFI_INVALID_PARAMETER;
     }
 
-    status = BS->AllocatePool(EfiBootServicesData, chars * sizeof(*results), (void **)&results);
+    /* One more character, zero too: a widespread test tool steps over the '&' behind each
+     * value, also behind the last one, where the terminator is, and reads on. */
+    status =
+        BS->AllocatePool(EfiBootServicesData, (chars + 1) * sizeof(*results), (void **)&results);
     if (EFI_ERROR(status))
         return status;
+    results[chars] = 0;
     text_init(&text, results, chars);
     text_append(&text, page->header);
     append_answer(&text, elements);

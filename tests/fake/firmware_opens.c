@@ -118,7 +118,10 @@ static EFI_STATUS EFIAPI open_protocol(EFI_HANDLE handle, EFI_GUID *guid, void *
     void *interface;
     EFI_STATUS status;
 
-    if (!fake_handle_check(firmware, handle, "OpenProtocol"))
+    /* Asking is how one finds out whether it is a handle; anything else with what is none is a
+     * mistake. */
+    if (is_test ? !fake_handle_find(firmware, handle)
+                : !fake_handle_check(firmware, handle, "OpenProtocol"))
         return EFI_INVALID_PARAMETER;
     if (!guid || (!ret_interface && !is_test) ||
         !arguments_are_valid(firmware, handle, agent, controller, attributes)) {

@@ -175,6 +175,26 @@ static void controller_name_needs_its_arguments(void **state)
     assert_ptr_equal(untouched, name);
 }
 
+static void what_is_no_handle_is_an_invalid_parameter(void **state)
+{
+    struct driver_fixture *fixture = *state;
+    CHAR16 *name = untouched;
+    uint64_t anything[8] = {0};
+
+    assert_success(start(fixture, fixture->controller));
+    assert_status(EFI_INVALID_PARAMETER,
+                  names2(fixture)->GetControllerName(names2(fixture), fixture->controller, anything,
+                                                     code("en"), &name));
+    assert_status(EFI_INVALID_PARAMETER, names2(fixture)->GetControllerName(
+                                             names2(fixture), anything, NULL, code("en"), &name));
+    assert_status(EFI_INVALID_PARAMETER,
+                  names(fixture)->GetControllerName(names(fixture), fixture->controller, anything,
+                                                    code("eng"), &name));
+    assert_status(EFI_INVALID_PARAMETER, names(fixture)->GetControllerName(
+                                             names(fixture), anything, NULL, code("eng"), &name));
+    assert_ptr_equal(untouched, name);
+}
+
 static void handles_of_others_have_no_name(void **state)
 {
     struct driver_fixture *fixture = driver_fixture_new(3, NULL);
@@ -253,6 +273,7 @@ int main(void)
         DRIVER_TEST(controller_name_is_given_in_supported_languages),
         cmocka_unit_test(controller_and_child_are_named_by_transport_and_mac),
         DRIVER_TEST(controller_name_needs_its_arguments),
+        DRIVER_TEST(what_is_no_handle_is_an_invalid_parameter),
         cmocka_unit_test(handles_of_others_have_no_name),
         DRIVER_TEST(controller_of_another_driver_has_no_name),
         cmocka_unit_test(each_nic_has_its_own_name),

@@ -500,6 +500,7 @@ static void only_nics_of_this_driver_are_tested(void **state)
     struct driver_fixture *fixture = driver_fixture_new(2, NULL);
     EFI_HANDLE second = fake_device_handle(fixture->fake.devices[1]);
     EFI_HANDLE first_child;
+    uint64_t anything[8] = {0};
 
     (void)state;
     assert_status(EFI_UNSUPPORTED, ask(fixture, fixture->controller, NULL, STANDARD, "en"));
@@ -510,6 +511,9 @@ static void only_nics_of_this_driver_are_tested(void **state)
     assert_status(EFI_UNSUPPORTED, ask(fixture, second, NULL, STANDARD, "en"));
     assert_status(EFI_UNSUPPORTED, ask(fixture, first_child, NULL, STANDARD, "en"));
     assert_status(EFI_UNSUPPORTED, ask(fixture, fixture->image, NULL, STANDARD, "en"));
+    assert_status(EFI_INVALID_PARAMETER, ask(fixture, anything, NULL, STANDARD, "en"));
+    assert_status(EFI_INVALID_PARAMETER,
+                  ask(fixture, fixture->controller, anything, STANDARD, "en"));
     assert_success(start(fixture, second));
     assert_success(ask(fixture, second, NULL, STANDARD, "en"));
     assert_status(EFI_UNSUPPORTED, ask(fixture, second, first_child, STANDARD, "en"));

@@ -166,9 +166,67 @@ static void a_seed_of_another_size_is_replaced(void **state)
         seen.calls = 0;
         make(*state, 0, first);
         make(*state, 0, again);
-        assert_int_equal(seen.calls, 1);
+        assert_int_equal(seen.calls, 2); /* deleted, and written */
         assert_memory_equal(first, again, MAC_BYTES);
     }
+}
+
+/* As an operating system leaves it: it outlives the reset, and a write of ours is refused. */
+static void a_seed_with_attributes_of_others_is_replaced(void **state)
+{
+    static const UINT32 attributes[] = {
+        EFI_VARIABLE_BOOTSERVICE_ACCESS | EFI_VARIABLE_RUNTIME_ACCESS,
+        EFI_VARIABLE_NON_VOLATILE | EFI_VARIABLE_BOOTSERVICE_ACCESS,
+        EFI_VARIABLE_NON_VOLATILE | EFI_VARIABLE_BOOTSERVICE_ACCESS | EFI_VARIABLE_RUNTIME_ACCESS,
+    };
+    static const UINTN sizes[] = {1, 4, 8, 64};
+    uint8_t bytes[64] = {0};
+    uint8_t mac[MAC_BYTES];
+
+    watch_variables();
+    make(*state, 0, mac);
+    for (size_t i = 0; i < 3 * sizeof(sizes) / sizeof(sizes[0]); i++) {
+        UINT32 foreign = attributes[i % 3];
+        uint8_t first[MAC_BYTES];
+        uint8_t again[MAC_BYTES];
+
+        assert_int_equal(seen.set_variable(seen.name, &seen.vendor, 0, 0, NULL), EFI_SUCCESS);
+        assert_int_equal(seen.set_variable(seen.name, &seen.vendor, foreign, sizes[i / 3], bytes),
+                         EFI_SUCCESS);
+        make(*state, 0, first);
+        make(*state, 0, again);
+        assert_int_equal(seen.attributes, EFI_VARIABLE_BOOTSERVICE_ACCESS);
+        assert_memory_equal(first, again, MAC_BYTES);
+    }
+}
+
+static EFI_STATUS EFIAPI write_protected(CHAR16 *name, EFI_GUID *vendor, UINT32 attributes,
+                                         UINTN size, VOID *data)
+{
+    (void)name;
+    (void)vendor;
+    (void)attributes;
+    (void)size;
+    (void)data;
+    return EFI_WRITE_PROTECTED;
+}
+
+/* Neither can it be deleted nor written. */
+static void a_seed_that_cannot_be_replaced_costs_no_nic(void **state)
+{
+    uint8_t bytes[4] = {0};
+    uint8_t mac[MAC_BYTES];
+    EFI_SET_VARIABLE set_variable;
+
+    watch_variables();
+    make(*state, 0, mac);
+    set_variable = seen.set_variable;
+    assert_int_equal(set_variable(seen.name, &seen.vendor, seen.attributes, sizeof(bytes), bytes),
+                     EFI_SUCCESS);
+    RT->SetVariable = write_protected;
+    make(*state, 0, mac);
+    assert_true(mac_is_station(mac));
+    RT->SetVariable = set_variable;
 }
 
 static void each_location_has_an_address_of_its_own(void **state)
@@ -269,26 +327,30 @@ static void a_clock_that_fails_is_done_without(void **state)
     assert_string_equal(fake_firmware_failed_call(fixture->firmware), "GetTime");
 }
 
-static void a_location_or_a_store_that_fails_is_passed_on(void **state)
+static void a_location_that_is_not_told_is_passed_on(void **state)
 {
-    static const struct {
-        unsigned kinds;
-        unsigned nth;
-        const char *call;
-    } cases[] = {
-        {FAKE_CALL_PCI, 1, "PciIo.GetLocation"},
-        {FAKE_CALL_RUNTIME, 3, "SetVariable"},
-    };
+    struct fake_fixture *fixture = *state;
+    uint8_t mac[MAC_BYTES] = {1, 2, 3, 4, 5, 6};
+
+    fake_firmware_count_only(fixture->firmware, FAKE_CALL_PCI);
+    fake_firmware_fail_nth(fixture->firmware, 1);
+    assert_int_equal(random_mac(pci_io_of(fixture, 0), mac), EFI_DEVICE_ERROR);
+    assert_string_equal(fake_firmware_failed_call(fixture->firmware), "PciIo.GetLocation");
+    assert_memory_equal(mac, "\1\2\3\4\5\6", MAC_BYTES);
+}
+
+static void a_store_that_fails_costs_no_nic(void **state)
+{
     struct fake_fixture *fixture = *state;
 
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        uint8_t mac[MAC_BYTES] = {1, 2, 3, 4, 5, 6};
+    fake_firmware_count_only(fixture->firmware, FAKE_CALL_RUNTIME);
+    for (unsigned nth = 1; nth <= 3; nth++) {
+        uint8_t mac[MAC_BYTES] = {0};
 
-        fake_firmware_count_only(fixture->firmware, cases[i].kinds);
-        fake_firmware_fail_nth(fixture->firmware, cases[i].nth);
-        assert_int_equal(random_mac(pci_io_of(fixture, 0), mac), EFI_DEVICE_ERROR);
-        assert_string_equal(fake_firmware_failed_call(fixture->firmware), cases[i].call);
-        assert_memory_equal(mac, "\1\2\3\4\5\6", MAC_BYTES);
+        fake_firmware_forget_volatile_variables(fixture->firmware);
+        fake_firmware_fail_nth(fixture->firmware, nth);
+        make(fixture, 0, mac);
+        assert_true(mac_is_station(mac));
     }
 }
 
@@ -302,12 +364,15 @@ int main(void)
         WITH_DEVICE(the_address_stays_until_the_machine_is_reset),
         WITH_DEVICE(the_seed_is_volatile_and_hidden_from_the_os),
         WITH_DEVICE(a_seed_of_another_size_is_replaced),
+        WITH_DEVICE(a_seed_with_attributes_of_others_is_replaced),
+        WITH_DEVICE(a_seed_that_cannot_be_replaced_costs_no_nic),
         cmocka_unit_test(each_location_has_an_address_of_its_own),
         WITH_DEVICE(every_part_of_the_location_counts),
         cmocka_unit_test(the_random_number_generator_decides_where_there_is_one),
         WITH_DEVICE(without_a_working_generator_boots_differ_all_the_same),
         WITH_DEVICE(a_clock_that_fails_is_done_without),
-        WITH_DEVICE(a_location_or_a_store_that_fails_is_passed_on),
+        WITH_DEVICE(a_location_that_is_not_told_is_passed_on),
+        WITH_DEVICE(a_store_that_fails_costs_no_nic),
     };
 
     return cmocka_run_group_tests_name("random_mac", tests, NULL, NULL);

@@ -271,6 +271,7 @@ static void load_bytes(const struct page_fixture *fixture, const char *prompt, u
         value += 2;
     }
     assert_int_equal(0, results[value]);
+    assert_int_equal(0, results[value + 1]); /* for those who step over the terminator */
     assert_success(BS->FreePool(results));
     free(string);
 }
