@@ -589,6 +589,23 @@ static void tests_run_at_tpl_callback_and_return_at_the_callers(void **state)
     driver_fixture_free(fixture);
 }
 
+/* It may be in the middle of its reset: the status is read, and nothing written. */
+static void standard_test_leaves_a_device_alone_whose_reset_is_not_confirmed(void **state)
+{
+    struct driver_fixture *fixture = open_nic(NULL, EfiSimpleNetworkInitialized);
+
+    (void)state;
+    fake_device_misbehave(fixture->device, FAKE_RESET_NEVER_SETTLES);
+    assert_success(network(fixture)->Shutdown(network(fixture)));
+    fake_device_clear_access_counts(fixture->device);
+    assert_status(EFI_DEVICE_ERROR, run(fixture, STANDARD));
+    assert_true(says("  FAIL  the device has confirmed its reset"));
+    assert_int_equal(1, fake_device_access_count(fixture->device));
+    fake_device_misbehave(fixture->device, FAKE_BEHAVES);
+    assert_success(run(fixture, EXTENDED));
+    driver_fixture_free(fixture);
+}
+
 static void nothing_is_tested_after_exit(void **state)
 {
     struct driver_fixture *fixture = open_nic(NULL, EfiSimpleNetworkInitialized);
@@ -631,6 +648,7 @@ int main(void)
         cmocka_unit_test(null_arguments_are_invalid),
         cmocka_unit_test(without_memory_nothing_is_tested),
         cmocka_unit_test(tests_run_at_tpl_callback_and_return_at_the_callers),
+        cmocka_unit_test(standard_test_leaves_a_device_alone_whose_reset_is_not_confirmed),
         cmocka_unit_test(nothing_is_tested_after_exit),
     };
 
