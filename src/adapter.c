@@ -28,6 +28,8 @@ static EFI_STATUS create_path(const EFI_DEVICE_PATH *parent, const EFI_SIMPLE_NE
     uint8_t *path;
     EFI_STATUS status;
 
+    if (parent_bytes == 0)
+        return EFI_UNSUPPORTED;
     status = BS->AllocatePool(EfiBootServicesData, parent_bytes + sizeof(node) + sizeof(end),
                               (void **)&path);
     if (EFI_ERROR(status))
@@ -83,6 +85,8 @@ EFI_STATUS adapter_create(EFI_PCI_IO_PROTOCOL *pci_io, const EFI_DEVICE_PATH *pa
     if (EFI_ERROR(status))
         goto fail;
     status = create_path(parent_path, &adapter->snp.mode, &adapter->device_path);
+    if (status == EFI_UNSUPPORTED)
+        *ret_cause = L"the device path of the controller is malformed";
     if (EFI_ERROR(status))
         goto fail;
     adapter_info_init(&adapter->info, &adapter->snp);

@@ -9,10 +9,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes in front of the end node of a path that the firmware vouches for. */
+/* The most bytes that a path is followed, its end node included. */
+#define DEVICE_PATH_BYTES_MAX 0x10000u
+
+/* Bytes in front of the end node. 0: there are none, or the path is malformed (a node
+ * shorter than its header, or no end within DEVICE_PATH_BYTES_MAX). */
 size_t device_path_bytes(const EFI_DEVICE_PATH *path);
 
-/* True when `path` lies below `parent`, or is the same. */
+/* True when `path` lies below `parent`, or is the same; never if either is malformed. */
 bool device_path_is_below(const EFI_DEVICE_PATH *path, const EFI_DEVICE_PATH *parent);
 
 #endif

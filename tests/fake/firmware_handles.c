@@ -129,11 +129,12 @@ unsigned fake_firmware_count_handles(struct fake_firmware *firmware, const EFI_G
     return count;
 }
 
+/* A malformed one, which a test may install, ends where it cannot be followed. */
 static size_t device_path_size(const EFI_DEVICE_PATH *path)
 {
     const EFI_DEVICE_PATH *node = path;
 
-    while (!IsDevicePathEnd(node))
+    while (!IsDevicePathEnd(node) && DevicePathNodeLength(node) >= (int)sizeof(*node))
         node = (const EFI_DEVICE_PATH *)((const uint8_t *)node + DevicePathNodeLength(node));
     return (size_t)((const uint8_t *)node - (const uint8_t *)path) + sizeof(*node);
 }

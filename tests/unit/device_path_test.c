@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -65,6 +66,38 @@ static void a_neighbour_is_not_below(void **state)
     assert_false(device_path_is_below(PATH(PCI(2), MAC(0x52), END), PATH(PCI(2), MAC(0x54), END)));
 }
 
+static void a_node_shorter_than_its_header_ends_the_walk(void **state)
+{
+    (void)state;
+    for (uint8_t length = 0; length < 4; length++) {
+        const uint8_t bytes[] = {PCI(2), 1, 1, length, 0, END};
+        const EFI_DEVICE_PATH *path = (const EFI_DEVICE_PATH *)bytes;
+
+        assert_int_equal(0, device_path_bytes(path));
+        assert_false(device_path_is_below(path, PATH(PCI(2), END)));
+        assert_false(device_path_is_below(path, PATH(END)));
+        assert_false(device_path_is_below(PATH(PCI(2), END), path));
+        assert_false(device_path_is_below(path, path));
+    }
+}
+
+/* AddressSanitizer sees a step beyond. */
+static void a_path_without_an_end_is_followed_for_64_kib(void **state)
+{
+    static const uint8_t lengths[] = {4, 5, 6, 255};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lengths); i++) {
+        uint8_t *bytes = malloc(DEVICE_PATH_BYTES_MAX);
+
+        for (size_t at = 0; at < DEVICE_PATH_BYTES_MAX; at++)
+            bytes[at] = (uint8_t[]){1, 1, lengths[i], 0}[at % lengths[i] % 4];
+        assert_int_equal(0, device_path_bytes((const EFI_DEVICE_PATH *)bytes));
+        assert_false(device_path_is_below((const EFI_DEVICE_PATH *)bytes, PATH(END)));
+        free(bytes);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -74,6 +107,8 @@ int main(void)
         cmocka_unit_test(a_path_is_below_itself),
         cmocka_unit_test(a_parent_is_not_below_its_child),
         cmocka_unit_test(a_neighbour_is_not_below),
+        cmocka_unit_test(a_node_shorter_than_its_header_ends_the_walk),
+        cmocka_unit_test(a_path_without_an_end_is_followed_for_64_kib),
     };
 
     return cmocka_run_group_tests_name("device_path", tests, NULL, NULL);

@@ -318,6 +318,34 @@ static void the_nic_that_the_image_was_loaded_through_stays(void **state)
                          console(fixture));
 }
 
+/* Its ROM is in memory by now. */
+static void the_nic_whose_own_rom_the_image_is_comes_over(void **state)
+{
+    struct takeover_fixture *fixture = *state;
+
+    takeover_run(fake_firmware_load_image(fixture->firmware, controller(fixture, 1)),
+                 &fixture->options);
+    for (unsigned i = 0; i < NICS; i++)
+        assert_true(is_ours(fixture, i));
+}
+
+/* A foreign SNP whose path nobody could follow to its end holds nothing up. */
+static void malformed_paths_of_others_hold_nothing_up(void **state)
+{
+    static uint8_t paths[][12] = {{1, 1, 0, 0}, {1, 1, 3, 0}, {2, 1, 6, 0, 0, 0}};
+    struct takeover_fixture *fixture = *state;
+    static EFI_SIMPLE_NETWORK_PROTOCOL foreign;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
+        EFI_HANDLE handle = fake_firmware_new_handle(fixture->firmware, &snp_guid, &foreign);
+
+        fake_firmware_install(fixture->firmware, handle, &device_path_guid, paths[i]);
+    }
+    run(fixture);
+    for (unsigned i = 0; i < NICS; i++)
+        assert_true(is_ours(fixture, i));
+}
+
 static void an_image_from_elsewhere_holds_no_nic_up(void **state)
 {
     struct takeover_fixture *fixture = *state;
@@ -567,6 +595,8 @@ int main(void)
         TAKEOVER_TEST(an_application_is_seen_on_any_snp_of_the_nic),
         TAKEOVER_TEST(an_application_that_only_looks_at_snp_holds_nothing_up),
         TAKEOVER_TEST(the_nic_that_the_image_was_loaded_through_stays),
+        TAKEOVER_TEST(the_nic_whose_own_rom_the_image_is_comes_over),
+        TAKEOVER_TEST(malformed_paths_of_others_hold_nothing_up),
         TAKEOVER_TEST(an_image_from_elsewhere_holds_no_nic_up),
         TAKEOVER_TEST(a_nic_that_we_cannot_start_goes_back),
         TAKEOVER_TEST(a_nic_that_nobody_drives_waits),
