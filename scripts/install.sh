@@ -11,11 +11,17 @@ root=${INSTALL_ROOT:-} # the tests' stand-in for /
 here=$(cd "$(dirname "$0")" && pwd)
 esp='' driver='' remove='' device='' fresh='' changed=''
 
-say() { echo "install: $*" && changed=yes; }
-fail() { echo "install: $*" >&2 && exit 1; }
+# Nobody need listen: a message that cannot be written must not end the work half-way.
+trap '' PIPE
+(exec 3>&1) 2>/dev/null || exec >/dev/null
+(exec 3>&2) || exec 2>/dev/null
+say() { changed=yes && { echo "install: $*" 2>/dev/null || :; }; }
+fail() { { echo "install: $*" >&2 || :; } && exit 1; }
 mounted_fat() { # FOLDER: its device; the /. wakes an automounter
     ls "$1/." >/dev/null 2>&1 || return 0
-    awk -v at="$1" '$2 == at && $3 == "vfat" { d = $1 } END { print d }' "$root/proc/self/mounts"
+    AT=$1 awk '{ gsub(/\\040/, " ", $2); gsub(/\\011/, "\t", $2); gsub(/\\012/, "\n", $2)
+                 gsub(/\\134/, "\\", $2) }
+        $2 == ENVIRON["AT"] && $3 == "vfat" { d = $1 } END { print d }' "$root/proc/self/mounts"
 }
 our_variables() { # numbers of those that load our file from this partition, 0003+ if active
     printf '%s\n' "$variables" | tr 'a-z*' 'A-Z+' | awk -v partition="HD($number,$id," '

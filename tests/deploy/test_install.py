@@ -146,6 +146,60 @@ def succeeds(machine: Machine, *arguments: str) -> str:
     return done.stdout
 
 
+def run_unheard(machine: Machine, how: str, *arguments: str, stderr: bool = False):
+    """Like Machine.run, with nobody at the other end of standard output, or also of standard error.
+    Neither may cost more than the messages."""
+    if "--remove" not in arguments:
+        arguments += ("--driver", str(machine.driver))
+    read, write = os.pipe()
+    os.close(read)
+    closes = (">&- 2>&-" if stderr else ">&-") if how == "closed" else ""
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"$@" {closes}', "sh", str(SCRIPT), *arguments],
+        env=machine.environment(),
+        stdout=write,
+        stderr=write if stderr else subprocess.PIPE,
+        text=True,
+        restore_signals=True,  # SIGPIPE ends a program again, as in a shell
+        timeout=60,
+    )
+    os.close(write)
+    return done
+
+
+@pytest.mark.parametrize("stderr", [False, True], ids=["stdout", "stdout and stderr"])
+@pytest.mark.parametrize("how", ["closed", "a pipe that nobody reads"])
+def test_output_that_nobody_reads_costs_nothing_but_messages(machine, how, stderr):
+    done = run_unheard(machine, how, stderr=stderr)
+    assert (done.returncode, done.stderr or "") == (0, "")
+    assert machine.installed() == DRIVER
+    assert machine.variables.read_text() == variable()
+    done = run_unheard(machine, how, "--remove", stderr=stderr)
+    assert (done.returncode, done.stderr or "") == (0, "")
+    assert machine.installed() is None
+    assert machine.variables.read_text() == ""
+
+
+@pytest.mark.parametrize("how", ["closed", "a pipe that nobody reads"])
+def test_failure_that_nobody_hears_leaves_nothing(machine, how):
+    machine.fails_on = "--create"
+    before = machine.state()
+    assert run_unheard(machine, how, stderr=True).returncode != 0
+    assert machine.state() == before
+
+
+@pytest.mark.parametrize("name", ["my esp", "tab\there", "back\\slash", "line\nend"])
+def test_mount_point_may_have_any_name(machine, name):
+    esp = machine.root / "media" / name
+    esp.mkdir(parents=True)
+    escaped = str(esp)
+    for character in "\\ \t\n":  # as /proc/self/mounts writes them
+        escaped = escaped.replace(character, f"\\{ord(character):03o}")
+    machine.mount(Path(escaped))
+    succeeds(machine, "--esp", str(esp))
+    assert (esp / "EFI/virtio-net/virtio-net.efi").read_bytes() == DRIVER
+
+
 def test_copies_the_driver_and_adds_one_active_variable(machine):
     succeeds(machine)
     assert machine.installed() == DRIVER
