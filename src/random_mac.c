@@ -77,11 +77,13 @@ static uint64_t get_seed(void)
     status = RT->GetVariable(seed_name, &variable_guid, &attributes, &size, &seed);
     if (!EFI_ERROR(status) && size == sizeof(seed) && attributes == SEED_ATTRIBUTES)
         return seed;
-    if (status != EFI_NOT_FOUND)
+    if (!EFI_ERROR(status) || status == EFI_BUFFER_TOO_SMALL)
         (void)RT->SetVariable(seed_name, &variable_guid, attributes, 0, NULL);
 
     seed = make_seed();
-    (void)RT->SetVariable(seed_name, &variable_guid, SEED_ATTRIBUTES, sizeof(seed), &seed);
+    /* A store that fails just now may hold a good seed for the next Start. */
+    if (!EFI_ERROR(status) || status == EFI_BUFFER_TOO_SMALL || status == EFI_NOT_FOUND)
+        (void)RT->SetVariable(seed_name, &variable_guid, SEED_ATTRIBUTES, sizeof(seed), &seed);
     return seed;
 }
 

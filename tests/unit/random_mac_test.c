@@ -354,6 +354,22 @@ static void a_store_that_fails_costs_no_nic(void **state)
     }
 }
 
+static void a_store_that_fails_once_keeps_its_seed(void **state)
+{
+    struct fake_fixture *fixture = *state;
+    uint8_t before[MAC_BYTES];
+    uint8_t meanwhile[MAC_BYTES];
+    uint8_t after[MAC_BYTES];
+
+    make(fixture, 0, before);
+    fake_firmware_count_only(fixture->firmware, FAKE_CALL_RUNTIME);
+    fake_firmware_fail_nth(fixture->firmware, 1);
+    make(fixture, 0, meanwhile);
+    fake_firmware_fail_nth(fixture->firmware, 0);
+    make(fixture, 0, after);
+    assert_memory_equal(before, after, MAC_BYTES);
+}
+
 #define WITH_DEVICE(test) cmocka_unit_test_setup_teardown(test, fake_setup, fake_teardown)
 
 int main(void)
@@ -373,6 +389,7 @@ int main(void)
         WITH_DEVICE(a_clock_that_fails_is_done_without),
         WITH_DEVICE(a_location_that_is_not_told_is_passed_on),
         WITH_DEVICE(a_store_that_fails_costs_no_nic),
+        WITH_DEVICE(a_store_that_fails_once_keeps_its_seed),
     };
 
     return cmocka_run_group_tests_name("random_mac", tests, NULL, NULL);
