@@ -16,7 +16,7 @@ packages=(
     # fuzzing
     clang-14 libclang-rt-14-dev llvm-14
     # QEMU tests and the demo
-    qemu-system-x86 ovmf ipxe-qemu mtools fdisk gdb
+    qemu-system-x86 ovmf ipxe-qemu ipxe mtools fdisk gdb
     python3 python3-pytest python3-pytest-xdist python3-pefile
     dnsmasq-base iproute2
     # signing for Secure Boot
