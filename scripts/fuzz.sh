@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/fuzz.sh SECONDS [NAME...]
-# Runs the fuzz targets config, options, rings and rom, or those named, for SECONDS each, two side
+# Runs the fuzz targets config, options, rings, rom and takeover, or those named, for SECONDS each, two side
 # by side, from the corpora in tests/fuzz/corpus; `make fuzz` builds them before. What is
 # found, logs and new inputs stay in build/fuzz. One line per target; status 1 when one found
 # something, and then the line names the input that shows it.
@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 if [ "$1" != --one ]; then
     seconds=$1
     shift
-    [ $# -gt 0 ] || set -- config options rings rom
+    [ $# -gt 0 ] || set -- config options rings rom takeover
     printf '%s\n' "$@" | xargs -P 2 -I NAME "$0" --one "$seconds" NAME && exit 0 || exit 1
 fi
 

@@ -129,14 +129,22 @@ unsigned fake_firmware_count_handles(struct fake_firmware *firmware, const EFI_G
     return count;
 }
 
+#define PATH_BYTES_MAX 0x10000u
+
 /* A malformed one, which a test may install, ends where it cannot be followed. */
 static size_t device_path_size(const EFI_DEVICE_PATH *path)
 {
-    const EFI_DEVICE_PATH *node = path;
+    size_t size = sizeof(*path);
 
-    while (!IsDevicePathEnd(node) && DevicePathNodeLength(node) >= (int)sizeof(*node))
-        node = (const EFI_DEVICE_PATH *)((const uint8_t *)node + DevicePathNodeLength(node));
-    return (size_t)((const uint8_t *)node - (const uint8_t *)path) + sizeof(*node);
+    for (;;) {
+        const EFI_DEVICE_PATH *node =
+            (const EFI_DEVICE_PATH *)((const uint8_t *)path + size - sizeof(*path));
+        size_t length = (size_t)DevicePathNodeLength(node);
+
+        if (IsDevicePathEnd(node) || length < sizeof(*node) || size + length > PATH_BYTES_MAX)
+            return size;
+        size += length;
+    }
 }
 
 static bool device_path_exists(struct fake_firmware *firmware, const EFI_DEVICE_PATH *path)
