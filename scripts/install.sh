@@ -75,6 +75,7 @@ variables=$(efibootmgr --driver --verbose) || fail "no access to efivars; is efi
 # shellcheck disable=SC2046
 set -- $(our_variables)
 if [ -n "$remove" ]; then
+    trap '' INT TERM HUP # variable and file go together, or not at all
     for each; do
         set_variable --bootnum "${each%+}" --delete-bootnum && say "removed Driver${each%+}"
     done
@@ -89,6 +90,7 @@ if ! cmp -s "$driver" "$target"; then
         fail "cannot write to $folder; is the ESP full or read-only?"
     mv -f "$target.new" "$target" && sync && say "copied $driver to $target"
 fi
+trap '' INT TERM HUP # no undo of the file once the variable may be there
 first=${1:-} && first=${first%+}
 if [ -z "$first" ]; then # efibootmgr also puts it in front of DriverOrder
     set_variable --create --disk "/dev/$(basename "$(dirname "$block")")" --part "$number" \

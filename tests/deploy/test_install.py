@@ -188,6 +188,20 @@ def test_failure_that_nobody_hears_leaves_nothing(machine, how):
     assert machine.state() == before
 
 
+@pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
+@pytest.mark.parametrize("remove", [False, True], ids=["install", "remove"])
+def test_signal_leaves_the_old_state_or_the_new(machine, remove, name):
+    """One that arrives while efibootmgr changes the variable."""
+    if remove:
+        succeeds(machine)
+    real, change = machine.bin / "real", "--delete-bootnum" if remove else "--create"
+    (machine.bin / "efibootmgr").rename(real)
+    kill = f'case "$*" in *{change}*) kill -{name} $PPID ;; esac'
+    machine.stub("efibootmgr", f'{kill}\nexec {real} "$@"')
+    machine.run(*["--remove"] if remove else [])
+    assert (machine.installed() is None) == (machine.variables.read_text() == "")
+
+
 @pytest.mark.parametrize("name", ["my esp", "tab\there", "back\\slash", "line\nend"])
 def test_mount_point_may_have_any_name(machine, name):
     esp = machine.root / "media" / name
