@@ -9,7 +9,7 @@
 set -eu
 root=${INSTALL_ROOT:-} # the tests' stand-in for /
 here=$(cd "$(dirname "$0")" && pwd)
-esp='' driver='' remove='' device='' fresh='' changed=''
+esp='' driver='' remove='' device='' fresh='' kept='' changed=''
 
 # Nobody need listen: a message that cannot be written must not end the work half-way.
 trap '' PIPE
@@ -31,6 +31,7 @@ our_variables() { # numbers of those that load our file from this partition, 000
 set_variable() { efibootmgr --quiet --driver "$@" >&2 || fail "efibootmgr failed on $1"; }
 undo() { # what a failure left
     rm -f "$target.new" ${fresh:+"$target"}
+    if [ -n "$kept" ]; then mv -f "$target.old" "$target"; else rm -f "$target.old"; fi
     rmdir "$folder" "${folder%/*}" 2>/dev/null || true # when empty
 }
 
@@ -74,20 +75,25 @@ if [ "${#id}" -eq 36 ]; then id=GPT,$id; else id=$(printf 'MBR,0x%x' "0x${id%-*}
 variables=$(efibootmgr --driver --verbose) || fail "no access to efivars; is efivarfs mounted?"
 # shellcheck disable=SC2046
 set -- $(our_variables)
+trap undo EXIT
 if [ -n "$remove" ]; then
     trap '' INT TERM HUP # variable and file go together, or not at all
+    [ ! -e "$target" ] || { mv "$target" "$target.old" && kept=yes; } ||
+        fail "cannot write to $folder; is the ESP read-only?"
     for each; do
         set_variable --bootnum "${each%+}" --delete-bootnum && say "removed Driver${each%+}"
     done
-    [ ! -e "$target" ] || { rm "$target" && say "removed $target" && undo && sync; }
+    [ -z "$kept" ] || { kept='' && undo && sync && say "removed $target"; }
     [ -n "$changed" ] || say "nothing to do: it is not installed on $place"
     exit
 fi
-trap undo EXIT && trap 'exit 1' INT TERM HUP
+trap 'exit 1' INT TERM HUP
 if ! cmp -s "$driver" "$target"; then
     [ -e "$target" ] || fresh=yes
-    { mkdir -p "$folder" && cp "$driver" "$target.new" && sync && cmp "$driver" "$target.new"; } ||
+    { mkdir -p "$folder" && cp "$driver" "$target.new" && sync && cmp "$driver" "$target.new" &&
+        { [ -n "$fresh" ] || cp -p "$target" "$target.old"; }; } ||
         fail "cannot write to $folder; is the ESP full or read-only?"
+    [ -n "$fresh" ] || kept=yes
     mv -f "$target.new" "$target" && sync && say "copied $driver to $target"
 fi
 trap '' INT TERM HUP # no undo of the file once the variable may be there
@@ -103,5 +109,5 @@ else
     *) set_variable --bootorder "$first${order:+,$order}" && say "put $first into DriverOrder" ;;
     esac
 fi
-fresh=''
+fresh='' kept=''
 [ -n "$changed" ] || say "nothing to do: $target is up to date and loaded at each boot"

@@ -97,11 +97,10 @@ class Machine:
         }
 
     def state(self) -> dict[str, object]:
-        """All files of the ESP, with their modification times, and all variables."""
+        """All files of the ESP, with their modification times, all folders and all variables."""
         files = {
             str(path.relative_to(self.esp)): (
-                path.stat().st_mtime_ns,
-                path.read_bytes() if path.is_file() else None,
+                (path.stat().st_mtime_ns, path.read_bytes()) if path.is_file() else None
             )
             for path in sorted(self.esp.rglob("*"))
         }
@@ -467,6 +466,30 @@ def test_full_esp_keeps_the_old_driver(machine):
     assert (machine.state()["variables"], target.stat()) == before
     assert os.listdir(target.parent) == [target.name]
     assert machine.installed() == DRIVER
+
+
+def test_update_that_fails_at_the_variable_brings_the_old_driver_back(machine):
+    succeeds(machine)
+    machine.variables.write_text(variable(mark=" "))
+    machine.driver.write_bytes(DRIVER + b"new")
+    machine.fails_on = "--active"
+    before = machine.state()
+    done = machine.run()
+    assert done.returncode != 0 and "efibootmgr failed" in done.stderr
+    assert machine.installed() == DRIVER
+    assert machine.state() == before
+
+
+def test_remove_that_fails_at_the_variable_keeps_the_driver(machine):
+    succeeds(machine)
+    machine.fails_on = "--delete-bootnum"
+    refuses(machine, "efibootmgr failed on --bootnum", "--remove")
+
+
+def test_remove_from_a_read_only_esp_keeps_the_variable(machine):
+    succeeds(machine)
+    machine.stub("mv", "echo 'mv: Read-only file system' >&2; exit 1")
+    refuses(machine, "is the ESP read-only", "--remove")
 
 
 def test_copy_that_differs_is_not_installed(machine):
