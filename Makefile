@@ -112,7 +112,7 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all arches $(OTHER_ARCHES:%=arch-%) rom rom-all sign unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck \
-        lint-shell lint-layers lint-spec lint-names image deploy fuzz fuzz-build fuzz-coverage qemu soak esp dist check bench bench-scaling bench-budgets demo run coverage format clean help
+        lint-shell lint-layers lint-spec lint-names image deploy fuzz fuzz-build fuzz-coverage qemu clients soak esp dist check bench bench-scaling bench-budgets demo run coverage format clean help
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom $(APPS) ## build the driver, its debug file, its option ROM and the EFI test programs
 
@@ -255,6 +255,10 @@ deploy: esp dist ## test install.sh, the FAT image and the release archive
 
 qemu: arches esp ## run the QEMU matrix
 	$(Q)$(PYTEST) -n 2 tests/qemu
+
+clients: all ## time real boot programs over the firmware's driver and this one: build/qemu/clients.md; CLIENTS="ipxe grub-http" runs these alone
+	$(Q)scripts/setup.sh --all
+	$(Q)tests/qemu/client_times.py $(CLIENTS)
 
 soak: all ## the full load, hours: SCALE=0.1 for a tenth of it; the figures are in build/qemu/soak.log
 	$(Q)rm -f build/qemu/soak.log

@@ -3,8 +3,8 @@
 # usage: scripts/setup.sh [--all]
 # Installs the Debian or Ubuntu packages that building and testing on x86_64 need and that
 # are missing. With --all also those for the other architectures, and unpacks under build/
-# what dpkg could not hold beside the system's own: their gnu-efi, and a Linux kernel and
-# efibootmgr for the QEMU tests. Does nothing, and needs no network, when all are there.
+# what dpkg could not hold beside the system's own: their gnu-efi, and for the QEMU
+# tests a Linux kernel, efibootmgr, GRUB, shim and systemd-boot. Does nothing, and needs no network, when all are there.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -69,4 +69,5 @@ if [ "${1:-}" = --all ]; then
     [ -e build/efibootmgr/complete ] || apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1 || update
     tests/qemu/linux/fetch-kernel.sh build/linux
     tests/qemu/linux/fetch-efibootmgr.sh build/efibootmgr
+    tests/qemu/linux/fetch-clients.sh build/clients
 fi

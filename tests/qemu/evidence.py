@@ -15,6 +15,7 @@ from guest import Guest
 
 OUR_NAME = re.compile(r"Virtio Network Driver \(virtio-net\.efi [^)]+\)")
 OUR_VERSION = 0x20000000
+OUR_FEATURE = "VIRTIO_RING_F_EVENT_IDX"
 QEMU_DEVICE_CONFIG = 0x2000  # where QEMU has it in BAR 4
 UNNAMED_FEATURES = {40: "VIRTIO_F_RING_RESET"}
 CONTROLLER_NAME = "Virtio Network Adapter ({transport}, {mac})"
@@ -113,6 +114,20 @@ def assert_ours(guest: Guest, transport: str | Sequence[str]) -> list[Adapter]:
         if adapter.controller_name != name:
             raise guest.error(f"the controller name `{name}`", adapter.controller_name)
     return found
+
+
+def assert_negotiated_by_us(guest: Guest, index: int = 0) -> None:
+    """Whoever set NIC `index` up wants event indices, as our driver does and the firmware's never."""
+    features = device_state(guest, index).features
+    if OUR_FEATURE not in features:
+        raise guest.error(f"{OUR_FEATURE} negotiated, by our driver", str(sorted(features)))
+
+
+def assert_not_negotiated_by_us(guest: Guest, index: int = 0) -> None:
+    """For a comparison: NIC `index` is the firmware's driver's."""
+    features = device_state(guest, index).features
+    if not features or OUR_FEATURE in features:
+        raise guest.error(f"features without {OUR_FEATURE}", str(sorted(features)))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""A LAN with a real router on it: Linux's IPv6 stack, dnsmasq for router advertisements and DHCPv6,
-and a web server, all in a network namespace of their own; a tap there is the guest's wire.
+"""A LAN with a real router on it: Linux's IP stacks, dnsmasq for router advertisements, DHCP, DHCPv6
+and TFTP, and a web server, all in a network namespace of their own; a tap is the guest's wire.
 
     with Lan(folder) as lan, Guest("case", nics=[Nic(netdev=lan.netdev)], inside=lan.inside) as g:
         ...
@@ -21,6 +21,9 @@ from typing import Sequence
 from guest import SetupError, require
 
 ROUTER = "fd00::1"
+ROUTER_V4 = "10.99.0.1"
+LEASES_V4 = ("10.99.0.16", "10.99.0.31")
+GLOBAL_PREFIX = "2001:db8::"  # /64, that the router of a LAN to boot from advertises
 LEASES = ("fd00::1000", "fd00::10ff")  # first, last
 PORT = 80
 START_TIMEOUT_S = 10
@@ -31,6 +34,8 @@ SET_UP = f"""
 ip link set lo up
 ip tuntap add tap0 mode tap
 ip address add {ROUTER}/64 dev tap0 nodad
+ip address add {GLOBAL_PREFIX}1/64 dev tap0 nodad
+ip address add {ROUTER_V4}/24 dev tap0
 ip link set tap0 up
 echo ready
 exec cat  # until this process's end closes the pipe
@@ -38,12 +43,18 @@ exec cat  # until this process's end closes the pipe
 
 
 class Lan:
-    """A context manager; `folder` is served at http://[ROUTER]:PORT/, and keeps the logs."""
+    """A context manager; `folder` is served at http://[ROUTER]:PORT/, and keeps the logs.
+
+    boot, the name of a file in the folder, makes it a LAN to boot from: IPv4 by DHCP, which names
+    that file for PXE; `folder` by TFTP and HTTP at ROUTER_V4; and any IPv6 address in GLOBAL_PREFIX,
+    as its router advertises it. Without boot, IPv6 addresses come by DHCPv6 alone.
+    """
 
     netdev = "tap,ifname=tap0,script=no,downscript=no"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, boot: str = "") -> None:
         self.folder = folder
+        self._boot = boot
         self.inside: list[str] = []  # in front of a command that has to run in the namespace
         self._leases = folder / "leases"
         self._processes: list[subprocess.Popen[str]] = []
@@ -101,12 +112,17 @@ class Lan:
         options = ["no-daemon", "conf-file=/dev/null", "log-dhcp"]
         options += [f"dhcp-leasefile={self._leases}"]
         options += ["port=0", "interface=tap0", "bind-dynamic", "enable-ra"]
-        options += [f"dhcp-range={LEASES[0]},{LEASES[1]},64,1h"]
+        if self._boot:
+            options += [f"dhcp-range={LEASES_V4[0]},{LEASES_V4[1]},1h", f"dhcp-boot={self._boot}"]
+            options += ["enable-tftp", f"tftp-root={self.folder}"]
+            options += [f"dhcp-range={GLOBAL_PREFIX},ra-only,slaac,64,1h"]
+        else:
+            options += [f"dhcp-range={LEASES[0]},{LEASES[1]},64,1h"]
         command = ["dnsmasq"] + [f"--{option}" for option in options]
         self._start("dnsmasq", command, "router advertisement on")
 
     def _serve_files(self) -> None:
-        command = ["/usr/bin/python3", "-u", "-m", "http.server", "--bind", ROUTER]
+        command = ["/usr/bin/python3", "-u", "-m", "http.server", "--bind", "::"]
         command += ["--directory", str(self.folder), str(PORT)]
         self._start("http", command, "Serving HTTP")
 

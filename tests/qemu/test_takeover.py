@@ -8,12 +8,12 @@ over it. The recipes of README.md's "Deploy" are run here as they stand there.
 from __future__ import annotations
 
 import re
-import struct
 from dataclasses import dataclass
 
 import evidence
 import network
 import pytest
+from boot_options import ADD_DRIVER, add_http_option, set_boot_next
 from guest import DRIVER, TRANSPORTS, Guest, Nic
 from platforms import AAVMF, OVMF, OVMF32, Platform
 
@@ -21,9 +21,7 @@ TIMEOUT_S = 240
 NETBOOT = OVMF.app("netboot.efi")
 NETBUSY = OVMF.app("netbusy.efi")
 
-GLOBAL_GUID = "8BE4DF61-93CA-11D2-AA0D-00E098032B8C"
 SET_OPTIONS = "setvar VirtioNetOptions -guid 6e3a2b54-3a3c-4f6c-9d0e-5c1f0f7b8a61 -bs -nv "
-ADD_DRIVER = 'bcfg driver add 0 fs0:\\virtio-net.efi "virtio-net"'
 OUR_NAME = r"Virtio Network Driver \(virtio-net\.efi [^)]+\)"
 
 
@@ -275,20 +273,9 @@ def pxe_option(guest: Guest) -> str:
     raise guest.error(f"`UEFI PXEv4 (MAC:{mac})` in `bcfg boot dump`", str(boot_options(guest)))
 
 
-def http_option(mac: str, slot: int, uri: str) -> bytes:
-    """EFI_LOAD_OPTION for …/Pci(slot,0)/MAC(mac,1)/IPv4(0.0.0.0)/Uri(uri); UEFI 2.10, 3.1.3, 10.3."""
-    node = lambda kind, sub, data: struct.pack("<BBH", kind, sub, 4 + len(data)) + data
-    address = bytes.fromhex(mac.replace(":", ""))
-    path = node(2, 1, struct.pack("<II", 0x0A0341D0, 0)) + node(1, 1, bytes([0, slot]))
-    path += node(3, 11, address.ljust(32, b"\0") + b"\1") + node(3, 12, bytes(23))
-    path += node(3, 24, uri.encode()) + node(0x7F, 0xFF, b"")
-    return struct.pack("<IH", 1, len(path)) + "HTTP\0".encode("utf-16le") + path
-
-
 def boot_next(guest: Guest, option: str) -> str:
     """Boot the option `BootNNNN` at the next reset; return what the console said."""
-    number = int(option[4:], 16).to_bytes(2, "little").hex()
-    guest.run(f"setvar BootNext -guid {GLOBAL_GUID} -nv -bs -rt =H{number}")
+    set_boot_next(guest, option)
     return guest.reset()
 
 
@@ -329,9 +316,7 @@ def test_pxe_and_http_boot_with_the_firmwares_own_options(
         guest.run(ADD_DRIVER)
 
         uri = f"http://10.0.2.2:{server.port}/{NETBOOT.name}"
-        option = http_option(nic.mac_of(0), 2, uri).hex()
-        guest.run(f"setvar Boot0077 -guid {GLOBAL_GUID} -nv -bs -rt =H{option}")
-        answer = boot_next(guest, "Boot0077")
+        answer = boot_next(guest, add_http_option(guest, uri))
         assert_booted(guest, answer, re.escape(f"Uri({uri})"), OUR_NAME)
 
         after = pxe_option(guest)

@@ -17,30 +17,22 @@ fail() {
     exit 1
 }
 
-for tool in apt-get dpkg-deb blkid; do
-    command -v "$tool" >/dev/null || fail "$tool is missing: a Debian or Ubuntu system is needed"
-done
+command -v blkid >/dev/null || fail "blkid is missing: it is util-linux's"
 
 rm -rf "$folder"
-mkdir -p "$folder/download" "$folder/root/bin" "$folder/root/lib" "$folder/root/lib64"
-cd "$folder/download"
+mkdir -p "$folder/root/bin" "$folder/root/lib" "$folder/root/lib64"
+cd "$folder"
 
 echo "setup: fetching efibootmgr into $folder"
-# As root, apt downloads as the user _apt, who may not be allowed to write here.
-apt-get -qq -o APT::Sandbox::User=root download efibootmgr libefivar1 libefiboot1 >apt.log 2>&1 ||
-    fail "cannot download efibootmgr: $(tail -n 1 apt.log)"
-for package in ./*.deb; do
-    dpkg-deb -x "$package" unpacked
-done
+"$root/scripts/fetch-debs.sh" unpacked efibootmgr libefivar1 libefiboot1
 
-cp "$(find unpacked -name efibootmgr -type f -perm -1)" "$(command -v blkid)" ../root/bin
-find unpacked -name 'libefi*.so.1' -exec cp -L {} ../root/lib \;
+cp "$(find unpacked -name efibootmgr -type f -perm -1)" "$(command -v blkid)" root/bin
+find unpacked -name 'libefi*.so.1' -exec cp -L {} root/lib \;
 # The C library and blkid are this machine's, for which the packages were built.
-LD_LIBRARY_PATH=../root/lib ldd ../root/bin/* | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p' | sort -u |
-    xargs cp -L -t ../root/lib
-ldd ../root/bin/blkid | sed -n 's/^\t\(\/lib64\/[^ ]*\) .*/\1/p' | xargs cp -L -t ../root/lib64
-cd ..
-rm -rf download
+LD_LIBRARY_PATH=root/lib ldd root/bin/* | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p' | sort -u |
+    xargs cp -L -t root/lib
+ldd root/bin/blkid | sed -n 's/^\t\(\/lib64\/[^ ]*\) .*/\1/p' | xargs cp -L -t root/lib64
+rm -rf unpacked
 for wanted in bin/efibootmgr bin/blkid lib/libefivar.so.1 lib/libc.so.6 lib64; do
     [ -e "root/$wanted" ] || fail "the packages hold no $wanted"
 done

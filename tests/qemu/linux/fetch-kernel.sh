@@ -19,29 +19,18 @@ fail() {
     exit 1
 }
 
-for tool in apt-get apt-cache dpkg-deb; do
-    command -v "$tool" >/dev/null || fail "$tool is missing: a Debian or Ubuntu system is needed"
-done
-
 rm -rf "$folder"
-mkdir -p "$folder/download"
-cd "$folder/download"
+mkdir -p "$folder"
+cd "$folder"
 
 # linux-image-cloud-amd64 is empty: the kernel is in the one package it depends on.
 kernel=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null |
-    sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\).*/\1/p' | head -n 1)
+    sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\).*/\1/p' | head -n 1) || true
 [ -n "$kernel" ] || fail "no linux-image-cloud-amd64 in apt's lists: run 'apt-get update' as root"
 
 echo "setup: fetching $kernel and busybox-static into $folder"
-# As root, apt downloads as the user _apt, who may not be allowed to write here.
-apt-get -qq -o APT::Sandbox::User=root download "$kernel" busybox-static >apt.log 2>&1 ||
-    fail "cannot download $kernel and busybox-static: $(tail -n 1 apt.log)"
+"$root/scripts/fetch-debs.sh" unpacked "$kernel" busybox-static
 
-for package in ./*.deb; do
-    dpkg-deb -x "$package" ../unpacked
-done
-
-cd ..
 mv unpacked/boot/vmlinuz-* vmlinuz
 for found in unpacked/lib/modules unpacked/usr/lib/modules \
     unpacked/bin/busybox unpacked/usr/bin/busybox; do
@@ -50,5 +39,5 @@ done
 for wanted in vmlinuz modules busybox; do
     [ -e "$wanted" ] || fail "the packages hold no $wanted"
 done
-rm -rf download unpacked
+rm -rf unpacked
 echo "$kernel" >complete

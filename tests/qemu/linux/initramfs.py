@@ -67,6 +67,14 @@ def initramfs(
     return gzip.compress(archive.finish(), compresslevel=1, mtime=0)
 
 
+def archive_of(files: Mapping[str, bytes]) -> bytes:
+    """An archive of plain files, not compressed, to follow another in an initrd."""
+    archive = _Cpio()
+    for name, data in files.items():
+        archive.add(name, stat.S_IFREG | 0o644, data)
+    return archive.finish()
+
+
 class _Cpio:
     """The "newc" format: 13 hexadecimal fields, the name, the data, each padded to 4 bytes."""
 
