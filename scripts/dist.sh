@@ -4,7 +4,7 @@
 # Packs what is built in the folder BUILT into DIST/virtio-net-VERSION.tar.gz: for each ARCH driver,
 # debug symbols and option ROM, the option ROM of all, gdb and install scripts, documents,
 # licences, bill of materials, checksums. The same input gives the same bytes; all times are
-# SOURCE_DATE_EPOCH. LIB is the folder of the gnu-efi code that was linked in, GNUEFI_LICENSE
+# SOURCE_DATE_EPOCH. What fails leaves an earlier release as it is. LIB is the folder of the gnu-efi code that was linked in, GNUEFI_LICENSE
 # its licence.
 set -eu
 
@@ -28,9 +28,12 @@ for arch in "${@%%=*}"; do
 done
 
 export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-0}"
-folder=$dist/$name
-rm -rf "$folder" "$folder.tar.gz"
-mkdir -p "$folder"
+mkdir -p "$dist"
+new=$(mktemp -d "$dist/new.XXXXXX") # a release that is there stays until this one is whole
+trap 'rm -rf "$new"' EXIT
+trap 'exit 1' INT TERM HUP
+folder=$new/$name
+mkdir "$folder"
 for arch in "${@%%=*}"; do
     install -m 644 -D --target-directory "$folder/$arch" "$built/$arch"/virtio-net.{efi,debug,rom}
 done
@@ -44,8 +47,9 @@ mv "$folder.spdx.json" "$folder/virtio-net.spdx.json"
 (cd "$folder" && find ./* -type f | cut -c 3- | sort | xargs sha256sum >../SHA256SUMS && mv ../SHA256SUMS .)
 chmod 644 "$folder/SHA256SUMS" "$folder/virtio-net.spdx.json"
 
-tar --create --file "$folder.tar.gz.new" --use-compress-program "gzip -9 --no-name" \
+tar --create --file "$folder.tar.gz" --use-compress-program "gzip -9 --no-name" \
     --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
-    --mtime="@$SOURCE_DATE_EPOCH" --directory "$dist" "$name"
-mv "$folder.tar.gz.new" "$folder.tar.gz"
-echo "  DIST    $folder.tar.gz"
+    --mtime="@$SOURCE_DATE_EPOCH" --directory "$new" "$name"
+rm -rf "${dist:?}/$name"
+mv "$folder" "$folder.tar.gz" "$dist"
+echo "  DIST    $dist/$name.tar.gz"

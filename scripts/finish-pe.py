@@ -66,6 +66,16 @@ def finish(image):
     struct.pack_into("<I", image, optional + 64, checksum(image, optional + 64))
 
 
+def write(path, data):
+    """All of it or nothing, also when the disk is full."""
+    new = path.with_name(path.name + ".new")
+    try:
+        new.write_bytes(data)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__.splitlines()[0])
@@ -73,7 +83,7 @@ def main():
     try:
         image = bytearray(path.read_bytes())
         finish(image)
-        path.write_bytes(image)
+        write(path, image)
     except (BadImage, OSError) as error:
         sys.exit(f"finish-pe: {path}: {error}")
 

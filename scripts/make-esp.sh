@@ -45,6 +45,7 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-0}
 export SOURCE_DATE_EPOCH
 
 trap 'rm -f "$image.new"' EXIT
+trap 'exit 1' INT TERM HUP
 rm -f "$image.new"
 truncate --size=33M "$image.new"
 mformat -i "$image.new" -F -N 56495254 -v VIRTIO-NET ::

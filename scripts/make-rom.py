@@ -58,6 +58,16 @@ def make_image(path, vendor, devices, is_last):
     return image
 
 
+def write(path, data):
+    """All of it or nothing, also where it takes the place of a file, or the disk is full."""
+    new = path.with_name(path.name + ".new")
+    try:
+        new.write_bytes(data)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
 def main():
     if len(sys.argv) < 4:
         sys.exit(__doc__.splitlines()[0])
@@ -68,7 +78,7 @@ def main():
             raise BadInput(f"{ids}: not VENDOR:DEVICE[,DEVICE...] in hexadecimal")
         vendor, devices = int(match[1], 16), [int(text, 16) for text in match[2].split(",")]
         images = [make_image(path, vendor, devices, path is drivers[-1]) for path in drivers]
-        Path(out).write_bytes(b"".join(images))
+        write(Path(out), b"".join(images))
     except (BadInput, OSError) as error:
         sys.exit(f"make-rom: {error}")
 

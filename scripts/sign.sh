@@ -3,7 +3,8 @@
 # usage: scripts/sign.sh KEY CERT IN.efi OUT.efi
 # Signs an EFI image for Secure Boot with sbsigntool and verifies what came out. KEY is
 # a PEM private key (sbsign asks for its pass phrase on the terminal), CERT the PEM
-# certificate of it that the machine's db holds. OUT appears only when it verifies.
+# certificate of it that the machine's db holds. OUT appears only when it verifies;
+# it may be IN, which stays as it is when it does not.
 set -eu
 
 fail() {
@@ -24,8 +25,14 @@ grep -q "PRIVATE KEY" "$key" || fail "$key: not a private key in PEM"
 grep -q "BEGIN CERTIFICATE" "$cert" ||
     fail "$cert: not a certificate in PEM (from DER: openssl x509 -inform der -in $cert -out cert.pem)"
 
-rm -f "$out" "$out.new"
+for file in "$key" "$cert"; do
+    [ ! "$file" -ef "$out" ] || fail "$out: the signed image would replace $file"
+done
+
+[ "$in" -ef "$out" ] || rm -f "$out"
+rm -f "$out.new"
 trap 'rm -f "$out.new"' EXIT
+trap 'exit 1' INT TERM HUP
 sbsign --key "$key" --cert "$cert" --output "$out.new" "$in" >/dev/null ||
     fail "sbsign could not sign $in: does $cert belong to $key, and was the pass phrase right?"
 sbverify --cert "$cert" "$out.new" >/dev/null 2>&1 ||

@@ -213,3 +213,22 @@ def test_dist_refuses_without_a_file_of_one_architecture(tmp_path, missing):
     (tmp_path / "built" / missing).unlink()
     said = refusal(tmp_path / "built", tmp_path / "dist")
     assert said == f"dist: {tmp_path}/built/{missing}: missing or empty (run make arches)\n"
+
+
+def test_dist_that_fails_half_way_keeps_the_earlier_release(tmp_path, monkeypatch):
+    """tar fails, as on a full disk, when all but the archive is done."""
+    dist, tools = tmp_path / "dist", tmp_path / "tools"
+    (dist / f"virtio-net-{VERSION}").mkdir(parents=True)
+    earlier = {dist / f"virtio-net-{VERSION}/file", dist / f"virtio-net-{VERSION}.tar.gz"}
+    for path in earlier:
+        path.write_text("earlier")
+    tools.mkdir()
+    (tools / "tar").symlink_to("/bin/false")
+    monkeypatch.setenv("PATH", str(tools), prepend=":")
+    arguments = ["x86_64=/usr/lib", "ia32=/usr/lib32"]
+    done = subprocess.run(
+        [ROOT / "scripts/dist.sh", VERSION, BUILT, dist, *arguments], env=environment()
+    )
+    assert done.returncode != 0
+    assert {path for path in dist.rglob("*") if path.is_file()} == earlier
+    assert all(path.read_text() == "earlier" for path in earlier)

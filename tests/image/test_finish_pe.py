@@ -34,6 +34,15 @@ def section(path, name):
     return next(s for s in pefile.PE(str(path)).sections if s.Name.rstrip(b"\0") == name)
 
 
+def test_full_disk_leaves_the_image_as_it_was(copy):
+    before = copy.read_bytes()
+    command = f'trap "" XFSZ; ulimit -f 8; exec "{ROOT}/scripts/finish-pe.py" "{copy}"'
+    done = subprocess.run(["/bin/bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode != 0 and f"finish-pe: {copy}: " in done.stderr
+    assert copy.read_bytes() == before
+    assert [path.name for path in copy.parent.iterdir()] == [copy.name]
+
+
 def test_finishing_a_finished_image_changes_nothing(copy):
     assert finish(copy).returncode == 0
     assert copy.read_bytes() == IMAGE.read_bytes()

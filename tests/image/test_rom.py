@@ -171,6 +171,16 @@ def test_what_is_no_driver_is_refused(tmp_path):
         assert not (tmp_path / "out.rom").exists()
 
 
+def test_full_disk_leaves_the_old_rom_as_it_was(tmp_path):
+    rom = tmp_path / "a.rom"
+    rom.write_bytes(b"an older one")
+    command = f'trap "" XFSZ; ulimit -f 8; exec "{ROOT}/scripts/make-rom.py" "{rom}" 1af4:1041 "{DRIVER}"'
+    done = subprocess.run(["/bin/bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode != 0 and "make-rom: " in done.stderr
+    assert rom.read_bytes() == b"an older one"
+    assert list(tmp_path.iterdir()) == [rom]
+
+
 def test_driver_too_large_for_a_rom_is_refused(tmp_path):
     big = tmp_path / "big.efi"
     big.write_bytes(DRIVER.read_bytes())

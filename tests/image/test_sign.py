@@ -121,6 +121,21 @@ def test_key_without_its_pass_phrase_is_refused(tmp_path, out):
     assert_refused(sign(*locked, IMAGE, out), "pass phrase", out)
 
 
+def test_image_is_signed_in_place_or_stays_as_it_is(keys, tmp_path, out):
+    out.write_bytes(IMAGE.read_bytes())
+    assert sign(keys[0], make_keys(tmp_path, "other")[1], out, out).returncode != 0
+    assert out.read_bytes() == IMAGE.read_bytes()
+    assert sign(*keys, out, out).returncode == 0
+    assert run("sbverify", "--cert", keys[1], out).returncode == 0
+
+
+def test_key_and_certificate_are_never_replaced(keys):
+    for file in keys:
+        before = file.read_bytes()
+        assert "would replace" in sign(*keys, IMAGE, file).stderr
+        assert file.read_bytes() == before
+
+
 def test_what_is_no_image_is_refused(keys, tmp_path, out):
     (tmp_path / "text").write_text("no image")
     assert_refused(sign(*keys, tmp_path / "text", out), "could not sign", out)
