@@ -31,7 +31,7 @@ HOSTCC       ?= gcc
 CLANG_FORMAT ?= clang-format-14
 CLANG_TIDY   ?= clang-tidy-14
 # Named in full: a python3 from pyenv or conda lacks the distribution's modules.
-PYTEST        = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -v --no-header --tb=short -o cache_dir=$(CURDIR)/build/pytest_cache $(PYTEST_FLAGS)
+PYTEST        = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -v --no-header --tb=short -o 'cache_dir=$(CURDIR)/build/pytest_cache' $(PYTEST_FLAGS)
 EFI_INCLUDE  ?= $($(ARCH)_EFI)/include/efi
 efi_lib       = $($(1)_EFI)/$($(1)_LIB)
 EFI_LIB      ?= $(call efi_lib,$(ARCH))
@@ -71,7 +71,7 @@ WARNINGS := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -W
 includes = -Iinclude -Isrc -isystem $(1) -isystem $(1)/$(2)
 INCLUDES := $(call includes,$(EFI_INCLUDE),$(ARCH))
 HOST_INCLUDES := $(call includes,$(x86_64_EFI)/include/efi,x86_64)
-COMMON    = -std=gnu17 -g -MMD -MP -fshort-wchar -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) \
+COMMON    = -std=gnu17 -g -MMD -MP -fshort-wchar '-ffile-prefix-map=$(CURDIR)=.' $(WARNINGS) \
             -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"'
 
 # No unwind tables: nothing in firmware reads them; .debug_frame still serves the debugger.

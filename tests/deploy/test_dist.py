@@ -169,7 +169,7 @@ def test_licence_of_gnu_efi_is_with_the_binaries(release):
 
 
 def test_build_in_another_folder_gives_the_same_archive_and_esp_image(tmp_path):
-    tree = tmp_path / "another_folder_with_a_longer_name"
+    tree = tmp_path / "another folder with a longer name"
     shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"))
     (tree / "build").mkdir()
     (tree / "build/gnu-efi").symlink_to(ROOT / "build/gnu-efi")
