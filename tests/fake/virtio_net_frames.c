@@ -67,7 +67,8 @@ static void check_transmit_buffer(struct fake_device *device, const struct fake_
     if (memcmp(header, zeros, header_length) != 0)
         fake_referee(device, "the header of a frame to send is not zero");
     if (fake_device_has(device, VIRTIO_NET_F_MTU) && chain->readable_bytes > longest)
-        fake_referee(device, "a frame above the MTU, %zu bytes", chain->readable_bytes);
+        fake_referee(device, "a frame of %zu bytes, above the MTU, which allows %zu",
+                     chain->readable_bytes, longest);
 }
 
 static void check_control_buffer(struct fake_device *device, const struct fake_chain *chain)

@@ -410,7 +410,8 @@ static void before(void *context)
     hostile_arm(hostile);
 }
 
-/* A device that says it was reset, and was not, cannot be told from one that was. */
+/* A device that says it was reset, and was not, cannot be told from one that was. What the driver
+ * is told while it sets the device up, such as an MTU, it may believe until it does so again. */
 static void after_read(void *context, uint64_t place, void *value, size_t bytes)
 {
     struct hostile *hostile = context;
@@ -424,6 +425,7 @@ static void after_read(void *context, uint64_t place, void *value, size_t bytes)
     }
     hostile->lies--;
     taint(hostile);
+    hostile->is_unjudged |= !(hostile->device->status & VIRTIO_STATUS_DRIVER_OK);
     hostile->has_gone_back = true;
     memcpy(value, hostile->lie_value,
            bytes < sizeof(hostile->lie_value) ? bytes : sizeof(hostile->lie_value));
