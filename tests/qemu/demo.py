@@ -54,7 +54,7 @@ def demo(platform: Platform, driver_file: Path, server: network.Server) -> str:
         for line in lease:
             if line.startswith(wanted):
                 say("", line)
-        say("ping", f"ping 10.0.2.2 -n {PINGS} ...")
+        say("ping", f"ping 10.0.2.2, {PINGS} times ...")
         say("", network.ping(guest, "10.0.2.2", PINGS))
 
         tftp_s = timed_download("tftp", network.TFTP_FILE, network.download_tftp, guest)
