@@ -58,7 +58,7 @@ APPS         := $(APP_SOURCES:tests/qemu/apps/%.c=$(OUT)/apps/%.efi)
 OTHER_ARCHES := $(filter-out $(ARCH),$(ARCHES))
 ALL_DRIVERS  := $(ARCHES:%=build/%/virtio-net.efi)
 # On the host libc and the fakes provide what src/freestanding.c does.
-HOST_OBJS    := $(patsubst %.c,$(HOST_OUT)/%.o,$(filter-out src/freestanding.c,$(SOURCES)) $(FAKE_SOURCES))
+HOST_OBJS    := $(patsubst %.c,$(HOST_OUT)/%.o,$(filter-out src/freestanding.c src/start.c,$(SOURCES)) $(FAKE_SOURCES))
 UNIT_TESTS   := $(UNIT_SOURCES:tests/unit/%.c=$(HOST_OUT)/%)
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_PARTS   := $(patsubst %.c,$(FUZZ_OUT)/%.o,$(filter-out tests/fuzz/fuzz_%,$(sort $(wildcard tests/fuzz/*.c))))
@@ -85,7 +85,7 @@ HOT_OBJS := $(patsubst %,$(OUT)/src/%.o,$(or $($(ARCH)_HOT),$(HOT)))
 LDS     := elf_$(ARCH)_efi.lds
 LDFLAGS := $($(ARCH)_LDFLAGS) -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --gc-sections --hash-style=sysv \
            --build-id=none --no-undefined --fatal-warnings -T $(LDS)
-CRT0    := $(EFI_LIB)/crt0-efi-$(ARCH).o
+GNUEFI  := $(EFI_LIB)/libgnuefi.a
 # Exactly the sections that the linker script names; the rest of the .so is for debuggers.
 EFI_SECTIONS := -j .text -j .rodata -j .rela -j .rel -j .data -j .dynamic -j .sbat -j .reloc
 
@@ -130,13 +130,13 @@ rom-all: build/virtio-net.rom ## build/virtio-net.rom, an option ROM that carrie
 build/virtio-net.rom: $(ALL_DRIVERS) scripts/make-rom.py scripts/check-rom.py scripts/rom_image.py
 	$(make_rom)
 
-$(CRT0):
+$(GNUEFI):
 	@echo "$@: missing (run scripts/setup.sh --all)" >&2; false
 
 # gnu-efi's Print and the console protocols take non-const strings.
 $(OUT)/tests/qemu/apps/%.o: WARNINGS += -Wno-write-strings
 
-$(OUT)/%.o: %.c Makefile | $(CRT0)
+$(OUT)/%.o: %.c Makefile | $(GNUEFI)
 	$(if $(Q),@echo "  CC      $@")
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(INCLUDES) -c -o $@ $<
@@ -144,16 +144,17 @@ $(OUT)/%.o: %.c Makefile | $(CRT0)
 $(OUT)/src/%.o: CFLAGS += -Os $(LTO)
 # The processors that matter do not need loops aligned, and what is jumped over would be executed.
 $(HOT_OBJS): CFLAGS += -O2 -fno-align-functions -fno-align-loops -fno-align-jumps -fno-align-labels
-$(OUT)/src/freestanding.o: LTO := # what the compiler calls by itself must be there to the end
+# What the compiler calls by itself must be there to the end, and what runs before the image is relocated, alone.
+$(OUT)/src/freestanding.o $(OUT)/src/start.o: LTO :=
 
 $(OUT)/virtio-net.so: $(DRIVER_OBJS) $(LDS)
 	$(if $(Q),@echo "  LD      $@")
-	$(Q)$(CC) $(CFLAGS) $(LTO) -nostdlib $(LDFLAGS:%=-Wl,%) -o $@ $(CRT0) $(DRIVER_OBJS) -L$(EFI_LIB) -lgnuefi
+	$(Q)$(CC) $(CFLAGS) $(LTO) -nostdlib $(LDFLAGS:%=-Wl,%) -o $@ $(DRIVER_OBJS) -L$(EFI_LIB) -lgnuefi
 
-$(OUT)/apps/%.so: $(OUT)/tests/qemu/apps/%.o $(LDS)
+$(OUT)/apps/%.so: $(OUT)/tests/qemu/apps/%.o $(OUT)/src/start.o $(LDS)
 	$(if $(Q),@echo "  LD      $@")
 	$(Q)mkdir -p $(@D)
-	$(Q)$(LD) $(LDFLAGS) -o $@ $(CRT0) $< -L$(EFI_LIB) -lefi -lgnuefi
+	$(Q)$(LD) $(LDFLAGS) -o $@ $(filter %.o,$^) -L$(EFI_LIB) -lefi -lgnuefi
 
 $(OUT)/virtio-net.efi: EFI_TARGET := efi-bsdrv-$(ARCH)
 $(OUT)/apps/%.efi: EFI_TARGET := efi-app-$(ARCH)

@@ -4,7 +4,8 @@
 
 Finishes, in place, a PE32 or PE32+ image that objcopy wrote: sets NX_COMPAT and then the checksum.
 The flag is a promise, so an image with a section that is writable and executable, or
-with sections that share a page, is refused. The same input gives the same output.
+with sections that share a page, is refused; so is one without code at its entry point, which is what
+a start-up object or a linker script that do not fit leave. The same input gives the same output.
 """
 import struct
 import sys
@@ -37,8 +38,10 @@ def headers(image):
     return optional, sections, section_count
 
 
-def check_sections(image, sections, count):
+def check_sections(image, sections, count, entry):
+    """entry is the address of the entry point."""
     end = 0
+    has_entry = False
     for i in range(count):
         name, size, address, rights = struct.unpack_from("<8sII20xI", image, sections + i * 40)
         text = name.rstrip(b"\0").decode("ascii", "replace")
@@ -47,6 +50,9 @@ def check_sections(image, sections, count):
         if address % PAGE_BYTES or address < end:
             raise BadImage(f"section {text} is not on pages of its own")
         end = address + size
+        has_entry |= bool(rights & EXECUTE) and address <= entry < end
+    if not has_entry:
+        raise BadImage(f"no code at the entry point, {entry:#x}")
 
 
 def checksum(image, field):
@@ -60,7 +66,8 @@ def checksum(image, field):
 
 def finish(image):
     optional, sections, count = headers(image)
-    check_sections(image, sections, count)
+    entry = struct.unpack_from("<I", image, optional + 16)[0]
+    check_sections(image, sections, count, entry)
     flags = struct.unpack_from("<H", image, optional + 70)[0]
     struct.pack_into("<H", image, optional + 70, flags | NX_COMPAT)
     struct.pack_into("<I", image, optional + 64, checksum(image, optional + 64))

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROWS = [  # top to bottom
-    "entry",
+    "start entry",
     "takeover",
     "driver_binding",
     "component_name diagnostics status_page status_form",

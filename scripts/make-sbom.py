@@ -3,8 +3,8 @@
 """usage: scripts/make-sbom.py VERSION FOLDER ARCH=LIB... >SBOM
 
 Prints the software bill of materials, SPDX 2.3 in JSON, of a release: every file in FOLDER, and
-the gnu-efi code in each driver FOLDER/ARCH/virtio-net.efi, which is the object crt0 in the folder
-LIB and what it needs of the archive libgnuefi there. Says the same for the same input: the date
+the gnu-efi code in each driver FOLDER/ARCH/virtio-net.efi, which is what src/start.c needs of the
+archive libgnuefi in the folder LIB. Says the same for the same input: the date
 is SOURCE_DATE_EPOCH, the namespace a hash.
 """
 import gzip
@@ -75,9 +75,9 @@ def document(version, folder, libraries):
     packages, linked, relations = [ours], [], [relation(ours, "CONTAINS", file) for file in files]
     for arch, lib in libraries.items():
         parts = [file_entry(lib / name, str(lib / name), GNU_EFI, GNU_EFI_COPYRIGHT)
-                 for name in (f"crt0-efi-{arch}.o", "libgnuefi.a")]
+                 for name in ("libgnuefi.a",)]
         gnu_efi = package(f"gnu-efi:{arch}", gnu_efi_version(lib), parts, GNU_EFI, GNU_EFI_COPYRIGHT,
-                          f"The start-up code in {arch}'s driver: crt0 and libgnuefi's _relocate.")
+                          f"What relocates {arch}'s driver when it starts: libgnuefi's _relocate.")
         driver = next(file for file in files if file["fileName"] == f"./{arch}/virtio-net.efi")
         relations.append(relation(driver, "STATIC_LINK", gnu_efi))
         relations += [relation(gnu_efi, "CONTAINS", part) for part in parts]

@@ -17,8 +17,8 @@
 _Static_assert(offsetof(EFI_LOADED_IMAGE, ImageSize) % sizeof(UINT64) == 0,
                "-malign-double is missing: structures are not the firmware's");
 
-/* Called with the System V ABI by crt0, so never EFIAPI. An error unloads the
- * image. */
+/* Called by image_start with the compiler's own convention, so never EFIAPI. An error unloads
+ * the image. */
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table);
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)

@@ -34,6 +34,22 @@ def section(path, name):
     return next(s for s in pefile.PE(str(path)).sections if s.Name.rstrip(b"\0") == name)
 
 
+@pytest.mark.parametrize("entry", [0, 0x100000])
+def test_image_without_code_at_its_entry_is_refused(copy, entry):
+    optional = pefile.PE(str(copy)).OPTIONAL_HEADER.get_file_offset()
+    patch(copy, optional + 16, struct.pack("<I", entry))
+    before = copy.read_bytes()
+    done = finish(copy)
+    assert done.returncode != 0 and f"no code at the entry point, {entry:#x}" in done.stderr
+    assert copy.read_bytes() == before
+
+
+def test_image_without_text_is_refused(copy):
+    text = section(copy, b".text")
+    patch(copy, text.get_file_offset() + 36, struct.pack("<I", text.Characteristics & ~EXECUTE))
+    assert "no code at the entry point" in finish(copy).stderr
+
+
 def test_full_disk_leaves_the_image_as_it_was(copy):
     before = copy.read_bytes()
     command = f'trap "" XFSZ; ulimit -f 8; exec "{ROOT}/scripts/finish-pe.py" "{copy}"'

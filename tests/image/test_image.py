@@ -27,7 +27,7 @@ class Build:
     arch: str
     machine: str  # in pefile's words
     magic: int
-    relocation: str  # the only kind that crt0 applies
+    relocation: str  # the only kind that _relocate applies
     table: str  # the section with the relocations
     max_bytes: int
     barriers: tuple[str, ...]
@@ -69,7 +69,7 @@ def rights(section):
 
 
 def dynamic_relocations(image):
-    """(offset, type) of each relocation that crt0 will apply."""
+    """(offset, type) of each relocation that _relocate will apply."""
     out = subprocess.run(["readelf", "-rW", image.with_suffix(".so")],
                          capture_output=True, text=True, check=True).stdout
     rows = [line.split() for line in out.splitlines() if " R_" in line]
@@ -194,7 +194,7 @@ def test_time_stamp_is_zero(pe):
 
 
 def test_base_relocations_change_nothing(pe, sections):
-    # crt0 relocates from .rela; the firmware only has to find a block that is well formed.
+    # _relocate goes by .rela; the firmware only has to find a block that is well formed.
     assert not pe.FILE_HEADER.Characteristics & 0x0001, "relocations stripped"
     directory = pe.OPTIONAL_HEADER.DATA_DIRECTORY[5]
     assert directory.VirtualAddress == sections[".reloc"].VirtualAddress
@@ -210,7 +210,7 @@ def test_self_relocation_touches_writable_sections_only(pe, build):
     relocations = dynamic_relocations(build.image)
     assert relocations, "a driver without a single pointer to relocate is not ours"
     for offset, kind in relocations:
-        assert kind == build.relocation, f"crt0 ignores {kind}"
+        assert kind == build.relocation, f"_relocate ignores {kind}"
         home = [s for s in pe.sections if s.contains_rva(offset)]
         assert home and rights(home[0]) & WRITE, f"{offset:#x} is relocated but not writable"
 
