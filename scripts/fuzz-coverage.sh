@@ -13,7 +13,7 @@ corpus=${2:-tests/fuzz/corpus}
 report() { # PROFILE TARGET...
     local profile=$1
     local objects=("${@:2}")
-    llvm-cov-14 report "${objects[0]}" "${objects[@]/#/-object=}" -instr-profile="$profile" \
+    llvm-cov report "${objects[0]}" "${objects[@]/#/-object=}" -instr-profile="$profile" \
         -ignore-filename-regex='tests/|include/' -show-functions=false -show-branch-summary=false
 }
 
@@ -22,11 +22,11 @@ for target in "$out"/fuzz_*; do
     name=${target##*/fuzz_}
     case $name in *.*) continue ;; esac
     LLVM_PROFILE_FILE=$out/$name.profraw "$target" -runs=0 "$corpus/$name" 2>"$out/$name.log"
-    llvm-profdata-14 merge -sparse -o "$out/$name.profdata" "$out/$name.profraw"
+    llvm-profdata merge -sparse -o "$out/$name.profdata" "$out/$name.profraw"
     report "$out/$name.profdata" "$target" |
         awk -v name="$name" '$1 == "TOTAL" { print name ": " $10 " of the lines of src/" }'
     targets+=("$target")
 done
-llvm-profdata-14 merge -sparse -o "$out/all.profdata" "$out"/*.profraw
+llvm-profdata merge -sparse -o "$out/all.profdata" "$out"/*.profraw
 report "$out/all.profdata" "${targets[@]}" |
     awk '/\.c / || $1 == "TOTAL" { printf "%-32s %s\n", $1, $10 }'

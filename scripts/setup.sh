@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/setup.sh [--all]
+#
 # Installs the Debian or Ubuntu packages that building and testing on x86_64 need and that
 # are missing. With --all also those for the other architectures, and unpacks under build/
 # what dpkg could not hold beside the system's own: their gnu-efi, and for the QEMU
@@ -8,13 +9,15 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# FIRST|SECOND is the first of them that the distribution has; with - at the end, none will do.
 packages=(
     # build
     gcc libc6-dev make binutils gnu-efi
     # unit tests, coverage, lint
-    libcmocka-dev gcovr clang-format-14 clang-tidy-14 cppcheck shellcheck
+    libcmocka-dev gcovr clang-tidy cppcheck shellcheck
+    'clang-format-14|-' # the one whose line breaks count
     # fuzzing
-    clang-14 libclang-rt-14-dev llvm-14
+    clang libclang-rt-dev llvm
     # QEMU tests and the demo
     qemu-system-x86 ovmf ipxe-qemu ipxe mtools fdisk gdb
     python3 python3-pytest python3-pytest-xdist python3-pefile
@@ -26,7 +29,7 @@ packages=(
     # aarch64; what builds x86_64 also builds ia32
     gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu qemu-system-arm qemu-efi-aarch64
     # ia32
-    ovmf-ia32
+    'ovmf-ia32|-' # Debian has none from 14 on
 )
 
 fail() {
@@ -38,11 +41,19 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     fail "this is not Debian or Ubuntu; please install what these packages hold: ${packages[*]}"
 fi
 
-installed=$(dpkg-query --show --showformat '${Package} ${db:Status-Status}\n' "${packages[@]}" \
+alternatives() { # ENTRY: its packages in a line
+    echo "$1" | tr '|' ' '
+}
+
+installed=$(dpkg-query --show --showformat '${Package} ${db:Status-Status}\n' \
     2>/dev/null | sed -n 's/ installed$//p') || true
 missing=()
-for package in "${packages[@]}"; do
-    grep -qxF "$package" <<<"$installed" || missing+=("$package")
+for entry in "${packages[@]}"; do
+    is_there=
+    for package in $(alternatives "$entry"); do
+        ! grep -qxF "$package" <<<"$installed" || is_there=yes
+    done
+    [ -n "$is_there" ] || missing+=("$entry")
 done
 
 as_root=(env)
@@ -57,11 +68,31 @@ update() {
     "${apt[@]}" update || echo "setup: apt-get update failed, going on with the lists at hand" >&2
 }
 
-if [ ${#missing[@]} -gt 0 ]; then
-    echo "setup: installing ${missing[*]}"
-    update
-    "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null ||
-        fail "apt-get could not install: ${missing[*]}"
+choose() { # ENTRY: the package to install, or nothing
+    local package
+    for package in $(alternatives "$1"); do
+        if [ "$package" = - ] || apt-cache show "$package" >/dev/null 2>&1; then
+            echo "${package#-}"
+            return
+        fi
+    done
+    echo "$1" # for apt-get to name
+}
+
+needed=()
+for entry in "${missing[@]}"; do
+    [[ $entry == *'|-' ]] || needed+=("$entry")
+done
+[ ${#needed[@]} -eq 0 ] || update
+chosen=()
+for entry in "${missing[@]}"; do
+    package=$(choose "$entry")
+    [ -z "$package" ] || chosen+=("$package")
+done
+if [ ${#chosen[@]} -gt 0 ]; then
+    echo "setup: installing ${chosen[*]}"
+    "${apt[@]}" install -y --no-install-recommends "${chosen[@]}" >/dev/null ||
+        fail "apt-get could not install: ${chosen[*]}"
 fi
 
 if [ "${1:-}" = --all ]; then
