@@ -135,8 +135,8 @@ build/virtio-net.rom: $(ALL_DRIVERS) scripts/make-rom.py scripts/check-rom.py sc
 $(GNUEFI):
 	@echo "$@: missing (run scripts/setup.sh --all)" >&2; false
 
-# gnu-efi's Print and the console protocols take non-const strings.
-$(OUT)/tests/qemu/apps/%.o: WARNINGS += -Wno-write-strings
+# gnu-efi's Print and the console protocols take non-const strings, and CopyMem a non-const source in some releases.
+$(OUT)/tests/qemu/apps/%.o: WARNINGS += -Wno-write-strings -Wno-discarded-qualifiers
 
 $(OUT)/%.o: %.c Makefile | $(GNUEFI)
 	$(if $(Q),@echo "  CC      $@")
