@@ -27,7 +27,9 @@ cd "$download"
 for wanted; do
     found=
     for package in $(echo "$wanted" | tr '|' ' '); do
-        [ -n "$found" ] || ! apt-cache show "$package" >/dev/null 2>&1 || found=$package
+        # A virtual package has no entry of its own.
+        [ -n "$found" ] || ! apt-cache show "$package" 2>/dev/null | grep -q ^Package: ||
+            found=$package
     done
     [ -n "$found" ] || fail "no $wanted in apt's lists: run 'apt-get update' as root"
     # As root, apt downloads as the user _apt, who may not be allowed to write here.

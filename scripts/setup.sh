@@ -71,7 +71,8 @@ update() {
 choose() { # ENTRY: the package to install, or nothing
     local package
     for package in $(alternatives "$1"); do
-        if [ "$package" = - ] || apt-cache show "$package" >/dev/null 2>&1; then
+        # A virtual package has no entry of its own.
+        if [ "$package" = - ] || apt-cache show "$package" 2>/dev/null | grep -q ^Package:; then
             echo "${package#-}"
             return
         fi

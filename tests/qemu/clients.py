@@ -31,8 +31,9 @@ from platforms import OVMF
 
 FETCHED = BUILD / "clients"  # filled by linux/fetch-clients.sh
 LINUX = BUILD / "linux"  # filled by linux/fetch-kernel.sh
-SHIM = FETCHED / "shimx64.efi"
-GRUB = FETCHED / "grubnetx64.efi"
+SHIM = FETCHED / "shimx64.efi.signed"
+GRUB = FETCHED / "grubnetx64.efi.signed"
+SHIM_NAME, GRUB_NAME = "shimx64.efi", "grubnetx64.efi"  # HTTP boot goes by the extension
 GRUB_HTTP = FETCHED / "http.mod"
 SYSTEMD_BOOT = FETCHED / "systemd-bootx64.efi"
 STUB = FETCHED / "linuxx64.efi.stub"
@@ -136,7 +137,7 @@ def drive_grub(guest: Guest, watch: Watch, while_running: Callable[[], None]) ->
 
 
 def serve_shim(folder: Path, _: bytes) -> None:
-    shutil.copy(SHIM, folder)
+    shutil.copy(SHIM, folder / SHIM_NAME)
     shutil.copy(GRUB, folder / "grubx64.efi")
     (folder / "grub").mkdir()
     (folder / "grub/grub.cfg").write_text("source=$root\n" + GRUB_CFG)
@@ -149,7 +150,7 @@ def drive_shim(guest: Guest, watch: Watch, while_running: Callable[[], None]) ->
 
 
 def serve_grub_over_http(folder: Path, _: bytes) -> None:
-    shutil.copy(GRUB, folder)
+    shutil.copy(GRUB, folder / GRUB_NAME)
     (folder / "grub/x86_64-efi").mkdir(parents=True)
     shutil.copy(GRUB_HTTP, folder / "grub/x86_64-efi")
     (folder / "grub/http.cfg").write_text(f"source=http,{lan.ROUTER_V4}\n" + GRUB_CFG)
@@ -238,9 +239,9 @@ def drive_ipxe(guest: Guest, watch: Watch, while_running: Callable[[], None]) ->
 
 CLIENTS: Mapping[str, Client] = {
     "ipxe": Client(IPXE.name, (IPXE, NETBOOT), serve_ipxe, drive_ipxe, payload_bytes=8 << 20),
-    "shim-grub-tftp": Client(SHIM.name, (SHIM, GRUB, NETBOOT), serve_shim, drive_shim),
+    "shim-grub-tftp": Client(SHIM_NAME, (SHIM, GRUB, NETBOOT), serve_shim, drive_shim),
     "grub-http": Client(
-        GRUB.name, (GRUB, GRUB_HTTP), serve_grub_over_http, drive_grub_over_http, is_http=True
+        GRUB_NAME, (GRUB, GRUB_HTTP), serve_grub_over_http, drive_grub_over_http, is_http=True
     ),
     "systemd-boot-uki-http": Client(
         "boot.img",

@@ -15,9 +15,9 @@ folder=$(realpath -m "${1:-$root/build/clients}")
 echo "setup: fetching GRUB, shim and systemd-boot into $folder"
 rm -rf "$folder"
 "$root/scripts/fetch-debs.sh" "$folder/unpacked" \
-    grub-efi-amd64-bin 'shim-unsigned|shim' systemd-boot-efi
-for wanted in grub/x86_64-efi/monolithic/grubnetx64.efi grub/x86_64-efi/http.mod \
-    shim/shimx64.efi \
+    grub-efi-amd64-bin grub-efi-amd64-signed shim-signed systemd-boot-efi
+for wanted in grub/x86_64-efi-signed/grubnetx64.efi.signed grub/x86_64-efi/http.mod \
+    shim/shimx64.efi.signed \
     systemd/boot/efi/systemd-bootx64.efi systemd/boot/efi/linuxx64.efi.stub; do
     cp "$folder/unpacked/usr/lib/$wanted" "$folder" ||
         { echo "setup: the packages hold no $wanted" >&2 && exit 1; }

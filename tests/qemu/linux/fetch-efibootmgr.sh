@@ -24,7 +24,8 @@ mkdir -p "$folder/root/bin" "$folder/root/lib" "$folder/root/lib64"
 cd "$folder"
 
 echo "setup: fetching efibootmgr into $folder"
-"$root/scripts/fetch-debs.sh" unpacked efibootmgr libefivar1 libefiboot1
+"$root/scripts/fetch-debs.sh" unpacked efibootmgr \
+    'libefivar1|libefivar1t64' 'libefiboot1|libefiboot1t64'
 
 cp "$(find unpacked -name efibootmgr -type f -perm -1)" "$(command -v blkid)" root/bin
 find unpacked -name 'libefi*.so.1' -exec cp -L {} root/lib \;
