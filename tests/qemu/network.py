@@ -21,6 +21,7 @@ from typing import Mapping
 from guest import Guest
 
 DHCP_TIMEOUT_S = 30
+PING_TIMEOUT_S = 120
 TFTP_BYTES = 512 << 10
 HTTP_BYTES = 3 << 20
 TFTP_FILE = "tftp.bin"
@@ -142,12 +143,13 @@ def ping(
 
     A request more is sent, in front, and its answer is not asked for: that one leaves at
     TPL_APPLICATION, and the ping of firmware like OVMF 2022.11 notes a request only after Transmit.
-    Where the host lets the guest wait, MNP's timer hands it the answer before, and it is ignored.
+    Where the host lets the guest wait, MNP's timer hands it the answer before, and it is ignored;
+    ping then waits for it, 5 seconds of a guest that misses ticks.
     source is an own address; with more than one NIC it says which one to use. command is ping or
     ping6.
     """
     option = f"-s {source} " if source else ""
-    output = guest.run(f"{command} {option}{address} -n {1 + count}", timeout=20 + 10 * count)
+    output = guest.run(f"{command} {option}{address} -n {1 + count}", timeout=PING_TIMEOUT_S)
     answered = {int(number) for number in re.findall(r"\bicmp_seq=(\d+)\b", output)}
     missing = set(range(2, 2 + count)) - answered
     if missing:
