@@ -83,6 +83,7 @@ CFLAGS   = $(COMMON) $($(ARCH)_CFLAGS) -O2 -ffreestanding -fPIC -fno-stack-prote
 LTO     := -flto=auto -fno-fat-lto-objects
 HOT      := snp net_device net_filter virtqueue virtqueue_packed
 aarch64_HOT := virtqueue # more would not fit into 64 KiB
+ia32_HOT    := net_device virtqueue # gcc 14 makes more of it than gcc 12
 HOT_OBJS := $(patsubst %,$(OUT)/src/%.o,$(or $($(ARCH)_HOT),$(HOT)))
 LDS     := elf_$(ARCH)_efi.lds
 LDFLAGS := $($(ARCH)_LDFLAGS) -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --gc-sections --hash-style=sysv \
@@ -232,7 +233,8 @@ lint-analyzer: # the compiler that builds the driver, with the driver's own flag
 
 lint-cppcheck:
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-	    --error-exitcode=1 --suppress=missingIncludeSystem -Iinclude -Isrc $(SOURCES)
+	    --error-exitcode=1 --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
+	    --force -DVIRTIO_NET_VERSION_STRING='""' -Iinclude -Isrc $(SOURCES)
 
 lint-shell:
 	$(Q)shellcheck $(SCRIPTS)

@@ -221,8 +221,7 @@ static EFI_STATUS EFIAPI run_diagnostics(EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *this,
                                          EFI_GUID **ret_error_type, UINTN *ret_bytes,
                                          CHAR16 **ret_report)
 {
-    const struct diagnostics *diagnostics =
-        (const void *)((const uint8_t *)this - offsetof(struct diagnostics, protocol));
+    const struct diagnostics *diagnostics;
     struct report report = {0};
     struct adapter *adapter;
     CHAR16 *buffer;
@@ -234,6 +233,7 @@ static EFI_STATUS EFIAPI run_diagnostics(EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *this,
     if (!text_is_language(english, language) ||
         (type != EfiDriverDiagnosticTypeStandard && type != EfiDriverDiagnosticTypeExtended))
         return EFI_UNSUPPORTED;
+    diagnostics = (const void *)((const uint8_t *)this - offsetof(struct diagnostics, protocol));
     status = adapter_of_handles(diagnostics->agent, controller, child, &adapter);
     if (EFI_ERROR(status))
         return status;

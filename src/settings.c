@@ -66,6 +66,8 @@ static void parse_bytes(struct options *options, const uint8_t *bytes, size_t le
         complaint(source, L"", 0, L"too long");
         return;
     }
+    if (length == 0)
+        return;
     for (size_t i = 0; i < length; i++)
         text[i] = (CHAR16)(bytes[i * width] | (width > 1 ? bytes[i * width + 1] << 8 : 0));
     name = skip_command_name(text, length);

@@ -1,0 +1,73 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+# usage: tests/distro/run.sh SUITE [COMMAND...]
+#
+# Does what a new user does on Debian SUITE (bookworm, trixie, sid): a fresh minbase with git, make
+# and python3 in build/distro/SUITE, a clone of this tree's HEAD in it, and there each COMMAND, by
+# default `make demo` and `make check`. A minbase that is there is used again, and what setup.sh
+# installed in it with it; FRESH=1 makes a new one. Prints the last line of each command; logs are in
+# build/distro/. Status 1 when one fails. Needs root, and debootstrap.
+set -eu -o pipefail
+
+fail() {
+    echo "distro: $*" >&2
+    exit 1
+}
+
+[ $# -ge 1 ] || { sed -n 's/^# usage: //p' "$0" >&2 && exit 2; }
+suite=$1
+shift
+[ $# -gt 0 ] || set -- 'make demo' 'make check'
+case $suite in
+bookworm | trixie | sid) ;;
+*) fail "$suite: not one of bookworm, trixie, sid" ;;
+esac
+[ "$(id -u)" -eq 0 ] || fail "only root can make a minbase and mount in it"
+command -v debootstrap >/dev/null || fail "debootstrap is missing: apt-get install debootstrap"
+
+cd "$(dirname "$0")/../.."
+root=$PWD/build/distro/$suite
+logs=$PWD/build/distro
+mirror=${MIRROR:-http://deb.debian.org/debian}
+
+[ -z "${FRESH:-}" ] || rm -rf "$root"
+if [ ! -e "$root/complete" ]; then
+    echo "distro: a minbase of $suite in $root"
+    rm -rf "$root"
+    mkdir -p "$root"
+    debootstrap --variant=minbase --include=git,make,python3,ca-certificates "$suite" "$root" \
+        "$mirror" >"$logs/$suite-debootstrap.log" 2>&1 ||
+        fail "debootstrap failed: $(tail -n 1 "$logs/$suite-debootstrap.log")"
+    : >"$root/complete"
+fi
+cp -L /etc/resolv.conf "$root/etc/resolv.conf"
+rm -rf "$root/root/virtio-net"
+git clone --quiet --no-hardlinks . "$root/root/virtio-net"
+
+# A root of its own, not a chroot, in which nobody could make a user namespace.
+# shellcheck disable=SC2016
+enter='
+mount --bind "$1" "$1"
+cd "$1"
+mkdir -p old
+mount --rbind /dev dev
+mount --rbind /sys sys
+mount -t proc proc proc
+mount -t tmpfs tmpfs tmp
+pivot_root . old
+umount -l old
+cd /root/virtio-net
+exec env -i HOME=/root TERM=dumb PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 bash -c "$2"'
+
+status=0
+for command; do
+    log=$logs/$suite-$(tr -cs 'A-Za-z0-9\n' - <<<"$command").log
+    began=$SECONDS
+    if unshare --mount --pid --fork --kill-child sh -euc "$enter" sh "$root" "$command" >"$log" 2>&1; then
+        verdict=ok
+    else
+        verdict=FAIL status=1
+    fi
+    echo "$verdict  $suite: $command: $(tail -n 1 "$log") ($((SECONDS - began)) s, $log)"
+done
+exit $status
