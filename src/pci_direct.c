@@ -32,7 +32,7 @@ static bool contains(uint64_t outer, uint64_t outer_bytes, uint64_t inner, uint6
 /* Port numbers are the processor's own: only x86 has them. */
 static bool is_port_range(const DXE_SERVICES *services, uint64_t start, uint64_t length_bytes)
 {
-    EFI_GCD_IO_SPACE_DESCRIPTOR io;
+    GCD_IO_SPACE_DESCRIPTOR io;
 
     return PCI_HAS_PORTS && contains(0, PCI_PORTS, start, length_bytes) &&
            !EFI_ERROR(services->GetIoSpaceDescriptor(start, &io)) &&
@@ -42,7 +42,7 @@ static bool is_port_range(const DXE_SERVICES *services, uint64_t start, uint64_t
 
 static bool is_register_range(const DXE_SERVICES *services, uint64_t start, uint64_t length_bytes)
 {
-    EFI_GCD_MEMORY_SPACE_DESCRIPTOR memory;
+    GCD_MEMORY_SPACE_DESCRIPTOR memory;
 
     return contains(0, UINTPTR_MAX, start, length_bytes) &&
            !EFI_ERROR(services->GetMemorySpaceDescriptor(start, &memory)) &&

@@ -2,14 +2,15 @@
  *
  * The part of the DXE services table that tells what an address is. Firmware that
  * follows the Platform Initialization specification has it among its configuration
- * tables; UEFI does not ask for it. Source: PI 1.7, volume 2, 7.2.
+ * tables; UEFI does not ask for it. Source: PI 1.7, volume 2, 7.2. gnu-efi 4.0 has a part of
+ * this under the names of the specification; ours are others, for every release of it.
  */
 #ifndef UEFI_EXT_DXE_SERVICES_H
 #define UEFI_EXT_DXE_SERVICES_H
 
 #include <efi.h>
 
-#define DXE_SERVICES_TABLE_GUID                                                                    \
+#define PI_DXE_SERVICES_TABLE_GUID                                                                 \
     {                                                                                              \
         0x05ad34ba, 0x6f02, 0x4214,                                                                \
         {                                                                                          \
@@ -23,31 +24,31 @@ typedef enum {
     EfiGcdMemoryTypeReserved,
     EfiGcdMemoryTypeSystemMemory,
     EfiGcdMemoryTypeMemoryMappedIo,
-} EFI_GCD_MEMORY_TYPE;
+} GCD_MEMORY_TYPE;
 
 typedef enum {
     EfiGcdIoTypeNonExistent,
     EfiGcdIoTypeReserved,
     EfiGcdIoTypeIo,
-} EFI_GCD_IO_TYPE;
+} GCD_IO_TYPE;
 
 typedef struct {
     EFI_PHYSICAL_ADDRESS BaseAddress;
     UINT64 Length;
     UINT64 Capabilities;
     UINT64 Attributes;
-    EFI_GCD_MEMORY_TYPE GcdMemoryType;
+    GCD_MEMORY_TYPE GcdMemoryType;
     EFI_HANDLE ImageHandle;
     EFI_HANDLE DeviceHandle;
-} EFI_GCD_MEMORY_SPACE_DESCRIPTOR;
+} GCD_MEMORY_SPACE_DESCRIPTOR;
 
 typedef struct {
     EFI_PHYSICAL_ADDRESS BaseAddress;
     UINT64 Length;
-    EFI_GCD_IO_TYPE GcdIoType;
+    GCD_IO_TYPE GcdIoType;
     EFI_HANDLE ImageHandle;
     EFI_HANDLE DeviceHandle;
-} EFI_GCD_IO_SPACE_DESCRIPTOR;
+} GCD_IO_SPACE_DESCRIPTOR;
 
 /* What stands between these and behind them is not called here. */
 typedef struct {
@@ -57,7 +58,7 @@ typedef struct {
     VOID *FreeMemorySpace;
     VOID *RemoveMemorySpace;
     EFI_STATUS(EFIAPI *GetMemorySpaceDescriptor)
-    (EFI_PHYSICAL_ADDRESS BaseAddress, EFI_GCD_MEMORY_SPACE_DESCRIPTOR *Descriptor);
+    (EFI_PHYSICAL_ADDRESS BaseAddress, GCD_MEMORY_SPACE_DESCRIPTOR *Descriptor);
     VOID *SetMemorySpaceAttributes;
     VOID *GetMemorySpaceMap;
     VOID *AddIoSpace;
@@ -65,7 +66,7 @@ typedef struct {
     VOID *FreeIoSpace;
     VOID *RemoveIoSpace;
     EFI_STATUS(EFIAPI *GetIoSpaceDescriptor)
-    (EFI_PHYSICAL_ADDRESS BaseAddress, EFI_GCD_IO_SPACE_DESCRIPTOR *Descriptor);
+    (EFI_PHYSICAL_ADDRESS BaseAddress, GCD_IO_SPACE_DESCRIPTOR *Descriptor);
 } DXE_SERVICES;
 
 #endif

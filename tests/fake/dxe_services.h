@@ -13,11 +13,11 @@
 
 #include <uefi_ext/dxe_services.h>
 
-static EFI_GCD_MEMORY_SPACE_DESCRIPTOR fake_memory_range;
-static EFI_GCD_IO_SPACE_DESCRIPTOR fake_port_range;
+static GCD_MEMORY_SPACE_DESCRIPTOR fake_memory_range;
+static GCD_IO_SPACE_DESCRIPTOR fake_port_range;
 
 static EFI_STATUS EFIAPI fake_get_memory_range(EFI_PHYSICAL_ADDRESS address,
-                                               EFI_GCD_MEMORY_SPACE_DESCRIPTOR *ret_range)
+                                               GCD_MEMORY_SPACE_DESCRIPTOR *ret_range)
 {
     if (address - fake_memory_range.BaseAddress >= fake_memory_range.Length)
         return EFI_NOT_FOUND;
@@ -26,7 +26,7 @@ static EFI_STATUS EFIAPI fake_get_memory_range(EFI_PHYSICAL_ADDRESS address,
 }
 
 static EFI_STATUS EFIAPI fake_get_port_range(EFI_PHYSICAL_ADDRESS address,
-                                             EFI_GCD_IO_SPACE_DESCRIPTOR *ret_range)
+                                             GCD_IO_SPACE_DESCRIPTOR *ret_range)
 {
     if (address - fake_port_range.BaseAddress >= fake_port_range.Length)
         return EFI_NOT_FOUND;
@@ -40,15 +40,15 @@ static EFI_CONFIGURATION_TABLE fake_tables[2];
 /* Registers of a device at `start`, `bytes` long, mapped uncached; no ports. */
 static inline void fake_dxe_services_install(uint64_t start, uint64_t bytes)
 {
-    static const EFI_GUID guid = DXE_SERVICES_TABLE_GUID;
+    static const EFI_GUID guid = PI_DXE_SERVICES_TABLE_GUID;
 
-    fake_memory_range = (EFI_GCD_MEMORY_SPACE_DESCRIPTOR){
+    fake_memory_range = (GCD_MEMORY_SPACE_DESCRIPTOR){
         .BaseAddress = start,
         .Length = bytes,
         .Attributes = EFI_MEMORY_UC,
         .GcdMemoryType = EfiGcdMemoryTypeMemoryMappedIo,
     };
-    fake_port_range = (EFI_GCD_IO_SPACE_DESCRIPTOR){0};
+    fake_port_range = (GCD_IO_SPACE_DESCRIPTOR){0};
     fake_dxe_services = (DXE_SERVICES){
         .Hdr.Signature = DXE_SERVICES_SIGNATURE,
         .GetMemorySpaceDescriptor = fake_get_memory_range,

@@ -85,8 +85,8 @@ static void nothing_is_mapped_without_dxe_services(void **state)
 
 static void address_that_is_not_a_devices_is_not_mapped(void **state)
 {
-    const EFI_GCD_MEMORY_TYPE types[] = {EfiGcdMemoryTypeNonExistent, EfiGcdMemoryTypeReserved,
-                                         EfiGcdMemoryTypeSystemMemory};
+    const GCD_MEMORY_TYPE types[] = {EfiGcdMemoryTypeNonExistent, EfiGcdMemoryTypeReserved,
+                                     EfiGcdMemoryTypeSystemMemory};
     struct bench *bench = *state;
 
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -137,7 +137,7 @@ static void ports_are_mapped_below_64_kib_where_the_firmware_says_so(void **stat
     bench->region.bar_address = 0xffc0;
     bench->region.bar_bytes = 0x40;
     assert_false(pci_direct_is_mapped(&bench->region));
-    fake_port_range = (EFI_GCD_IO_SPACE_DESCRIPTOR){0, 0x20000, EfiGcdIoTypeIo, NULL, NULL};
+    fake_port_range = (GCD_IO_SPACE_DESCRIPTOR){0, 0x20000, EfiGcdIoTypeIo, NULL, NULL};
     assert_int_equal(PCI_HAS_PORTS, pci_direct_is_mapped(&bench->region));
     bench->region.bar_bytes = 0x80;
     assert_false(pci_direct_is_mapped(&bench->region));
