@@ -100,15 +100,17 @@ $(Q)scripts/make-rom.py $@ $(ROM_IDS) $(or $(ROM_DRIVERS),$(filter %.efi,$^))
 $(Q)scripts/check-rom.py --sum $@ 1af4:1000 1af4:1041 $(if $(Q),>/dev/null)
 endef
 
+# On the host setjmp is libc's, and efilib.h of gnu-efi 4.0 must not bring another.
+HOST_ABI    := -DGNU_EFI_USE_MS_ABI -DGNU_EFI_SETJMP_H
 SANITIZE    ?= -fsanitize=address,undefined -fno-sanitize-recover=all
-HOST_CFLAGS  = $(COMMON) -DGNU_EFI_USE_MS_ABI -O1 $(SANITIZE)
+HOST_CFLAGS  = $(COMMON) $(HOST_ABI) -O1 $(SANITIZE)
 HOST_LIBS   := -lcmocka
 # Edges and loads are traced in the driver and in the target, not in the fakes.
 TIME          ?= 60
 FUZZ          ?=
 FUZZ_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_TRACE    ?= -fsanitize=fuzzer-no-link -fsanitize-coverage=trace-loads
-FUZZ_CFLAGS    = $(COMMON) -Wno-missing-field-initializers -DGNU_EFI_USE_MS_ABI -O1 $(FUZZ_SANITIZE)
+FUZZ_CFLAGS    = $(COMMON) -Wno-missing-field-initializers $(HOST_ABI) -O1 $(FUZZ_SANITIZE)
 TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
                -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"' $(HOST_INCLUDES)
 
