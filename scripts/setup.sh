@@ -29,7 +29,7 @@ packages=(
     # aarch64; what builds x86_64 also builds ia32
     gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu qemu-system-arm qemu-efi-aarch64
     # ia32
-    'ovmf-ia32|-' # Debian has none from 14 on
+    'ovmf-ia32|-' 'efi-shell-ia32|-' # Debian 12's has its shell built in; from 14 on there is none
 )
 
 fail() {

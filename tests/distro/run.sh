@@ -61,7 +61,7 @@ exec env -i HOME=/root TERM=dumb PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF
 
 status=0
 for command; do
-    log=$logs/$suite-$(tr -cs 'A-Za-z0-9\n' - <<<"$command").log
+    log=$logs/$suite-$(tr -cs 'A-Za-z0-9\n' - <<<"$command" | cut -c 1-60).log
     began=$SECONDS
     if unshare --mount --pid --fork --kill-child sh -euc "$enter" sh "$root" "$command" >"$log" 2>&1; then
         verdict=ok

@@ -375,11 +375,11 @@ class Guest:
         arguments += ["-drive", f"{pflash}1,file={self.folder}/vars.fd"]
         arguments += ["-drive", f"if=none,id=disk,format=raw,file={self._disk}"]
         arguments += ["-device", "virtio-blk-pci,drive=disk,bootindex=0"]
-        arguments += self.platform.arguments
         for bridge in self._bridges:
             arguments += ["-device", bridge]
         for index, nic in enumerate(self.nics):
             arguments += nic.arguments(index)
+        arguments += self.platform.arguments  # behind the NICs, whose slots are known
         return arguments + (["-S"] if self._paused else []) + self._extra
 
     def _make_disk(self) -> None:
@@ -392,6 +392,8 @@ class Guest:
         files.setdefault("startup.nsh", b"@echo -off\r\nfs0:\r\n")
         if self.driver is not None:
             files.setdefault("virtio-net.efi", self.driver)
+        if self.platform.shell is not None and self.platform.shell.exists():
+            files.setdefault("EFI/BOOT/BOOTIA32.EFI", self.platform.shell)
         subprocess.run(["mformat", "-i", self._disk, "-F", "::"], check=True)
         folders = {str(folder) for name in files for folder in PurePosixPath(name).parents}
         for folder in sorted(folders - {"."}):

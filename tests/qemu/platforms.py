@@ -35,6 +35,7 @@ class Platform:
     machine: str = "q35"
     cpu: str = "max"
     arguments: tuple[str, ...] = ()
+    shell: Path | None = None  # to boot where there is this file, as the firmware has none of its own
 
     @property
     def driver(self) -> Path | None:
@@ -63,6 +64,7 @@ OVMF32 = Platform(
     Path("/usr/share/OVMF/OVMF32_VARS_4M.fd"),
     machine="q35,smm=on",
     arguments=SECURE_FLASH,
+    shell=Path("/usr/share/efi-shell-ia32/shellia32.efi"),
 )
 AAVMF = Platform(
     "aarch64",
@@ -71,5 +73,6 @@ AAVMF = Platform(
     Path("/usr/share/AAVMF/AAVMF_VARS.fd"),
     machine="virt,gic-version=3",
     cpu="cortex-a57",  # max signs pointers, which is slow to emulate
+    arguments=("-device", "virtio-rng-pci"),  # the firmware's stack wants it since 2024
 )
 PLATFORMS = (OVMF, OVMF_SECURE, OVMF32, AAVMF)

@@ -7,6 +7,7 @@ A newc cpio archive, written here: Debian's cpio is not installed everywhere.
 from __future__ import annotations
 
 import gzip
+import lzma
 import stat
 from pathlib import Path, PurePosixPath
 from typing import Mapping, Sequence
@@ -24,6 +25,7 @@ VIRTIO_MODULES = (
 NET_MODULES = VIRTIO_MODULES + (
     "kernel/net/core/failover.ko",
     "kernel/drivers/net/net_failover.ko",
+    "kernel/lib/dim/dimlib.ko",
     "kernel/drivers/net/virtio_net.ko",
 )
 ESP_MODULES = VIRTIO_MODULES + (
@@ -42,12 +44,12 @@ def initramfs(
     modules: Sequence[str] = NET_MODULES,
     files: Mapping[str, bytes] | None = None,
 ) -> bytes:
-    """The archive, compressed. Modules that are built into the kernel are left out.
+    """The archive, compressed. Modules that are built into the kernel, or unknown to it, are left out.
 
     init is the script of this folder to run; files are further executables, by name.
     """
     (release,) = (fetched / "modules").iterdir()
-    loaded = [release / module for module in modules if (release / module).exists()]
+    loaded = {module: data for module in modules if (data := _module(release / module))}
     archive = _Cpio()
     folders = {str(folder) for name in files or {} for folder in PurePosixPath(name).parents}
     for folder in sorted({"bin", "modules"} | folders - {"."}):
@@ -60,11 +62,19 @@ def initramfs(
         archive.add(name, stat.S_IFREG | 0o755, (HERE / init).read_bytes())
     for name, data in (files or {}).items():
         archive.add(name, stat.S_IFREG | 0o755, data)
-    order = "".join(f"{module.name}\n" for module in loaded).encode()
+    order = "".join(f"{Path(module).name}\n" for module in loaded).encode()
     archive.add("modules/order", stat.S_IFREG | 0o644, order)
-    for module in loaded:
-        archive.add(f"modules/{module.name}", stat.S_IFREG | 0o644, module.read_bytes())
+    for module, data in loaded.items():
+        archive.add(f"modules/{Path(module).name}", stat.S_IFREG | 0o644, data)
     return gzip.compress(archive.finish(), compresslevel=1, mtime=0)
+
+
+def _module(path: Path) -> bytes:
+    """A module's bytes, also where the distribution compresses them; none when there is none."""
+    if path.exists():
+        return path.read_bytes()
+    packed = path.with_name(path.name + ".xz")
+    return lzma.decompress(packed.read_bytes()) if packed.exists() else b""
 
 
 def archive_of(files: Mapping[str, bytes]) -> bytes:
