@@ -117,7 +117,7 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all arches $(OTHER_ARCHES:%=arch-%) rom rom-all sign unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck \
-        lint-shell lint-layers lint-spec lint-names image deploy fuzz fuzz-build fuzz-coverage qemu clients soak esp dist check bench bench-scaling bench-budgets demo run coverage format clean help
+        lint-shell lint-layers lint-spec lint-names image deploy fuzz fuzz-build fuzz-coverage qemu clients soak esp dist check distro bench bench-scaling bench-budgets demo run coverage format clean help
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom $(APPS) ## build the driver, its debug file, its option ROM and the EFI test programs
 
@@ -274,6 +274,9 @@ soak: all ## the full load, hours: SCALE=0.1 for a tenth of it; the figures are 
 
 check: ## install what is missing, build, run every test; the last line is the result
 	@scripts/check.sh
+
+distro: ## the two commands in a fresh Debian: SUITE=bookworm, trixie or sid; as root
+	$(Q)tests/distro/run.sh '$(SUITE)'
 
 bench: all ## measure this driver, the firmware's and iPXE's side by side: build/bench/table.md, results.json; ROUNDS=5 downloads each
 	$(Q)tests/bench/bench.py
