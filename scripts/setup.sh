@@ -4,12 +4,13 @@
 #
 # Installs the Debian or Ubuntu packages that building and testing on x86_64 need and that
 # are missing. With --all also those for the other architectures, and unpacks under build/
-# what dpkg could not hold beside the system's own: their gnu-efi, and for the QEMU
-# tests a Linux kernel, efibootmgr, GRUB, shim and systemd-boot. Does nothing, and needs no network, when all are there.
+# what dpkg could not hold beside the system's own: their gnu-efi, and for the QEMU tests a
+# Linux kernel, efibootmgr, GRUB, shim and systemd-boot. Does nothing, and needs no network,
+# when all are there.
 set -eu
 cd "$(dirname "$0")/.."
 
-# FIRST|SECOND is the first of them that the distribution has; with - at the end, none will do.
+# FIRST|SECOND is the first of them that the distribution has; with - at the end, it may have none.
 packages=(
     # build
     gcc libc6-dev make binutils gnu-efi

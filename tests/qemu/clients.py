@@ -16,7 +16,6 @@ import hashlib
 import os
 import re
 import shutil
-import stat
 import subprocess
 import time
 from dataclasses import dataclass
@@ -170,7 +169,7 @@ def drive_grub_over_http(guest: Guest, watch: Watch, while_running: Callable[[],
 
 
 def serve_image(folder: Path, initrd: bytes) -> None:
-    """A disk image with systemd-boot and a unified kernel image, made as README's objcopy would."""
+    """A disk image with systemd-boot and a unified kernel image, put together by objcopy."""
     parts = {
         ".osrel": b'ID=virtio-net\nNAME="virtio-net"\nVERSION_ID=1\n',
         ".cmdline": KERNEL_ARGUMENTS.encode(),
