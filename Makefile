@@ -132,7 +132,7 @@ $(OTHER_ARCHES:%=build/%/virtio-net.efi): build/%/virtio-net.efi: arch-% ;
 
 rom-all: build/virtio-net.rom ## build/virtio-net.rom, an option ROM that carries the driver for every architecture
 
-build/virtio-net.rom: $(ALL_DRIVERS) scripts/make-rom.py scripts/check-rom.py scripts/rom_image.py
+build/virtio-net.rom: $(ALL_DRIVERS) scripts/make-rom.py scripts/check-rom.py scripts/rom_image.py scripts/whole_file.py
 	$(make_rom)
 
 $(GNUEFI):
@@ -164,12 +164,12 @@ $(OUT)/apps/%.so: $(OUT)/tests/qemu/apps/%.o $(OUT)/src/start.o $(LDS)
 $(OUT)/virtio-net.efi: EFI_TARGET := efi-bsdrv-$(ARCH)
 $(OUT)/apps/%.efi: EFI_TARGET := efi-app-$(ARCH)
 $(OUT)/apps/barless.efi: EFI_TARGET := efi-bsdrv-$(ARCH) # stays
-$(OUT)/%.efi: $(OUT)/%.so scripts/finish-pe.py
+$(OUT)/%.efi: $(OUT)/%.so scripts/finish-pe.py scripts/whole_file.py
 	$(if $(Q),@echo "  EFI     $@")
 	$(Q)$(OBJCOPY) $(EFI_SECTIONS) --strip-all --target $(EFI_TARGET) $< $@
 	$(Q)scripts/finish-pe.py $@
 
-%.rom: %.efi scripts/make-rom.py scripts/check-rom.py scripts/rom_image.py
+%.rom: %.efi scripts/make-rom.py scripts/check-rom.py scripts/rom_image.py scripts/whole_file.py
 	$(make_rom)
 
 sign: $(OUT)/virtio-net.efi ## sign for Secure Boot: make sign KEY=db.key CERT=db.pem writes virtio-net.signed.efi and .signed.rom

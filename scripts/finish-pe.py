@@ -11,6 +11,9 @@ import struct
 import sys
 from pathlib import Path
 
+sys.dont_write_bytecode = True
+from whole_file import write  # noqa: E402
+
 PE32, PE32_PLUS = 0x10B, 0x20B  # the fields used here lie at the same offsets in both
 NX_COMPAT = 0x0100
 EXECUTE, WRITE = 0x20000000, 0x80000000
@@ -71,16 +74,6 @@ def finish(image):
     flags = struct.unpack_from("<H", image, optional + 70)[0]
     struct.pack_into("<H", image, optional + 70, flags | NX_COMPAT)
     struct.pack_into("<I", image, optional + 64, checksum(image, optional + 64))
-
-
-def write(path, data):
-    """All of it or nothing, also when the disk is full."""
-    new = path.with_name(path.name + ".new")
-    try:
-        new.write_bytes(data)
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def main():

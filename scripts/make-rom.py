@@ -13,6 +13,9 @@ import struct
 import sys
 from pathlib import Path
 
+sys.dont_write_bytecode = True
+from whole_file import write  # noqa: E402
+
 UNIT_BYTES = 512
 NETWORK_CONTROLLER = 0x020000
 EFI_IMAGE, LAST_IMAGE = 3, 0x80
@@ -56,16 +59,6 @@ def make_image(path, vendor, devices, is_last):
     image = image.ljust(headers_bytes, b"\0") + driver
     image[headers_bytes - 1] = -sum(image) % 256
     return image
-
-
-def write(path, data):
-    """All of it or nothing, also where it takes the place of a file, or the disk is full."""
-    new = path.with_name(path.name + ".new")
-    try:
-        new.write_bytes(data)
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def main():
