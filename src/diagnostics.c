@@ -225,6 +225,7 @@ static EFI_STATUS EFIAPI run_diagnostics(EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *this,
     struct report report = {0};
     struct adapter *adapter;
     CHAR16 *buffer;
+    EFI_GUID *format;
     EFI_STATUS status;
     EFI_TPL tpl;
 
@@ -243,6 +244,13 @@ static EFI_STATUS EFIAPI run_diagnostics(EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *this,
         BS->AllocatePool(EfiBootServicesData, REPORT_CHARS_MAX * sizeof(*buffer), (void **)&buffer);
     if (EFI_ERROR(status))
         return status;
+    /* The specification does not say whose it is; the shell's drvdiag frees it. */
+    status = BS->AllocatePool(EfiBootServicesData, sizeof(*format), (void **)&format);
+    if (EFI_ERROR(status)) {
+        BS->FreePool(buffer);
+        return status;
+    }
+    *format = variable_guid; /* the report's format: text of this driver */
 
     text_init(&report.text, buffer, REPORT_CHARS_MAX);
     tpl = BS->RaiseTPL(TPL_CALLBACK);
@@ -251,7 +259,7 @@ static EFI_STATUS EFIAPI run_diagnostics(EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *this,
     /* The shell's drvdiag asks for a report and then does not show it. */
     if (ST->ConOut)
         (void)ST->ConOut->OutputString(ST->ConOut, buffer);
-    *ret_error_type = &variable_guid; /* the report's format: text of this driver */
+    *ret_error_type = format;
     *ret_bytes = (report.text.length + 1) * sizeof(*buffer);
     *ret_report = buffer;
     return status;

@@ -483,6 +483,7 @@ static void diagnose(struct rings_fuzz *fuzz)
     fuzz_claim(bytes >= sizeof(CHAR16) && !report[bytes / sizeof(CHAR16) - 1],
                "a report that does not end");
     (void)BS->FreePool(report);
+    (void)BS->FreePool(type);
 }
 
 static void ask_for_media(struct rings_fuzz *fuzz)

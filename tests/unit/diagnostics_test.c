@@ -63,6 +63,7 @@ static EFI_STATUS run(const struct driver_fixture *fixture, EFI_DRIVER_DIAGNOSTI
     report[length] = 0;
     assert_int_equal((length + 1) * sizeof(CHAR16), bytes);
     assert_success(BS->FreePool(text));
+    assert_success(BS->FreePool(format));
     return status;
 }
 
@@ -490,8 +491,11 @@ static EFI_STATUS ask(const struct driver_fixture *fixture, EFI_HANDLE controlle
                                                   &outputs.format, &outputs.bytes, &outputs.text);
     if (EFI_ERROR(status))
         assert_memory_equal(&before, &outputs, sizeof(before));
-    else
+    else {
+        assert_memory_equal(&variable_guid, outputs.format, sizeof(variable_guid));
         assert_success(BS->FreePool(outputs.text));
+        assert_success(BS->FreePool(outputs.format)); /* as the shell does */
+    }
     return status;
 }
 

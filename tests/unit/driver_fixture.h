@@ -174,12 +174,16 @@ static inline EFI_STATUS run_diagnostics(const struct driver_fixture *fixture,
     EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *diagnostics =
         fake_firmware_interface(fixture->firmware, fixture->image, &driver_diagnostics2_guid);
     CHAR8 language[] = "en";
-    EFI_GUID *format;
+    EFI_GUID *format = NULL;
     UINTN bytes;
+    EFI_STATUS status;
 
     *ret_report = NULL;
-    return diagnostics->RunDiagnostics(diagnostics, fixture->controller, NULL, type, language,
-                                       &format, &bytes, ret_report);
+    status = diagnostics->RunDiagnostics(diagnostics, fixture->controller, NULL, type, language,
+                                         &format, &bytes, ret_report);
+    if (format)
+        assert_success(BS->FreePool(format));
+    return status;
 }
 
 static inline EFI_ADAPTER_INFORMATION_PROTOCOL *adapter_info(const struct driver_fixture *fixture)

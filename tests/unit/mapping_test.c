@@ -89,6 +89,7 @@ static void test_extended(const struct driver_fixture *fixture)
                                                EfiDriverDiagnosticTypeExtended, language, &format,
                                                &bytes, &report));
     assert_success(BS->FreePool(report));
+    assert_success(BS->FreePool(format));
     while (fake_device_take_frame(fixture->device))
         ;
 }
