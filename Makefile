@@ -7,7 +7,9 @@ V       ?= 0
 
 # What differs from one architecture to the next. Debian's gnu-efi for x86_64 brings ia32's
 # code along; scripts/fetch-gnu-efi.sh unpacks the others', which dpkg would put over it.
-ARCHES          := x86_64 ia32 aarch64
+# setup.sh --all fetches those of NEWER_ARCHES where the distribution can build and boot them.
+NEWER_ARCHES    := riscv64 loongarch64
+ARCHES          := x86_64 ia32 aarch64 $(foreach arch,$(NEWER_ARCHES),$(if $(wildcard build/gnu-efi/$(arch)/complete),$(arch)))
 x86_64_CFLAGS   := -DGNU_EFI_USE_MS_ABI -mno-red-zone -mgeneral-regs-only -maccumulate-outgoing-args
 x86_64_EFI      := /usr
 x86_64_LIB       = $(lib_folder)
@@ -21,7 +23,17 @@ aarch64_LDFLAGS := -zmax-page-size=4096 # ld would let sections share its 64 KiB
 aarch64_CROSS   := aarch64-linux-gnu-
 aarch64_EFI     := build/gnu-efi/aarch64/usr
 aarch64_LIB      = $(lib_folder)
-$(if $(filter $(ARCH),$(ARCHES)),,$(error ARCH=$(ARCH): not one of $(ARCHES)))
+# No instruction for an ABI's floating-point registers comes of code without such types.
+riscv64_CFLAGS   := -march=rv64gc -mabi=lp64d -mcmodel=medany -mstrict-align -msmall-data-limit=0
+riscv64_CROSS    := riscv64-linux-gnu-
+riscv64_EFI      := build/gnu-efi/riscv64/usr
+riscv64_LIB       = $(lib_folder)
+loongarch64_CFLAGS  := -mstrict-align -msimd=none # which firmware leaves switched off
+loongarch64_LDFLAGS := -zmax-page-size=4096
+loongarch64_CROSS   := loongarch64-linux-gnu-
+loongarch64_EFI     := build/gnu-efi/loongarch64/usr
+loongarch64_LIB      = $(lib_folder)
+$(if $(filter $(ARCH),$(ARCHES)),,$(error ARCH=$(ARCH): not one of $(ARCHES)$(if $(filter $(ARCH),$(NEWER_ARCHES)), (scripts/setup.sh --all adds it, from Debian 13 on))))
 
 CROSS        := $($(ARCH)_CROSS)
 CC           := $(CROSS)gcc
@@ -31,7 +43,7 @@ HOSTCC       ?= gcc
 CLANG_FORMAT ?= clang-format-14
 CLANG_TIDY   ?= clang-tidy
 # Named in full: a python3 from pyenv or conda lacks the distribution's modules.
-PYTEST        = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -v --no-header --tb=short -o 'cache_dir=$(CURDIR)/build/pytest_cache' $(PYTEST_FLAGS)
+PYTEST        = ARCHES='$(ARCHES)' PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -v --no-header --tb=short -o 'cache_dir=$(CURDIR)/build/pytest_cache' $(PYTEST_FLAGS)
 EFI_INCLUDE  ?= $($(ARCH)_EFI)/include/efi
 # gnu-efi 4.0 has its archives where Debian has libraries of several architectures.
 lib_folder    = $(if $(wildcard $($(1)_EFI)/lib/$(1)-linux-gnu/libgnuefi.a),lib/$(1)-linux-gnu,lib)
@@ -48,7 +60,7 @@ export TZ := UTC
 
 SOURCES      := $(sort $(wildcard src/*.c))
 # These write to I/O ports.
-PORT_APPS    := $(if $(filter aarch64,$(ARCH)),tests/qemu/apps/canary.c tests/qemu/apps/snpbench.c)
+PORT_APPS    := $(if $(filter-out x86_64 ia32,$(ARCH)),tests/qemu/apps/canary.c tests/qemu/apps/snpbench.c)
 APP_SOURCES  := $(filter-out $(PORT_APPS),$(sort $(wildcard tests/qemu/apps/*.c)))
 FAKE_SOURCES := $(sort $(wildcard tests/fake/*.c))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*_test.c))
@@ -84,10 +96,11 @@ LTO     := -flto=auto -fno-fat-lto-objects
 HOT      := snp net_device net_filter virtqueue virtqueue_packed
 aarch64_HOT := virtqueue # more would not fit into 64 KiB
 ia32_HOT    := net_device virtqueue # gcc 14 makes more of it than gcc 12
+loongarch64_HOT := virtqueue
 HOT_OBJS := $(patsubst %,$(OUT)/src/%.o,$(or $($(ARCH)_HOT),$(HOT)))
-LDS     := elf_$(ARCH)_efi.lds
+LDS     := elf_$(ARCH)_efi.lds elf_sections.lds
 LDFLAGS := $($(ARCH)_LDFLAGS) -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --gc-sections --hash-style=sysv \
-           --build-id=none --no-undefined --fatal-warnings -T $(LDS)
+           --build-id=none --no-undefined --fatal-warnings -T $(firstword $(LDS))
 GNUEFI  := $(EFI_LIB)/libgnuefi.a
 # Exactly the sections that the linker script names; the rest of the .so is for debuggers.
 EFI_SECTIONS := -j .text -j .rodata -j .rela -j .rel -j .data -j .dynamic -j .sbat -j .reloc
@@ -117,7 +130,7 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all arches $(OTHER_ARCHES:%=arch-%) rom rom-all sign unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck \
-        lint-shell lint-layers lint-spec lint-names image deploy fuzz fuzz-build fuzz-coverage qemu clients soak esp dist check distro bench bench-scaling bench-budgets demo run coverage format clean help
+        lint-shell lint-layers lint-spec lint-names image deploy fuzz fuzz-build fuzz-coverage qemu clients soak esp dist check check-all distro bench bench-scaling bench-budgets demo run coverage format clean help
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom $(APPS) ## build the driver, its debug file, its option ROM and the EFI test programs
 
@@ -156,10 +169,17 @@ $(OUT)/virtio-net.so: $(DRIVER_OBJS) $(LDS)
 	$(if $(Q),@echo "  LD      $@")
 	$(Q)$(CC) $(CFLAGS) $(LTO) -nostdlib $(LDFLAGS:%=-Wl,%) -o $@ $(DRIVER_OBJS) -L$(EFI_LIB) -lgnuefi
 
-$(OUT)/apps/%.so: $(OUT)/tests/qemu/apps/%.o $(OUT)/src/start.o $(LDS)
+loongarch64_APP_START := loongarch64
+APP_START := $(addprefix $(OUT)/tests/qemu/apps/,$(addsuffix .o,$($(ARCH)_APP_START)))
+$(OUT)/tests/qemu/apps/%.o: tests/qemu/apps/%.S Makefile
+	$(if $(Q),@echo "  AS      $@")
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -c -o $@ $<
+
+$(OUT)/apps/%.so: $(OUT)/tests/qemu/apps/%.o $(OUT)/src/start.o $(APP_START) $(LDS)
 	$(if $(Q),@echo "  LD      $@")
 	$(Q)mkdir -p $(@D)
-	$(Q)$(LD) $(LDFLAGS) -o $@ $(filter %.o,$^) -L$(EFI_LIB) -lefi -lgnuefi
+	$(Q)$(LD) $(LDFLAGS) $(if $(APP_START),-e app_start) -o $@ $(filter %.o,$^) -L$(EFI_LIB) -lefi -lgnuefi
 
 $(OUT)/virtio-net.efi: EFI_TARGET := efi-bsdrv-$(ARCH)
 $(OUT)/apps/%.efi: EFI_TARGET := efi-app-$(ARCH)
@@ -261,8 +281,9 @@ image: arches ## test the PE image and the option ROM: sections, fields, size, r
 deploy: esp dist ## test install.sh, the FAT image and the release archive
 	$(Q)$(PYTEST) tests/deploy
 
-qemu: arches esp ## run the QEMU matrix
-	$(Q)$(PYTEST) -n 2 tests/qemu
+CASES ?= all
+qemu: arches esp ## run the QEMU matrix; CASES=check leaves out what `make check` does, CASES=few runs one case of each file and what is new
+	$(Q)$(PYTEST) -n 2 --cases=$(CASES) tests/qemu
 
 clients: all ## time real boot programs over the firmware's driver and this one: build/qemu/clients.md; CLIENTS="ipxe grub-http" runs these alone
 	$(Q)scripts/setup.sh --all
@@ -274,6 +295,9 @@ soak: all ## the full load, hours: SCALE=0.1 for a tenth of it; the figures are 
 
 check: ## install what is missing, build, run every test; the last line is the result
 	@scripts/check.sh
+
+check-all: ## `make check` with every case of the QEMU matrix, and everything on the other Debian
+	@CASES=all scripts/check.sh
 
 distro: ## the two commands in a fresh Debian: SUITE=bookworm, trixie or sid; as root
 	$(Q)tests/distro/run.sh '$(SUITE)'

@@ -51,7 +51,7 @@ command -v efibootmgr >/dev/null || fail "efibootmgr is missing: install it, or 
 if [ -z "$driver$remove" ]; then # firmware may have fewer bits than Linux
     bits=$(cat "$root/sys/firmware/efi/fw_platform_size" 2>/dev/null) || bits='?'
     case $(uname -m)-$bits in
-    *86*-64) arch=x86_64 ;; *86*-32) arch=ia32 ;; aarch64-64) arch=aarch64 ;;
+    *86*-64) arch=x86_64 ;; *86*-32) arch=ia32 ;; aarch64-64 | riscv64-64 | loongarch64-64) arch=$(uname -m) ;;
     *) fail "no driver for $bits-bit firmware on $(uname -m); --driver FILE names one" ;;
     esac
     driver=$here/$arch/virtio-net.efi # where a release has it; next, where make puts it

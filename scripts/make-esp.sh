@@ -24,6 +24,8 @@ place() { # FILE: its path on the volume, or nothing
     5a4d-00004550-8664) arch=x86_64 short=X64 ;;
     5a4d-00004550-014c) arch=ia32 short=IA32 ;;
     5a4d-00004550-aa64) arch=aarch64 short=AA64 ;;
+    5a4d-00004550-5064) arch=riscv64 short=RISCV64 ;;
+    5a4d-00004550-6264) arch=loongarch64 short=LOONGARCH64 ;;
     *) return ;;
     esac
     case $(hex "$1" $((pe + 92)) 2) in # the subsystem
@@ -35,7 +37,7 @@ place() { # FILE: its path on the volume, or nothing
 for file; do
     [ -s "$file" ] || fail "$file: missing or empty"
     [ -n "$(place "$file")" ] ||
-        fail "$file: neither a driver nor a program for UEFI on x86_64, ia32 or aarch64"
+        fail "$file: neither a driver nor a program for UEFI on x86_64, ia32, aarch64, riscv64 or loongarch64"
 done
 command -v mformat >/dev/null || fail "mtools are missing (run scripts/setup.sh)"
 

@@ -4,9 +4,9 @@
 # usage: scripts/run.sh [QEMU argument...]
 #
 # Boot QEMU with UEFI firmware to its shell on this terminal, with the driver loaded and a lease
-# asked for on a user-mode network. ARCH is x86_64 (default), ia32 or aarch64. fs0: is the folder
-# build/run/ARCH/fs0; whatever is put there is also served over TFTP at 10.0.2.2. Ends with the
-# guest (`reset -s`) or with Ctrl-A X.
+# asked for on a user-mode network. ARCH is x86_64 (default), ia32, aarch64, riscv64 or
+# loongarch64. fs0: is the folder build/run/ARCH/fs0; whatever is put there is also served over
+# TFTP at 10.0.2.2. Ends with the guest (`reset -s`) or with Ctrl-A X.
 # DRIVER, OVMF_CODE, OVMF_VARS, QEMU, ACCEL, MACHINE, CPU and NIC override what is used.
 set -eu
 
@@ -21,6 +21,7 @@ fail() {
 
 machine=q35
 cpu=max
+memory=512
 case $arch in
 x86_64) emulator=qemu-system-x86_64 flash=/usr/share/OVMF/OVMF_CODE_4M.fd ;;
 ia32) # Debian has it with SMM only, which alone may write the variables then
@@ -31,11 +32,19 @@ aarch64) # cpu max signs pointers, which is slow to emulate
     emulator=qemu-system-aarch64 flash=/usr/share/AAVMF/AAVMF_CODE.fd
     machine=virt,gic-version=3 cpu=cortex-a57
     ;;
-*) fail "ARCH=$arch: not one of x86_64, ia32, aarch64" ;;
+riscv64)
+    emulator=qemu-system-riscv64 flash=/usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd
+    machine=virt,acpi=off
+    ;;
+loongarch64)
+    emulator=qemu-system-loongarch64 flash=/usr/share/qemu-efi-loongarch64/QEMU_EFI.fd
+    machine=virt memory=2048
+    ;;
+*) fail "ARCH=$arch: not one of x86_64, ia32, aarch64, riscv64, loongarch64" ;;
 esac
 driver=${DRIVER:-$root/build/$arch/virtio-net.efi}
 code=${OVMF_CODE:-$flash}
-variables=$(echo "$flash" | sed 's/_CODE/_VARS/; s/\.secboot//')
+variables=$(echo "$flash" | sed 's/_CODE/_VARS/; s/QEMU_EFI/QEMU_VARS/; s/\.secboot//')
 variables=${OVMF_VARS:-$variables}
 qemu=${QEMU:-$emulator}
 packages="run scripts/setup.sh --all"
@@ -55,7 +64,7 @@ printf '%s\r\n' '@echo -off' 'fs0:' 'load virtio-net.efi' 'connect -r' \
     'echo "To leave: reset -s, or Ctrl-A X"' >"$folder/fs0/startup.nsh"
 
 echo "Booting $(basename "$code") with $driver; to leave: \`reset -s\`, or Ctrl-A X."
-exec "$qemu" -accel "${ACCEL:-tcg}" -cpu "${CPU:-$cpu}" -machine "${MACHINE:-$machine}" -m 512 \
+exec "$qemu" -accel "${ACCEL:-tcg}" -cpu "${CPU:-$cpu}" -machine "${MACHINE:-$machine}" -m "$memory" \
     -nodefaults -nographic -no-reboot -serial mon:stdio \
     -drive "if=pflash,format=raw,unit=0,readonly=on,file=$code" \
     -drive "if=pflash,format=raw,unit=1,file=$folder/vars.fd" \

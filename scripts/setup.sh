@@ -22,7 +22,7 @@ packages=(
     # QEMU tests and the demo
     qemu-system-x86 ovmf ipxe-qemu ipxe mtools fdisk gdb
     python3 python3-pytest python3-pytest-xdist python3-pefile
-    dnsmasq-base iproute2
+    dnsmasq-base iproute2 debootstrap debian-archive-keyring
     # signing for Secure Boot
     sbsigntool openssl
 )
@@ -32,6 +32,12 @@ packages=(
     # ia32
     'ovmf-ia32|-' 'efi-shell-ia32|-' # Debian 12's has its shell built in; from 14 on there is none
 )
+# An architecture that is left out unless the distribution has every one of its packages.
+declare -A packages_of=(
+    [riscv64]='gcc-riscv64-linux-gnu qemu-system-riscv|qemu-system-misc qemu-efi-riscv64'
+    [loongarch64]='gcc-loongarch64-linux-gnu qemu-system-loongarch|qemu-system-misc qemu-efi-loongarch64'
+)
+grep -qx 'ID=debian' /etc/os-release || unset 'packages_of[loongarch64]' # nobody else has gnu-efi for it
 
 fail() {
     echo "setup: $1" >&2
@@ -48,21 +54,25 @@ alternatives() { # ENTRY: its packages in a line
 
 installed=$(dpkg-query --show --showformat '${Package} ${db:Status-Status}\n' \
     2>/dev/null | sed -n 's/ installed$//p') || true
+is_installed() { # ENTRY
+    local package
+    for package in $(alternatives "$1"); do
+        ! grep -qxF "$package" <<<"$installed" || return 0
+    done
+    return 1
+}
+
 missing=()
 for entry in "${packages[@]}"; do
-    is_there=
-    for package in $(alternatives "$entry"); do
-        ! grep -qxF "$package" <<<"$installed" || is_there=yes
-    done
-    [ -n "$is_there" ] || missing+=("$entry")
+    is_installed "$entry" || missing+=("$entry")
 done
 
 as_root=(env)
-if [ "$(id -u)" -ne 0 ]; then
-    as_root=(sudo)
-    [ ${#missing[@]} -eq 0 ] || command -v sudo >/dev/null ||
-        fail "run as root, or install: ${missing[*]}"
-fi
+[ "$(id -u)" -eq 0 ] || as_root=(sudo)
+need_root() { # FOR WHAT
+    command -v "${as_root[0]}" >/dev/null || fail "run as root, or install: $*"
+}
+[ ${#missing[@]} -eq 0 ] || need_root "${missing[@]}"
 
 apt=("${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get -qq)
 update() {
@@ -91,7 +101,20 @@ for entry in "${missing[@]}"; do
     package=$(choose "$entry")
     [ -z "$package" ] || chosen+=("$package")
 done
+newer=()
+for arch in "${!packages_of[@]}"; do
+    [ "${1:-}" = --all ] || break
+    wanted=()
+    for entry in ${packages_of[$arch]}; do
+        is_installed "$entry" || wanted+=("$(choose "$entry|-")")
+    done
+    # An entry without a package is an empty word.
+    if printf '%s\n' "${wanted[@]-has all}" | grep -qx ''; then continue; fi
+    newer+=("$arch")
+    chosen+=("${wanted[@]}")
+done
 if [ ${#chosen[@]} -gt 0 ]; then
+    need_root "${chosen[@]}"
     echo "setup: installing ${chosen[*]}"
     "${apt[@]}" install -y --no-install-recommends "${chosen[@]}" >/dev/null ||
         fail "apt-get could not install: ${chosen[*]}"
@@ -99,6 +122,9 @@ fi
 
 if [ "${1:-}" = --all ]; then
     scripts/fetch-gnu-efi.sh arm64 build/gnu-efi/aarch64
+    for arch in "${newer[@]}"; do
+        scripts/fetch-gnu-efi.sh "${arch/loongarch/loong}" "build/gnu-efi/$arch"
+    done
     [ -e build/efibootmgr/complete ] || apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1 || update
     tests/qemu/linux/fetch-kernel.sh build/linux
     tests/qemu/linux/fetch-efibootmgr.sh build/efibootmgr

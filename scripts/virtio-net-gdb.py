@@ -6,8 +6,8 @@
     (gdb) continue
 
 The driver has to be loaded by then. `virtio-net FOLDER` names the folder of virtio-net.efi and
-virtio-net.debug, both of one build; by default it is x86_64 or aarch64 beside this file, or in
-build: what the firmware has loaded of them. (aarch64 takes gdb-multiarch.) Works on any UEFI
+virtio-net.debug, both of one build; by default it is that of an architecture of 64 bits beside this file, or
+in build: what the firmware has loaded of them. (Other than x86_64 takes gdb-multiarch.) Works on any UEFI
 firmware of 64 bits until it hands over to an operating system, since it reads what the
 specification has there for debuggers (UEFI 2.10, 18.4): on a 4 MiB boundary a pointer to the
 system table, in that a list of all loaded images.
@@ -19,7 +19,8 @@ from pathlib import Path
 import gdb
 
 HERE = Path(__file__).resolve().parent
-FOLDERS = [place / arch for place in (HERE, HERE.parent / "build") for arch in ("x86_64", "aarch64")]
+ARCHES = ("x86_64", "aarch64", "riscv64", "loongarch64")
+FOLDERS = [place / arch for place in (HERE, HERE.parent / "build") for arch in ARCHES]
 STEP, LIMIT = 4 << 20, 64 << 30
 DEBUG_IMAGE_INFO_TABLE = bytes.fromhex("772e1549 da1a 6447 b7a27afefed95e8b")  # a GUID
 

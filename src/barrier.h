@@ -23,10 +23,16 @@
 #define BARRIER_READ "dmb oshld"
 #define BARRIER_WRITE "dmb oshst"
 #define BARRIER_FULL "dmb osh"
-#elif defined(__riscv)
+#elif defined(__riscv) /* Unprivileged ISA, 2.7: i and o are device memory, r and w RAM */
 #define BARRIER_READ "fence ir, ir"
 #define BARRIER_WRITE "fence ow, ow"
 #define BARRIER_FULL "fence iorw, iorw"
+#elif defined(__loongarch64)
+/* LoongArch Reference Manual 1.10, 2.2.8.1. From bit 3 down a set bit lets earlier loads, earlier
+ * stores, later loads and later stores pass; older processors take any hint for 0. */
+#define BARRIER_READ "dbar 0x05"
+#define BARRIER_WRITE "dbar 0x0a"
+#define BARRIER_FULL "dbar 0x00"
 #else
 #error "barrier.h does not know this architecture"
 #endif

@@ -62,6 +62,67 @@ static inline void interrupts_restore(UINTN flags)
     __asm__ volatile("msr daif, %0" : : "r"(flags) : "memory");
 }
 
+#elif defined(__riscv)
+
+#define SSTATUS_SIE 2u /* Privileged ISA 1.12, 4.1.1: supervisor interrupts are enabled */
+
+static inline UINTN interrupts_enabled(void)
+{
+    UINTN status;
+
+    __asm__ volatile("csrr %0, sstatus" : "=r"(status) : : "memory");
+    return status & SSTATUS_SIE;
+}
+
+/* UEFI 2.10, 2.3.7 puts firmware into machine mode, where SIE masks nothing; what there is runs in
+ * supervisor mode, and no code can read its own mode. What the firmware itself switches off at
+ * TPL_HIGH_LEVEL is what holds its timer back. */
+static inline bool interrupts_are_maskable(void)
+{
+    EFI_TPL before = BS->RaiseTPL(TPL_HIGH_LEVEL);
+    bool is_off = !interrupts_enabled();
+
+    BS->RestoreTPL(before);
+    return is_off && interrupts_enabled();
+}
+
+static inline UINTN interrupts_mask(void)
+{
+    UINTN status;
+
+    __asm__ volatile("csrrci %0, sstatus, %1" : "=r"(status) : "i"(SSTATUS_SIE) : "memory");
+    return status & SSTATUS_SIE;
+}
+
+static inline void interrupts_restore(UINTN enabled)
+{
+    __asm__ volatile("csrs sstatus, %0" : : "r"(enabled) : "memory");
+}
+
+#elif defined(__loongarch64)
+
+#define CRMD 0x0u  /* LoongArch Reference Manual 1.10, 7.4.1: current mode */
+#define CRMD_IE 4u /* interrupts are enabled */
+
+/* UEFI runs at privilege level 0 (UEFI 2.10, 2.3.8). */
+static inline bool interrupts_are_maskable(void)
+{
+    return true;
+}
+
+static inline void interrupts_restore(UINTN mode)
+{
+    __asm__ volatile("csrxchg %0, %1, %2" : "+r"(mode) : "r"((UINTN)CRMD_IE), "i"(CRMD) : "memory");
+}
+
+static inline UINTN interrupts_mask(void)
+{
+    UINTN mode = 0;
+
+    __asm__ volatile("csrxchg %0, %1, %2" : "+r"(mode) : "r"((UINTN)CRMD_IE), "i"(CRMD) : "memory");
+    return mode;
+}
+
 #else /* nobody has looked at it: TPL_CALLBACK it is */
 
 static inline bool interrupts_are_maskable(void)

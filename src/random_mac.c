@@ -33,6 +33,10 @@ static uint64_t read_cycles(void)
     cycles = __builtin_ia32_rdtsc();
 #elif defined(__aarch64__)
     __asm__ volatile("mrs %0, cntvct_el0" : "=r"(cycles));
+#elif defined(__riscv)
+    __asm__ volatile("rdtime %0" : "=r"(cycles));
+#elif defined(__loongarch64)
+    __asm__ volatile("rdtime.d %0, $zero" : "=r"(cycles));
 #endif
     return cycles;
 }

@@ -1,7 +1,7 @@
 @echo -off
 # Finds the volume with this driver, loads the one for this firmware and connects every NIC.
 for %i in 0 1 2 3 4 5 6 7 8 9
-  for %a in aarch64 x86_64 ia32
+  for %a in aarch64 riscv64 loongarch64 x86_64 ia32
     if exist fs%i:\%a\virtio-net.efi then
       fs%i:
       goto FOUND
@@ -13,7 +13,7 @@ goto END
 # A loop that goto leaves keeps its variable's name for itself, hence %d below.
 :FOUND
 echo Trying one driver after the other. This firmware refuses those for other processors:
-for %d in aarch64 x86_64 ia32
+for %d in aarch64 riscv64 loongarch64 x86_64 ia32
   if exist %d\virtio-net.efi then
     load %d\virtio-net.efi
     if %lasterror% eq 0 then

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -12,8 +13,15 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts/make-esp.sh"
 BUILD = ROOT / "build"
 IMAGE = BUILD / "esp.img"
-DRIVERS = {arch: BUILD / arch / "virtio-net.efi" for arch in ("x86_64", "ia32", "aarch64")}
-BOOT_NAMES = {"x86_64": "BOOTX64.EFI", "ia32": "BOOTIA32.EFI", "aarch64": "BOOTAA64.EFI"}
+ARCHES = os.environ.get("ARCHES", "x86_64 ia32 aarch64").split()  # what make builds here
+DRIVERS = {arch: BUILD / arch / "virtio-net.efi" for arch in ARCHES}
+BOOT_NAMES = {
+    "x86_64": "BOOTX64.EFI",
+    "ia32": "BOOTIA32.EFI",
+    "aarch64": "BOOTAA64.EFI",
+    "riscv64": "BOOTRISCV64.EFI",
+    "loongarch64": "BOOTLOONGARCH64.EFI",
+}
 
 
 def names(image: Path) -> list[str]:
@@ -91,7 +99,7 @@ WRONG = {
     "a text": lambda: b"not an image\n",
     "a DOS program": lambda: b"MZ" + bytes(62),
     "a header beyond the end": lambda: b"MZ" + bytes(58) + b"\xff\xff\xff\x7f",
-    "another processor": lambda: changed(4, b"\x64\x50"),  # riscv64
+    "another processor": lambda: changed(4, b"\x32\x50"),  # riscv32
     "a runtime driver": lambda: changed(92, b"\x0c\0"),
 }
 
@@ -100,5 +108,5 @@ WRONG = {
 def test_refuses_what_is_neither_driver_nor_shell(tmp_path, what):
     (tmp_path / "file.efi").write_bytes(WRONG[what]())
     said = refusal(tmp_path, tmp_path / "file.efi")
-    cause = "neither a driver nor a program for UEFI on x86_64, ia32 or aarch64"
+    cause = "neither a driver nor a program for UEFI on x86_64, ia32, aarch64, riscv64 or loongarch64"
     assert said == f"make-esp: {tmp_path}/file.efi: {cause}\n"

@@ -18,7 +18,7 @@ SCRIPTS = ROOT / "scripts"
 DRIVER = Path(os.environ.get("IMAGE", ROOT / "build/x86_64/virtio-net.efi"))
 ROM = DRIVER.with_suffix(".rom")
 IDS = ["1af4:1000", "1af4:1041"]
-ARCHES = ["x86_64", "ia32", "aarch64"]
+ARCHES = os.environ.get("ARCHES", "x86_64 ia32 aarch64").split()  # what make builds here
 X86_64, AARCH64 = 0x8664, 0xAA64
 PCIR = 0x1C
 

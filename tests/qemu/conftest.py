@@ -3,12 +3,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Iterator
 
 import guest
 import network
 import pytest
+import selection
 from platforms import PLATFORMS
+
+HERE = Path(__file__).parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cases", choices=selection.WHICH, default="all", help="see selection.py")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    cases = [f"{item.path.name}::{item.name}" for item in items]
+    if {file.name for file in HERE.glob("test_*.py")} <= {item.path.name for item in items}:
+        if wrong := selection.stale(cases):
+            raise pytest.UsageError(f"selection.py: no case fits {', '.join(wrong)}")
+    chosen = selection.select(cases, config.getoption("--cases"))
+    config.hook.pytest_deselected(
+        items=[item for item, case in zip(items, cases) if case not in chosen]
+    )
+    items[:] = [item for item, case in zip(items, cases) if case in chosen]
 
 
 def pytest_configure(config: pytest.Config) -> None:

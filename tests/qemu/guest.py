@@ -147,7 +147,7 @@ class Guest:
         reboots: bool = False,
         driver: Path | None = PLATFORM_DRIVER,
         variables: Path | None = None,
-        memory_mib: int = 512,
+        memory_mib: int | None = None,
         disk_mib: int = 33,
         disk: Path | None = None,
     ) -> None:
@@ -167,7 +167,7 @@ class Guest:
         self._inside = list(inside)
         self._paused = paused
         self._reboots = reboots
-        self._memory_mib = memory_mib
+        self._memory_mib = memory_mib or platform.memory_mib
         self._disk_mib = disk_mib
         self._given_disk = disk
         self._disk = self.folder / "disk.img"
@@ -257,7 +257,10 @@ class Guest:
     def finish(self, timeout: float = 30) -> str:
         """Wait for the prompt after start(); returns the output that no expect() has consumed."""
         output = self.expect(PROMPT, timeout, what=f"a prompt after `{self._command}`")
-        return PROMPT.sub("", output).strip("\n")
+        output = PROMPT.sub("", output).strip("\n")
+        if self.platform.wraps_at_80:
+            output = re.sub(r"(?<=[^\n]{80})\n(?=\S)", "", output)
+        return output
 
     def expect(self, pattern: str | re.Pattern[str], timeout: float, what: str = "") -> str:
         """Wait for a pattern in the output that no expect() has consumed yet.
@@ -393,7 +396,7 @@ class Guest:
         if self.driver is not None:
             files.setdefault("virtio-net.efi", self.driver)
         if self.platform.shell is not None and self.platform.shell.exists():
-            files.setdefault("EFI/BOOT/BOOTIA32.EFI", self.platform.shell)
+            files.setdefault(self.platform.shell_path, self.platform.shell)
         subprocess.run(["mformat", "-i", self._disk, "-F", "::"], check=True)
         folders = {str(folder) for name in files for folder in PurePosixPath(name).parents}
         for folder in sorted(folders - {"."}):

@@ -170,6 +170,18 @@ def download_http(guest: Guest, port: int, server: str = "10.0.2.2") -> None:
     guest.run(f"http http://{server}:{port}/{HTTP_FILE} {HTTP_FILE}", timeout=60)
 
 
+def download_all(guest: Guest, server: Server) -> list[str]:
+    """Download what the platform has a command for; returns the names on the guest's disk."""
+    names = []
+    if "tftp" in guest.platform.downloads:
+        download_tftp(guest)
+        names.append(TFTP_FILE)
+    if "http" in guest.platform.downloads:
+        download_http(guest, server.port)
+        names.append(HTTP_FILE)
+    return names
+
+
 def compare_download(guest: Guest, server: Server, name: str, copy: str = "") -> int:
     """Compare a file on the powered-off guest's disk with the original; return its size.
 

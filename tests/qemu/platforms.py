@@ -7,7 +7,9 @@ A new firmware is a new Platform here, and a row in the tests that are to run on
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +37,10 @@ class Platform:
     machine: str = "q35"
     cpu: str = "max"
     arguments: tuple[str, ...] = ()
+    memory_mib: int = 512
+    has_high_bars: bool = True  # above 4 GiB, also behind a root port
+    wraps_at_80: bool = False  # its console breaks long lines
+    downloads: tuple[str, ...] = ("tftp", "http")  # what firmware and shell can do
     shell: Path | None = None  # to boot where there is this file, as the firmware has none of its own
 
     @property
@@ -43,8 +49,24 @@ class Platform:
         is_named = DRIVER is None or self.arch == "x86_64"
         return DRIVER if is_named else BUILD / self.arch / "virtio-net.efi"
 
+    @property
+    def shell_path(self) -> str:
+        """Where the firmware looks for a program to boot (UEFI 2.10, 3.5.1.1)."""
+        return f"EFI/BOOT/BOOT{self.arch.upper()}.EFI"
+
     def app(self, name: str) -> Path:
         return BUILD / self.arch / "apps" / name
+
+
+@cache
+def offers(option: str) -> bool:
+    """Whether QEMU's virtio-net has an option, such as in_order, which came with QEMU 10."""
+    command = [QEMU, "-device", "virtio-net-pci,help"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except OSError:
+        return False  # that there is no QEMU is said elsewhere
+    return f" {option}=" in done.stdout
 
 
 OVMF = Platform("x86_64", QEMU, FIRMWARE, VARIABLES)
@@ -65,6 +87,7 @@ OVMF32 = Platform(
     machine="q35,smm=on",
     arguments=SECURE_FLASH,
     shell=Path("/usr/share/efi-shell-ia32/shellia32.efi"),
+    has_high_bars=False,
 )
 AAVMF = Platform(
     "aarch64",
@@ -75,4 +98,30 @@ AAVMF = Platform(
     cpu="cortex-a57",  # max signs pointers, which is slow to emulate
     arguments=("-device", "virtio-rng-pci"),  # the firmware's stack wants it since 2024
 )
-PLATFORMS = (OVMF, OVMF_SECURE, OVMF32, AAVMF)
+RISCV = Platform(
+    "riscv64",
+    "qemu-system-riscv64",
+    Path("/usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd"),
+    Path("/usr/share/qemu-efi-riscv64/RISCV_VIRT_VARS.fd"),
+    machine="virt,acpi=off",
+    arguments=("-device", "virtio-rng-pci"),
+    has_high_bars=False,
+    wraps_at_80=True,
+    downloads=("tftp",),  # Debian 13's starts no TCP driver
+)
+LOONGARCH = Platform(
+    "loongarch64",
+    "qemu-system-loongarch64",
+    Path("/usr/share/qemu-efi-loongarch64/QEMU_EFI.fd"),
+    Path("/usr/share/qemu-efi-loongarch64/QEMU_VARS.fd"),
+    machine="virt",
+    arguments=("-device", "virtio-rng-pci"),
+    memory_mib=2048,  # the least that this machine takes is 1 GiB
+    has_high_bars=False,
+    downloads=(),  # nor Debian 13's here, whose shell has no tftp either; PXE it has
+)
+# What make builds here; the last two where the distribution has firmware and compilers for them.
+ARCHES = os.environ.get("ARCHES", "x86_64 ia32 aarch64").split()
+NEWER = tuple(platform for platform in (RISCV, LOONGARCH) if platform.arch in ARCHES)
+EACH_ARCH = (OVMF, OVMF32, AAVMF, *NEWER)
+PLATFORMS = (*EACH_ARCH, OVMF_SECURE)

@@ -60,7 +60,9 @@ def count_window_writes(trace: Path) -> Counter[int]:
     return counted
 
 
-@pytest.mark.parametrize("platform", [OVMF, OVMF32, AAVMF], ids=lambda platform: platform.arch)
+# QEMU 10 ends with an assertion (virtio_address_space_lookup) where PCI memory is an alias, as on the
+# machines of riscv64 and loongarch64, so these two are not asked.
+@pytest.mark.parametrize("platform", (OVMF, OVMF32, AAVMF), ids=lambda platform: platform.arch)
 def test_network_stack_without_bars(platform: Platform) -> None:
     with Guest(
         f"barless-{platform.arch}",

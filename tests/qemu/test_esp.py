@@ -8,13 +8,13 @@ import evidence
 import network
 import pytest
 from guest import BUILD, DRIVER, Guest, require
-from platforms import AAVMF, OVMF, OVMF32, Platform
+from platforms import EACH_ARCH, Platform
 
 TIMEOUT_S = 120
 IMAGE = BUILD / "esp.img"
 
 
-@pytest.mark.parametrize("platform", [OVMF, OVMF32, AAVMF], ids=lambda platform: platform.arch)
+@pytest.mark.parametrize("platform", EACH_ARCH, ids=lambda platform: platform.arch)
 def test_esp_image_boots_and_loads_the_driver(platform: Platform) -> None:
     assert DRIVER is not None, "without a driver there is no image"
     require(files=[IMAGE])

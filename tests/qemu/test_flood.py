@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import evidence
 import pytest
 from guest import LEGACY, MODERN, PACKED, TRANSITIONAL, Guest, Nic
-from platforms import AAVMF, OVMF, OVMF32, Platform
+from platforms import AAVMF, NEWER, OVMF, OVMF32, Platform, offers
 from wire.peer import Peer
 
 TIMEOUT_S = 120
@@ -55,6 +55,23 @@ CASES = [
     Case("modern-ovmf32", MODERN, "modern", 20_000, platform=OVMF32),
     Case("legacy-ovmf32", LEGACY, "legacy", 10_000, platform=OVMF32),
     Case("mtu-9000-ovmf32", MODERN + ",host_mtu=9000", "modern", 2_000, mtu=9000, platform=OVMF32),
+    *(
+        [
+            Case("in-order", MODERN + ",in_order=on", "modern", 20_000),
+            Case("in-order-packed", PACKED + ",in_order=on", "modern", 20_000),
+        ]
+        if offers("in_order")
+        else []
+    ),
+    *(
+        Case(f"{kind}-{platform.arch}", *device, platform=platform)
+        for platform in NEWER
+        for kind, device in {
+            "modern": (MODERN, "modern", 10_000),
+            "legacy": (LEGACY, "legacy", 5_000),
+            "packed": (PACKED, "modern", 10_000),
+        }.items()
+    ),
 ]
 
 

@@ -9,7 +9,7 @@ import evidence
 import network
 import pytest
 from guest import MODERN, TRANSPORTS, Guest, Nic
-from platforms import AAVMF, OVMF, OVMF32, Platform
+from platforms import EACH_ARCH, OVMF, Platform
 
 TIMEOUT_S = 180
 FOLLOWS_WITHIN_S = 5
@@ -43,7 +43,7 @@ def assert_mode_follows(guest: Guest) -> None:
 
 @pytest.mark.parametrize(
     ("transport", "platform"),
-    [("modern", OVMF), ("legacy", OVMF), ("modern", OVMF32), ("modern", AAVMF)],
+    [("legacy", OVMF), *(("modern", platform) for platform in EACH_ARCH)],
     ids=lambda value: value.arch if isinstance(value, Platform) else value,
 )
 def test_media_present_follows_the_link(transport: str, platform: Platform) -> None:

@@ -9,7 +9,7 @@ import evidence
 import network
 import pytest
 from guest import LEGACY, MODERN, PACKED, TRANSITIONAL, Guest, Nic
-from platforms import AAVMF, OVMF, OVMF32, Platform
+from platforms import AAVMF, NEWER, OVMF, OVMF32, Platform, offers
 
 TIMEOUT_S = 240
 
@@ -29,6 +29,8 @@ class Case:
 
 VERSION_1 = frozenset({"VIRTIO_F_VERSION_1"})
 RING_PACKED = frozenset({"VIRTIO_F_VERSION_1", "VIRTIO_F_RING_PACKED"})
+IN_ORDER = ",in_order=on"
+IN_ORDER_SPLIT = frozenset({"VIRTIO_F_VERSION_1", "VIRTIO_F_IN_ORDER"})
 IOMMU = frozenset({"VIRTIO_F_VERSION_1", "VIRTIO_F_IOMMU_PLATFORM"})
 VTD = ("-device", "intel-iommu,intremap=on")
 
@@ -91,6 +93,30 @@ CASES = [
         extra=VTD,
         platform=OVMF32,
     ),
+    *(
+        [
+            Case("in-order", "q35", MODERN + IN_ORDER, "modern", 0x1041, IN_ORDER_SPLIT),
+            Case(
+                "in-order-packed",
+                "q35",
+                PACKED + IN_ORDER,
+                "modern",
+                0x1041,
+                IN_ORDER_SPLIT | RING_PACKED,
+            ),
+        ]
+        if offers("in_order")
+        else []
+    ),
+    *(
+        Case(f"{kind}-{platform.arch}", None, *device, platform=platform)
+        for platform in NEWER
+        for kind, device in {
+            "modern": (MODERN, "modern", 0x1041, VERSION_1),
+            "legacy": (LEGACY, "legacy", 0x1000),
+            "packed": (PACKED, "modern", 0x1041, RING_PACKED),
+        }.items()
+    ),
 ]
 
 
@@ -112,13 +138,12 @@ def test_network_works(case: Case, server: network.Server) -> None:
         network.get_lease(guest)
         assert_device(guest, case)
         network.ping(guest, "10.0.2.2")
-        network.download_tftp(guest)
-        network.download_http(guest, server.port)
+        downloaded = network.download_all(guest, server)
         evidence.assert_ours(guest, case.transport)
 
         guest.power_off()
-        network.compare_download(guest, server, network.TFTP_FILE)
-        network.compare_download(guest, server, network.HTTP_FILE)
+        for name in downloaded:
+            network.compare_download(guest, server, name)
 
 
 def assert_device(guest: Guest, case: Case) -> None:

@@ -7,11 +7,11 @@ import evidence
 import network
 import pytest
 from guest import LEGACY, MODERN, TRANSITIONAL, Guest, Nic
-from platforms import AAVMF, OVMF, OVMF32, Platform
+from platforms import EACH_ARCH, OVMF, Platform
 
 TIMEOUT_S = 400
 COUNT = 8
-PLACES = [(OVMF, "q35"), (OVMF, "pc"), (OVMF32, None), (AAVMF, None)]  # None: the platform's
+PLACES = [(OVMF, "pc"), *((platform, None) for platform in EACH_ARCH)]  # None: the platform's
 DEVICES = [  # in turn: options, the transport that the driver must choose
     (MODERN, "modern"),
     (TRANSITIONAL, "modern"),
@@ -49,6 +49,9 @@ def test_eight_nics_work_at_once(
             if not address.startswith(f"10.0.{10 + index}."):
                 raise guest.error(f"a lease from network 10.0.{10 + index}.0", address)
             network.ping(guest, f"10.0.{10 + index}.2", count=2, source=address)
+        if "tftp" not in platform.downloads:
+            guest.power_off()
+            return
         name = network.interface(guest, TALKING[-1])["name"]
         network.download_tftp(guest, f"10.0.{10 + TALKING[-1]}.2", interface_name=name)
 

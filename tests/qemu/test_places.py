@@ -12,7 +12,7 @@ import evidence
 import network
 import pytest
 from guest import LEGACY, MODERN, TRANSITIONAL, Guest, Nic
-from platforms import AAVMF, OVMF, OVMF32, OVMF_SECURE, Platform
+from platforms import AAVMF, NEWER, OVMF, OVMF32, OVMF_SECURE, Platform
 
 TIMEOUT_S = 120
 FOUR_GIB = 1 << 32
@@ -61,6 +61,7 @@ CASES = [
     Case("aavmf-virt-functions", AAVMF, FUNCTIONS, options=TRANSITIONAL),
     # The bridge needs the largest I/O window, so it gets the first ports, before the disk.
     Case("aavmf-virt-first-ports", AAVMF, PCI_BRIDGE, options=LEGACY),
+    *(Case(f"{platform.arch}-virt-root-port", platform, ROOT_PORT) for platform in NEWER),
 ]
 
 
@@ -83,11 +84,10 @@ def test_nic_works_where_it_sits(case: Case, server: network.Server) -> None:
         # With two NICs on like networks the last one, by its address.
         source = network.get_lease(guest, len(nics) - 1)
         network.ping(guest, "10.0.2.2", source=source)
-        if len(nics) == 1:
-            network.download_tftp(guest)
+        downloaded = network.download_all(guest, server) if len(nics) == 1 else []
         guest.power_off()
-        if len(nics) == 1:
-            network.compare_download(guest, server, network.TFTP_FILE)
+        for name in downloaded:
+            network.compare_download(guest, server, name)
 
 
 def assert_place(guest: Guest, case: Case, index: int, function: str) -> None:
@@ -102,7 +102,7 @@ def assert_place(guest: Guest, case: Case, index: int, function: str) -> None:
             raise guest.error("I/O 0 for the BAR where that is no port", f"{ports:#x}")
         return
     address = evidence.bar_address(guest, index, MODERN_BAR)
-    is_wanted_high = case.platform.arch != "ia32"
+    is_wanted_high = case.platform.has_high_bars
     if (address >= FOUR_GIB) != is_wanted_high or address == 0:
         height = "above" if is_wanted_high else "below"
         raise guest.error(f"BAR {MODERN_BAR} of nic{index} {height} 4 GiB", f"{address:#x}")

@@ -9,7 +9,7 @@ import evidence
 import network
 import pytest
 from guest import TRANSPORTS, Guest, Nic
-from platforms import AAVMF, OVMF, OVMF32, Platform
+from platforms import EACH_ARCH, OVMF, Platform
 
 TIMEOUT_S = 180
 PINGS = 3
@@ -47,7 +47,7 @@ INFORMATION = ["MediaState", "NetworkBoot", "UndiIpv6Support"]
 
 @pytest.mark.parametrize(
     ("transport", "platform"),
-    [("modern", OVMF), ("legacy", OVMF), ("modern", OVMF32), ("modern", AAVMF)],
+    [("legacy", OVMF), *(("modern", platform) for platform in EACH_ARCH)],
     ids=lambda value: value.arch if isinstance(value, Platform) else value,
 )
 def test_shell_shows_all_of_the_driver(transport: str, platform: Platform) -> None:

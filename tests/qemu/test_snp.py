@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import evidence
 import pytest
 from guest import LEGACY, MODERN, PACKED, TRANSITIONAL, Guest, Nic
-from platforms import AAVMF, OVMF, OVMF32, Platform
+from platforms import AAVMF, NEWER, OVMF, OVMF32, Platform
 from wire.peer import Peer
 
 TIMEOUT_S = 120
@@ -36,6 +36,7 @@ CASES = [
     Case("packed", "q35", PACKED, "modern"),
     Case("modern-aavmf", None, MODERN, "modern", AAVMF),
     Case("modern-ovmf32", None, MODERN, "modern", OVMF32),
+    *(Case(f"modern-{platform.arch}", None, MODERN, "modern", platform) for platform in NEWER),
 ]
 
 

@@ -15,7 +15,7 @@ import network
 import pytest
 from boot_options import ADD_DRIVER, add_http_option, set_boot_next
 from guest import DRIVER, TRANSPORTS, Guest, Nic
-from platforms import AAVMF, OVMF, OVMF32, Platform
+from platforms import AAVMF, EACH_ARCH, NEWER, OVMF, OVMF32, Platform
 
 TIMEOUT_S = 240
 NETBOOT = OVMF.app("netboot.efi")
@@ -82,7 +82,7 @@ def only_driver(guest: Guest) -> evidence.Driver:
     return ours[0]
 
 
-@pytest.mark.parametrize("platform", [OVMF32, AAVMF], ids=lambda platform: platform.arch)
+@pytest.mark.parametrize("platform", EACH_ARCH[1:], ids=lambda platform: platform.arch)
 def test_load_takes_over_on_every_architecture(platform: Platform) -> None:
     name = RIVALS["firmware"].name("modern")
     with Guest(f"takeover-{platform.arch}", platform=platform, timeout=TIMEOUT_S) as guest:
@@ -289,7 +289,7 @@ def assert_booted(guest: Guest, output: str, path: str, driver: str) -> None:
 
 @pytest.mark.parametrize(
     ("rival", "platform"),
-    [("firmware", OVMF), ("ipxe", OVMF), ("firmware", OVMF32), ("firmware", AAVMF)],
+    [("ipxe", OVMF), *(("firmware", platform) for platform in (OVMF, OVMF32, AAVMF))],
     ids=lambda value: value.arch if isinstance(value, Platform) else value,
 )
 def test_pxe_and_http_boot_with_the_firmwares_own_options(
@@ -323,6 +323,26 @@ def test_pxe_and_http_boot_with_the_firmwares_own_options(
         if before and after != before:
             raise guest.error(f"PXEv4 to stay {before}", after)
         answer = boot_next(guest, after)
+        assert_booted(guest, answer, r"Mac\(525400123456,1\)/IPv4\(0\.0\.0\.0", OUR_NAME)
+        evidence.assert_ours(guest, "modern")
+        guest.power_off()
+
+
+@pytest.mark.parametrize("platform", (OVMF, *NEWER), ids=lambda platform: platform.arch)
+def test_pxe_boot_from_the_shell(platform: Platform, server: network.Server) -> None:
+    """The firmware's PXE by its LoadFile; some firmware makes no boot option of it."""
+    server.add(platform.app(NETBOOT.name))
+    nic = Nic(TRANSPORTS["modern"], netdev=f"{server.netdev()},bootfile={NETBOOT.name}")
+    with Guest(
+        f"pxe-from-shell-{platform.arch}",
+        platform=platform,
+        nics=[nic],
+        files={NETBOOT.name: platform.app(NETBOOT.name)},
+        timeout=TIMEOUT_S,
+    ) as guest:
+        guest.load_driver()
+        guest.run("connect -r", timeout=60)
+        answer = guest.run(f"{NETBOOT.name} load", timeout=60)
         assert_booted(guest, answer, r"Mac\(525400123456,1\)/IPv4\(0\.0\.0\.0", OUR_NAME)
         evidence.assert_ours(guest, "modern")
         guest.power_off()

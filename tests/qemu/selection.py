@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""Which cases a command runs: all of them, those of `make check`, or a few on another distribution.
+
+docs/TESTING.md says why these. A pattern that fits no case is an error, so that the lists stay true.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Sequence
+
+WHICH = ("all", "check", "few")
+
+# For `make check-all`: what each shows is shown by the cases named behind it.
+LEFT_TO_ALL = (
+    "test_clients.py::*[ipxe-legacy]",  # the other clients by PXE and TFTP: one device each
+    "test_clients.py::*[ipxe-packed]",
+    "test_clients.py::*[shim-grub-tftp-legacy]",
+    "test_clients.py::*[shim-grub-tftp-packed]",
+    "test_clients.py::*[systemd-boot-uki-http-legacy]",  # grub-http: the firmware's HTTP boot
+    "test_clients.py::*[systemd-boot-uki-http-packed]",
+    "test_flood.py::*[transitional]",  # modern: it is driven as such
+    "test_flood.py::*[modern-iommu]",  # packed-iommu
+    "test_flood.py::*[mtu-9000-legacy]",  # mtu-9000-modern, legacy-large-queue
+    "test_flood.py::*[mtu-9000-aavmf]",
+    "test_flood.py::*[mtu-9000-ovmf32]",
+    "test_flood.py::*[mtu-68]",
+    "test_flood.py::*[legacy-aavmf]",  # network: legacy-aavmf; flood: modern-aavmf
+    "test_flood.py::*[legacy-ovmf32]",
+    "test_flood.py::*[packed-ovmf32]",  # modern-ovmf32, packed-aavmf
+    "test_ipv6.py::test_dhcpv6*[legacy]",  # modern, without-filter
+    "test_link.py::test_link_down*[legacy]",
+    "test_network.py::*[modern-pc]",  # modern-q35, legacy-pc
+    "test_network.py::*[transitional-pc]",
+    "test_network.py::*[legacy-q35]",
+    "test_network.py::*[iommu-q35]",  # iommu-vtd-q35
+    "test_network.py::*[small-queue-modern]",
+    "test_network.py::*[small-queue-legacy]",
+    "test_network.py::*[packed-ovmf32]",
+    "test_network.py::*[modern-aavmf]",  # packed-aavmf; flood: modern-aavmf
+    "test_network.py::*[modern-ovmf32]",
+    "test_places.py::*[ovmf-q35-bridge]",  # ovmf-pc-bridge, ovmf-q35-root-port
+    "test_places.py::*[ovmf-pc-functions]",  # ovmf-q35-functions
+    "test_places.py::*[secure-q35-root-bus]",  # secure-q35-root-port
+    "test_places.py::*[ovmf32-q35-bridge]",
+    "test_places.py::*[ovmf32-q35-functions]",
+    "test_places.py::*[aavmf-virt-bridge]",  # aavmf-virt-first-ports
+    "test_places.py::*[aavmf-virt-functions]",
+    "test_protocols.py::*[legacy-x86_64]",
+    "test_rom.py::test_rom_has_the_nic[transitional]",
+    "test_rom.py::test_firmware_boots_through_the_rom[transitional]",
+    "test_rounds.py::*disconnect*[legacy]",  # disconnect modern, unload legacy
+    "test_rounds.py::*unload*[modern]",
+    "test_secureboot.py::test_without_secure_boot*[stranger.efi]",
+    "test_secureboot.py::test_without_secure_boot*[tampered.efi]",
+    "test_snp.py::*contract[transitional]",
+    "test_takeover.py::*bcfg_binds[firmware-legacy]",
+    "test_takeover.py::*bcfg_binds[ipxe-modern]",
+    "test_takeover.py::*bcfg_binds[nothing-modern]",
+    "test_takeover.py::*own_options[ipxe-x86_64]",
+)
+
+# Behind the first case of each file: what a newer distribution brings.
+FEW = (
+    "test_esp.py::*[*64]",
+    "test_flood.py::*[packed-riscv64]",
+    "test_flood.py::*[packed-loongarch64]",
+    "test_flood.py::*[in-order*]",
+    "test_network.py::*[*-riscv64]",
+    "test_network.py::*[*-loongarch64]",
+    "test_network.py::*[in-order*]",
+    "test_snp.py::*[*64]",
+    "test_takeover.py::*on_every_architecture[*64]",
+    "test_rom.py::test_one_rom*[*64]",
+)
+ELSEWHERE = ("*x86_64*", "*aarch64*")  # the architectures that every distribution has
+
+
+def _fits(case: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(case, pattern.replace("[", "[[]", 1)) for pattern in patterns)
+
+
+def stale(cases: Sequence[str]) -> list[str]:
+    """The patterns of LEFT_TO_ALL that fit none of all cases."""
+    return [p for p in LEFT_TO_ALL if not any(_fits(case, [p]) for case in cases)]
+
+
+def select(cases: Sequence[str], which: str) -> set[str]:
+    """Those of `cases`, FILE::NAME[ID] each in their order, that are to run."""
+    if which == "all":
+        return set(cases)
+    kept = [case for case in cases if not _fits(case, LEFT_TO_ALL)]
+    if which == "check":
+        return set(kept)
+    first = {case.partition("::")[0]: case for case in reversed(kept)}
+    return {
+        *first.values(),
+        *(case for case in kept if _fits(case, FEW) and not _fits(case, ELSEWHERE)),
+    }
