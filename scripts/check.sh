@@ -1,9 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/check.sh [SUITE...]
-# Installs what is missing, builds, and runs the suites unit, lint, fuzz, image, deploy and qemu,
-# or those named. The last line is "N passed, N failed". Logs stay in build/check/.
+# Installs what is missing, builds, and runs the suites unit, lint, fuzz, image, deploy, qemu and
+# distro, or those named. The last line is "N passed, N failed". Logs stay in build/check/.
 # A crash, a skipped test, a build error and a suite without tests count as failed.
+# CASES says which QEMU cases: check (default), all, or few; docs/TESTING.md says more.
+#
+# distro runs the demo and the suites unit, image and qemu again in a fresh Debian, the current stable
+# one, or Debian 12 where that is what this machine has. That takes root: it is left out without.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -11,6 +15,8 @@ unset MAKEFLAGS MAKELEVEL # make check -j2 must not reach the inner makes
 logs=build/check
 passed=0
 failed=0
+left_out=
+export CASES="${CASES:-check}"
 
 pass() { echo "ok    $1" && passed=$((passed + ${2:-1})); }
 fail() { echo "FAIL  $1" && failed=$((failed + ${2:-1})); }
@@ -74,27 +80,56 @@ print(bad.count(False), bad.count(True))'
 
 run_pytest() { # NAME of the make target
     local xml=$logs/$1.xml counts="0 0" status=0
-    make --no-print-directory "$1" PYTEST_FLAGS="--junitxml=$xml -rfEs" || status=$?
+    make --no-print-directory "$1" CASES="$CASES" PYTEST_FLAGS="--junitxml=$xml -rfEs" || status=$?
     [ ! -e "$xml" ] || counts=$(/usr/bin/python3 -c "$junit_counts" "$xml") || counts="0 0"
     passed=$((passed + ${counts% *}))
     failed=$((failed + ${counts#* }))
     [ "$status" -eq 0 ] || [ "${counts#* }" -gt 0 ] || fail "$1: exit status $status"
 }
 
+run_distro() {
+    local suite=trixie cases=few log counts said
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "distro: left out: only root can make a minbase (sudo make distro SUITE=$suite)"
+        left_out=yes
+        return
+    fi
+    ! grep -qx 'VERSION_CODENAME=trixie' /etc/os-release || suite=bookworm
+    [ "$CASES" != all ] || cases=all
+    log=$logs/distro.log
+    tests/distro/run.sh $suite 'make demo' "CASES=$cases scripts/check.sh unit image qemu" 2>&1 | tee "$log" || true
+    if grep -q "^ok  $suite: make demo: " "$log"; then pass "$suite make demo"; else fail "$suite make demo"; fi
+    said=$(grep "^[a-zA-Z]* *$suite: CASES=" "$log") || said=''
+    counts=$(sed -n 's/.*: \([0-9]*\) passed, \([0-9]*\) failed (.*/\1 \2/p' <<<"$said")
+    if [ -z "$counts" ] || { [[ $said != ok* ]] && [ "${counts#* }" -eq 0 ]; }; then
+        fail "$suite check.sh: ${said:-no result}"
+    else
+        passed=$((passed + ${counts% *}))
+        failed=$((failed + ${counts#* }))
+        [ "${counts#* }" -eq 0 ] || grep -h '^FAIL\|^FAILED\|^E  ' "build/distro/$suite"-CASES*.log || true
+    fi
+}
+
 scripts/setup.sh --all || { fail "setup" && finish; }
 rm -rf "$logs"
 mkdir -p "$logs"
-make -j"$(nproc)" --keep-going arches unit-build fuzz-build || fail "build"
+[ $# -gt 0 ] || set -- unit lint fuzz image deploy qemu distro
+targets=(arches unit-build)
+[[ " $* " != *' fuzz '* ]] || targets+=(fuzz-build)
+make -j"$(nproc)" --keep-going "${targets[@]}" || fail "build"
 
-[ $# -gt 0 ] || set -- unit lint fuzz image deploy qemu
 for suite in "$@"; do
     echo "== $suite"
     before=$((passed + failed))
+    began=$SECONDS
     case $suite in
     unit | lint | fuzz) "run_$suite" ;;
     image | deploy | qemu) run_pytest "$suite" ;;
+    distro) run_distro ;;
     *) fail "no suite is called $suite" ;;
     esac
-    [ $((passed + failed)) -gt "$before" ] || fail "$suite: no test ran"
+    echo "== $suite took $((SECONDS - began)) s"
+    [ $((passed + failed)) -gt "$before" ] || [ -n "$left_out" ] || fail "$suite: no test ran"
+    left_out=
 done
 finish
