@@ -259,7 +259,7 @@ class Guest:
         output = self.expect(PROMPT, timeout, what=f"a prompt after `{self._command}`")
         output = PROMPT.sub("", output).strip("\n")
         if self.platform.wraps_at_80:
-            output = re.sub(r"(?<=[^\n]{80})\n(?=\S)", "", output)
+            output = re.sub(r"(?<=[^\n]{80})\n(?= ?\S)", "", output)
         return output
 
     def expect(self, pattern: str | re.Pattern[str], timeout: float, what: str = "") -> str:

@@ -105,7 +105,6 @@ RISCV = Platform(
     Path("/usr/share/qemu-efi-riscv64/RISCV_VIRT_VARS.fd"),
     machine="virt,acpi=off",
     arguments=("-device", "virtio-rng-pci"),
-    has_high_bars=False,
     wraps_at_80=True,
     downloads=("tftp",),  # Debian 13's starts no TCP driver
 )

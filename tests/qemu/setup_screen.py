@@ -18,6 +18,7 @@ BLACK_BACKGROUND = 40  # of the highlighted entry, and of the frame of keys belo
 QUIET_S = 0.2  # the screen is painted when nothing came for so long
 PAINT_TIMEOUT_S = 20
 KEY_TIMEOUT_S = 3
+PAGES_MAX = 4
 ENTRIES_MAX = 40
 
 
@@ -106,11 +107,20 @@ class Setup:
             if time.monotonic() > deadline:
                 raise self._guest.error(f"`{pattern}` in the row `{label}`", f"`{seen}`")
 
+    def scroll_to_row(self, label: str, pattern: str) -> None:
+        """Move down until the second column of the row `label` is as `pattern` says."""
+        for _ in range(ENTRIES_MAX):
+            if re.fullmatch(pattern, self.look().row(label)):
+                return
+            self.press("down")
+        self.expect_row(label, pattern)
+
     def highlight(self, label: str) -> None:
         """Move to the entry whose text begins with `label`."""
         for _ in range(ENTRIES_MAX):
             screen = self.look()
-            if screen.highlighted.startswith(label):
+            # Since 2024 the firmware draws an arrow in front of what leads to another page.
+            if screen.highlighted.removeprefix("►").strip().startswith(label):
                 return
             self.press("down")
             deadline = time.monotonic() + KEY_TIMEOUT_S
