@@ -6,9 +6,9 @@
     (gdb) continue
 
 The driver has to be loaded by then. `virtio-net FOLDER` names the folder of virtio-net.efi and
-virtio-net.debug, both of one build; by default it is that of an architecture of 64 bits beside this file, or
-in build: what the firmware has loaded of them. (Other than x86_64 takes gdb-multiarch.) Works on any UEFI
-firmware of 64 bits until it hands over to an operating system, since it reads what the
+virtio-net.debug, both of one build; by default it is that of an architecture of 64 bits beside
+this file, or in build: what the firmware has loaded of them. (Other than x86_64 takes
+gdb-multiarch.) Works on any UEFI firmware of 64 bits until it hands over to an operating system, since it reads what the
 specification has there for debuggers (UEFI 2.10, 18.4): on a 4 MiB boundary a pointer to the
 system table, in that a list of all loaded images.
 """

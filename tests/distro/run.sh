@@ -57,7 +57,7 @@ mount -t tmpfs tmpfs tmp
 pivot_root . old
 umount -l old
 cd /root/virtio-net
-exec env -i HOME=/root TERM=dumb PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 bash -c "$2"'
+exec env -i IN_MINBASE=yes HOME=/root TERM=dumb PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 bash -c "$2"'
 
 status=0
 for command; do

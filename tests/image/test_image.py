@@ -31,6 +31,7 @@ class Build:
     table: str  # the section with the relocations
     max_bytes: int
     barriers: tuple[str, ...]
+    unwanted: str  # registers of the floating-point and vector units
     tools: str = ""
 
     @property
@@ -41,15 +42,18 @@ class Build:
 
 BUILDS = [
     Build("x86_64", 0x8664, PE32_PLUS, "R_X86_64_RELATIVE", ".rela", 64 << 10,
-          ("lock orl $0x0,(%rsp)",)),
+          ("lock orl $0x0,(%rsp)",), r"%([xyz]?mm\d|st\b)"),
     Build("ia32", 0x14C, PE32, "R_386_RELATIVE", ".rel", 64 << 10,
-          ("lock orl $0x0,(%esp)",)),
+          ("lock orl $0x0,(%esp)",), r"%([xyz]?mm\d|st\b)"),
     Build("aarch64", 0xAA64, PE32_PLUS, "R_AARCH64_RELATIVE", ".rela", 64 << 10,
-          ("dmb osh", "dmb oshld", "dmb oshst"), "aarch64-linux-gnu-"),
+          ("dmb osh", "dmb oshld", "dmb oshst"), r"(?<![\w<])[bhsdqv]\d+\b",
+          "aarch64-linux-gnu-"),
     Build("riscv64", 0x5064, PE32_PLUS, "R_RISCV_RELATIVE", ".rela", 64 << 10,
-          ("fence", "fence ir,ir", "fence ow,ow"), "riscv64-linux-gnu-"),
+          ("fence", "fence ir,ir", "fence ow,ow"), r"(?<![\w<])(f[ast]\d+|v\d+)\b",
+          "riscv64-linux-gnu-"),
     Build("loongarch64", 0x6264, PE32_PLUS, "R_LARCH_RELATIVE", ".rela", 64 << 10,
-          ("dbar 0x0", "dbar 0x5", "dbar 0xa"), "loongarch64-linux-gnu-"),
+          ("dbar 0x0", "dbar 0x5", "dbar 0xa"), r"\$(f[ast]|[vx]r)\d+\b",
+          "loongarch64-linux-gnu-"),
 ]
 ARCHES = os.environ.get("ARCHES", "x86_64 ia32 aarch64").split()  # what make builds here
 BUILDS = [build for build in BUILDS if build.arch in ARCHES]
@@ -92,6 +96,17 @@ def test_memory_barriers_are_those_that_a_physical_device_needs(build):
                          capture_output=True, text=True, check=True).stdout
     found = {" ".join(words).strip() for words in re.findall(BARRIER, out)}
     assert found == set(build.barriers)
+
+
+def test_no_instruction_uses_floating_point_or_vectors(build):
+    """Firmware may have these units switched off, and saves none of their registers."""
+    out = subprocess.run([build.tools + "objdump", "-d", "--no-show-raw-insn",
+                          build.image.with_suffix(".so")],
+                         capture_output=True, text=True, check=True).stdout
+    out = re.sub(r"[0-9a-f]+ <[^>]*>", "", out)  # an address may read like a register
+    code = [line.split("\t", 1)[1] for line in out.splitlines() if "\t" in line]
+    assert len(code) > 5000
+    assert not [text for text in code if re.search(build.unwanted, text)]
 
 
 def test_format_is_pe32_or_pe32_plus_by_the_width_of_a_pointer(pe, build):
