@@ -148,13 +148,17 @@ rom-all: build/virtio-net.rom ## build/virtio-net.rom, an option ROM that carrie
 build/virtio-net.rom: $(ALL_DRIVERS) scripts/make-rom.py scripts/check-rom.py scripts/rom_image.py scripts/whole_file.py
 	$(make_rom)
 
+.PHONY: compiler
+compiler:
+	@command -v $(CC) >/dev/null || { echo "$(CC): missing (run scripts/setup.sh --all)" >&2; false; }
+
 $(GNUEFI):
 	@echo "$@: missing (run scripts/setup.sh --all)" >&2; false
 
 # gnu-efi's Print and the console protocols take non-const strings, and CopyMem a non-const source in some releases.
 $(OUT)/tests/qemu/apps/%.o: WARNINGS += -Wno-write-strings -Wno-discarded-qualifiers
 
-$(OUT)/%.o: %.c Makefile | $(GNUEFI)
+$(OUT)/%.o: %.c Makefile | compiler $(GNUEFI)
 	$(if $(Q),@echo "  CC      $@")
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(INCLUDES) -c -o $@ $<

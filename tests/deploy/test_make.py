@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""Claims about what make says when something is missing, before anything is built."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ARCHES = os.environ.get("ARCHES", "x86_64 ia32 aarch64").split()  # what make builds here
+MISSING = "missing (run scripts/setup.sh --all)"
+
+
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", f"OUT={folder}", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["CC=no-gcc"], f"no-gcc: {MISSING}"),
+        (["EFI_LIB=/nowhere"], f"/nowhere/libgnuefi.a: {MISSING}"),
+        (["ARCH=mips"], f"ARCH=mips: not one of {' '.join(ARCHES)}"),
+    ],
+    ids=["compiler", "gnu-efi", "architecture"],
+)
+def test_what_is_missing_is_named_and_nothing_is_built(tmp_path, arguments, words):
+    done = make(tmp_path, *arguments, f"{tmp_path}/virtio-net.efi")
+    assert done.returncode != 0
+    assert words in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arch", ["riscv64", "loongarch64"])
+def test_architecture_of_a_newer_distribution_is_told_apart(tmp_path, arch):
+    done = make(tmp_path, "--dry-run", f"ARCH={arch}", f"{tmp_path}/virtio-net.efi")
+    is_told = "(scripts/setup.sh --all adds it, from Debian 13 on)" in done.stderr
+    assert is_told == (arch not in ARCHES) == (done.returncode != 0)
