@@ -45,6 +45,7 @@ class HostileNet(VhostUserNet):
         super().__init__(memory_mib, machine)
         self.committed: Counter[str] = Counter()
         self._current: Misbehaviour | None = None
+        self._asked_for = ""
         self._has_lied = False
         self._snapshots: dict[int, bytes] = {}
         self._guest_buffers: list[memoryview] = []
@@ -62,15 +63,17 @@ class HostileNet(VhostUserNet):
     def serve(self, rings: Rings) -> None:
         if self._current is None:
             super().serve(rings)
+            # Only now: the guest goes on with the answer, and what it sends is taken the next time.
+            if self._asked_for:
+                self.misbehave(self._asked_for)
+                self._asked_for = ""
         elif self._current.act(self, rings):
             self.committed[self._current.name] += 1
 
     def _take(self, frame: bytes) -> None:
         if len(frame) >= HEADER.size and frame[12:15] == ETHERTYPE + bytes([MISBEHAVE]):
             self._reply()
-            assert self.rings
-            self.deliver(self.rings.rx)
-            self.misbehave(MISBEHAVIOURS[HEADER.unpack_from(frame)[4]].name)
+            self._asked_for = MISBEHAVIOURS[HEADER.unpack_from(frame)[4]].name
         else:
             super()._take(frame)
 
