@@ -10,6 +10,7 @@
 #include "snp_check.h"
 
 #define ROUNDS 700
+#define REST_US 15000u /* for the device's process to get its turn */
 #define MISBEHAVE (REPLY + 1)
 
 struct outcome {
@@ -77,8 +78,10 @@ static bool suffer(uint32_t number)
         return false;
     for (uint32_t round = 0; round < ROUNDS; round++) {
         call_data_path(round, &outcome);
-        if (round % 100 == 0)
+        if (round % 100 == 0) {
             call_the_rest(&outcome);
+            BS->Stall(REST_US);
+        }
     }
     bool is_answered = ask(REPORT, 0, 0);
     call_data_path(0, &outcome);
