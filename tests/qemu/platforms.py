@@ -52,7 +52,8 @@ class Platform:
     @property
     def shell_path(self) -> str:
         """Where the firmware looks for a program to boot (UEFI 2.10, 3.5.1.1)."""
-        return f"EFI/BOOT/BOOT{self.arch.upper()}.EFI"
+        short = {"x86_64": "X64", "aarch64": "AA64"}.get(self.arch, self.arch.upper())
+        return f"EFI/BOOT/BOOT{short}.EFI"
 
     def app(self, name: str) -> Path:
         return BUILD / self.arch / "apps" / name

@@ -24,10 +24,8 @@ LEFT_TO_ALL = (
     "test_flood.py::*[mtu-9000-legacy]",  # mtu-9000-modern, legacy-large-queue
     "test_flood.py::*[mtu-9000-aavmf]",
     "test_flood.py::*[mtu-9000-ovmf32]",
-    "test_flood.py::*[mtu-68]",
     "test_flood.py::*[legacy-aavmf]",  # network: legacy-aavmf; flood: modern-aavmf
     "test_flood.py::*[legacy-ovmf32]",
-    "test_flood.py::*[packed-ovmf32]",  # modern-ovmf32, packed-aavmf
     "test_ipv6.py::test_dhcpv6*[legacy]",  # modern, without-filter
     "test_link.py::test_link_down*[legacy]",
     "test_network.py::*[modern-pc]",  # modern-q35, legacy-pc
@@ -36,7 +34,7 @@ LEFT_TO_ALL = (
     "test_network.py::*[iommu-q35]",  # iommu-vtd-q35
     "test_network.py::*[small-queue-modern]",
     "test_network.py::*[small-queue-legacy]",
-    "test_network.py::*[packed-ovmf32]",
+    "test_network.py::*[packed-ovmf32]",  # legacy-ovmf32; flood: packed-ovmf32
     "test_network.py::*[modern-aavmf]",  # packed-aavmf; flood: modern-aavmf
     "test_network.py::*[modern-ovmf32]",
     "test_places.py::*[ovmf-q35-bridge]",  # ovmf-pc-bridge, ovmf-q35-root-port
