@@ -149,8 +149,8 @@ static void queue_that_does_not_follow_costs_a_reset_of_the_device(void **state)
         fake_device_misbehave(fixture->device, lies[i]);
         assert_success(snp_shutdown(fixture));
         assert_halted(fixture);
-        assert_in_range(fake_firmware_now_us(fixture->firmware) - start_us, 0,
-                        RESET_TIMEOUT_US + 1000);
+        assert_between(fake_firmware_now_us(fixture->firmware) - start_us, 0,
+                       RESET_TIMEOUT_US + 1000);
         fake_device_misbehave(fixture->device, FAKE_BEHAVES);
         assert_success(snp_initialize(fixture));
         assert_traffic_flows(fixture);
@@ -419,7 +419,7 @@ static void each_failing_call_is_survived(void **state)
     for (unsigned nth = 1; has_failed; nth++) {
         struct snp_fixture *fixture = fixture_new();
 
-        assert_in_range(nth, 1, CALLS_MAX);
+        assert_between(nth, 1, CALLS_MAX);
         fake_firmware_fail_nth(fixture->firmware, nth);
         assert_success(snp_shutdown(fixture));
         assert_int_equal(0, enabled_queues(fixture));

@@ -4,12 +4,7 @@
  * driver and device model notes what is written to the status register, and
  * whether the function may access memory meanwhile.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
+#include "assert_status.h"
 #include "dxe_services.h"
 #include "fixture.h"
 #include "virtio_device.h"
@@ -389,8 +384,8 @@ static void a_device_that_never_confirms_is_given_up_and_cut_off(void **state)
     assert_true(bench->device.is_halted);
     assert_int_equal(bench->device.negotiated, 0);
     assert_non_null(bench->device.cause);
-    assert_in_range(fake_firmware_now_us(bench->fixture.firmware), RESET_TIMEOUT_US,
-                    RESET_TIMEOUT_US + 10000);
+    assert_between(fake_firmware_now_us(bench->fixture.firmware), RESET_TIMEOUT_US,
+                   RESET_TIMEOUT_US + 10000);
     /* It may be in the middle of its reset: neither FAILED nor another 0. */
     assert_int_equal(bench->status_write_count, 1);
     assert_int_equal(bench->status_writes[0], 0);
@@ -414,8 +409,8 @@ static void an_unconfirmed_reset_may_end_in_a_later_call(void **state)
     virtio_device_halt(&bench->device);
     start = fake_firmware_now_us(bench->fixture.firmware);
     assert_int_equal(virtio_device_negotiate(&bench->device, WANTED, NULL, 0), EFI_TIMEOUT);
-    assert_in_range(fake_firmware_now_us(bench->fixture.firmware) - start,
-                    2 * RESET_TIMEOUT_SHORT_US, 2 * RESET_TIMEOUT_SHORT_US + 20000);
+    assert_between(fake_firmware_now_us(bench->fixture.firmware) - start,
+                   2 * RESET_TIMEOUT_SHORT_US, 2 * RESET_TIMEOUT_SHORT_US + 20000);
     fake_device_misbehave(bench->fixture.device, FAKE_BEHAVES);
     negotiate(bench);
 }
@@ -703,8 +698,8 @@ static void halt_cuts_off_a_device_that_does_not_confirm(void **state)
     assert_false(has_dma(bench));
     assert_true(bench->device.is_halted);
     assert_false(bench->device.is_out_of_control);
-    assert_in_range(fake_firmware_now_us(bench->fixture.firmware), RESET_TIMEOUT_US,
-                    RESET_TIMEOUT_US + 10000);
+    assert_between(fake_firmware_now_us(bench->fixture.firmware), RESET_TIMEOUT_US,
+                   RESET_TIMEOUT_US + 10000);
 }
 
 static void quick_halt_cuts_off_after_half_a_second_and_says_nothing(void **state)
@@ -715,8 +710,8 @@ static void quick_halt_cuts_off_after_half_a_second_and_says_nothing(void **stat
     fake_device_misbehave(bench->fixture.device, FAKE_RESET_NEVER_SETTLES);
     virtio_device_halt_quickly(&bench->device);
     assert_false(has_dma(bench));
-    assert_in_range(fake_firmware_now_us(bench->fixture.firmware), RESET_TIMEOUT_SHORT_US,
-                    RESET_TIMEOUT_SHORT_US + 10000);
+    assert_between(fake_firmware_now_us(bench->fixture.firmware), RESET_TIMEOUT_SHORT_US,
+                   RESET_TIMEOUT_SHORT_US + 10000);
     assert_string_equal("", fake_firmware_console(bench->fixture.firmware));
 }
 
