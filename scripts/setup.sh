@@ -20,7 +20,7 @@ packages=(
     # fuzzing
     clang libclang-rt-dev llvm
     # QEMU tests and the demo
-    qemu-system-x86 ovmf ipxe-qemu ipxe mtools fdisk gdb
+    qemu-system-x86 'ovmf-generic|ovmf' ipxe-qemu ipxe mtools fdisk gdb
     python3 python3-pytest python3-pytest-xdist python3-pefile
     dnsmasq-base iproute2 debootstrap debian-archive-keyring
     # signing for Secure Boot

@@ -23,18 +23,25 @@ rm -rf "$folder"
 mkdir -p "$folder"
 cd "$folder"
 
-# linux-image-cloud-amd64 is empty: the kernel is in the one package it depends on.
+# linux-image-cloud-amd64 is empty: the kernel is in the one package it depends on, or, from
+# Debian 14 on, in those that this one depends on.
 kernel=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null |
     sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\).*/\1/p' | head -n 1) || true
 [ -n "$kernel" ] || fail "no linux-image-cloud-amd64 in apt's lists: run 'apt-get update' as root"
 
-echo "setup: fetching $kernel and busybox-static into $folder"
-"$root/scripts/fetch-debs.sh" unpacked "$kernel" busybox-static
+parts=$(apt-cache depends "$kernel" |
+    sed -n 's/^ *Depends: \(linux-\(binary\|modules\)-[0-9][^ ]*\)$/\1/p')
 
-mv unpacked/boot/vmlinuz-* vmlinuz
+echo "setup: fetching $kernel and busybox-static into $folder"
+# shellcheck disable=SC2086 # a package name each
+"$root/scripts/fetch-debs.sh" unpacked "$kernel" $parts busybox-static
+
 for found in unpacked/lib/modules unpacked/usr/lib/modules \
     unpacked/bin/busybox unpacked/usr/bin/busybox; do
     [ ! -e "$found" ] || mv "$found" .
+done
+for found in unpacked/boot/vmlinuz-* modules/*/vmlinuz; do
+    [ ! -e "$found" ] || mv "$found" vmlinuz
 done
 for wanted in vmlinuz modules busybox; do
     [ -e "$wanted" ] || fail "the packages hold no $wanted"
