@@ -24,9 +24,12 @@ cpu=max
 memory=512
 case $arch in
 x86_64) emulator=qemu-system-x86_64 flash=/usr/share/OVMF/OVMF_CODE_4M.fd ;;
-ia32) # Debian has it with SMM only, which alone may write the variables then
-    emulator=qemu-system-i386 flash=/usr/share/OVMF/OVMF32_CODE_4M.secboot.fd machine=q35,smm=on
-    set -- -global driver=cfi.pflash01,property=secure,value=on "$@"
+ia32)
+    emulator=qemu-system-i386 flash=/usr/share/OVMF/OVMF32_CODE_4M.fd
+    if [ ! -e "$flash" ]; then # Debian 12 has it with SMM only, which alone may write the variables then
+        flash=/usr/share/OVMF/OVMF32_CODE_4M.secboot.fd machine=q35,smm=on
+        set -- -global driver=cfi.pflash01,property=secure,value=on "$@"
+    fi
     ;;
 aarch64) # cpu max signs pointers, which is slow to emulate
     emulator=qemu-system-aarch64 flash=/usr/share/AAVMF/AAVMF_CODE.fd
@@ -57,6 +60,14 @@ command -v "$qemu" >/dev/null || fail "$qemu: not installed ($packages)"
 
 mkdir -p "$folder/fs0"
 cp "$driver" "$folder/fs0/virtio-net.efi"
+case $arch in
+x86_64) name=X64 ;;
+aarch64) name=AA64 ;;
+*) name=$(echo "$arch" | tr "[:lower:]" "[:upper:]") ;;
+esac
+mkdir -p "$folder/fs0/EFI/BOOT"
+"$root/scripts/firmware_shell.py" "$code" "$folder/fs0/EFI/BOOT/BOOT$name.EFI" ||
+    echo "run: going on; a shell may be put into $folder/fs0/EFI/BOOT/BOOT$name.EFI"
 cp --sparse=always "$variables" "$folder/vars.fd" # 64 MiB on aarch64, hardly any in use
 printf '%s\r\n' '@echo -off' 'fs0:' 'load virtio-net.efi' 'connect -r' \
     'ifconfig -s eth0 dhcp' \

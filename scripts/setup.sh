@@ -30,7 +30,9 @@ packages=(
     # aarch64; what builds x86_64 also builds ia32
     gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu qemu-system-arm qemu-efi-aarch64
     # ia32
-    'ovmf-ia32|-' 'efi-shell-ia32|-' # Debian 12's has its shell built in; from 14 on there is none
+    'ovmf-ia32|-' # from Debian 14 on there is none
+    # Secure Boot; Debian 12's firmware for it has a shell built in
+    'efi-shell-x64|-'
 )
 # An architecture that is left out unless the distribution has every one of its packages.
 declare -A packages_of=(

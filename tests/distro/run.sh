@@ -5,8 +5,9 @@
 # Does what a new user does on Debian SUITE (bookworm, trixie, sid): a fresh minbase with git, make
 # and python3 in build/distro/SUITE, a clone of this tree's HEAD in it, and there each COMMAND, by
 # default `make demo` and `make check`. A minbase that is there is used again, and what setup.sh
-# installed in it with it; FRESH=1 makes a new one. Prints the last line of each command; logs are in
-# build/distro/. Status 1 when one fails. Needs root, and debootstrap.
+# installed in it with it; FRESH=1 makes a new one. With AS=user the commands are run by a user who has
+# sudo, in place of root. Prints the last line of each command; logs are in build/distro/. Status 1
+# when one fails. Needs root, and debootstrap.
 set -eu -o pipefail
 
 fail() {
@@ -43,8 +44,22 @@ if [ ! -e "$root/complete" ]; then
     : >"$root/complete"
 fi
 cp -L /etc/resolv.conf "$root/etc/resolv.conf"
-rm -rf "$root/root/virtio-net"
-git clone --quiet --no-hardlinks . "$root/root/virtio-net"
+case ${AS:-root} in
+root) home=/root become='' ;;
+user)
+    home=/home/dev become='setpriv --reuid 1000 --regid 1000 --clear-groups'
+    mkdir -p "$root$home" "$root/etc/sudoers.d"
+    chroot "$root" sh -euc '
+        [ -x /usr/bin/sudo ] || { apt-get -qq update && apt-get -qq install -y sudo >/dev/null; }
+        grep -q ^dev: /etc/passwd || useradd --uid 1000 --user-group --shell /bin/bash dev
+        echo "dev ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/dev
+    ' >"$logs/$suite-user.log" 2>&1 || fail "no user with sudo: $(tail -n 1 "$logs/$suite-user.log")"
+    ;;
+*) fail "AS=$AS: not one of root, user" ;;
+esac
+rm -rf "$root$home/virtio-net"
+git clone --quiet --no-hardlinks . "$root$home/virtio-net"
+[ "$home" = /root ] || chown -R 1000:1000 "$root$home"
 
 # A root of its own, not a chroot, in which nobody could make a user namespace.
 # shellcheck disable=SC2016
@@ -58,14 +73,14 @@ mount -t proc proc proc
 mount -t tmpfs tmpfs tmp
 pivot_root . old
 umount -l old
-cd /root/virtio-net
-exec env -i IN_MINBASE=yes HOME=/root TERM=dumb PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 bash -c "$2"'
+cd "$3/virtio-net"
+exec env -i IN_MINBASE=yes HOME="$3" TERM=dumb PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 $4 bash -c "$2"'
 
 status=0
 for command; do
     log=$logs/$suite-$(tr -cs 'A-Za-z0-9\n' - <<<"$command" | cut -c 1-60).log
     began=$SECONDS
-    if unshare --mount --pid --fork --kill-child sh -euc "$enter" sh "$root" "$command" >"$log" 2>&1; then
+    if unshare --mount --pid --fork --kill-child sh -euc "$enter" sh "$root" "$command" "$home" "$become" >"$log" 2>&1; then
         verdict=ok
     else
         verdict=FAIL status=1

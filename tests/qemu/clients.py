@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Callable, Mapping
 
 import lan
+import pefile
 from boot_options import add_http_option, set_boot_next
 from guest import BUILD, Guest, require
 from linux.initramfs import archive_of, initramfs
@@ -43,6 +44,7 @@ HTTP = f"http://{lan.ROUTER_V4}:{lan.PORT}"
 TFTP = f"tftp://{lan.ROUTER_V4}"
 KERNEL_ARGUMENTS = "console=ttyS0 panic=-1 quiet"
 MEMORY_MIB = 1024
+PAGE_BYTES = 4096
 START_TIMEOUT_S = 90
 FETCH_TIMEOUT_S = 120
 LINUX_TIMEOUT_S = 90
@@ -59,8 +61,6 @@ initrd ($source)/initrd
 echo CLIENT boot
 boot
 """
-# Where sections go when they are added to systemd's stub; ukify(1) computes the like.
-UKI_SECTIONS = {".osrel": 0x20000, ".cmdline": 0x30000, ".linux": 0x2000000, ".initrd": 0x4000000}
 
 
 class Watch:
@@ -127,6 +127,11 @@ class Client:
 def drive_grub(guest: Guest, watch: Watch, while_running: Callable[[], None]) -> None:
     """From GRUB's start: it has found its configuration, or been given it."""
     guest.expect(r"CLIENT kernel", FETCH_TIMEOUT_S, what="GRUB to read grub.cfg")
+    fetch_by_grub(guest, watch, while_running)
+
+
+def fetch_by_grub(guest: Guest, watch: Watch, while_running: Callable[[], None]) -> None:
+    """From the first line of grub.cfg."""
     watch.lap("to grub.cfg")
     while_running()
     guest.expect(r"CLIENT initrd", FETCH_TIMEOUT_S, what="GRUB to fetch the kernel")
@@ -152,19 +157,25 @@ def serve_grub_over_http(folder: Path, _: bytes) -> None:
     shutil.copy(GRUB, folder / GRUB_NAME)
     (folder / "grub/x86_64-efi").mkdir(parents=True)
     shutil.copy(GRUB_HTTP, folder / "grub/x86_64-efi")
-    (folder / "grub/http.cfg").write_text(f"source=http,{lan.ROUTER_V4}\n" + GRUB_CFG)
+    (folder / "grub/grub.cfg").write_text(f"source=http,{lan.ROUTER_V4}\n" + GRUB_CFG)
 
 
 def drive_grub_over_http(guest: Guest, watch: Watch, while_running: Callable[[], None]) -> None:
-    """GRUB does not ask the firmware what HTTP boot leased, and Debian's has no HTTP built in."""
-    guest.expect(GRUB_PROMPT, START_TIMEOUT_S, what="GRUB's prompt")
+    """Debian 12's GRUB does not ask the firmware what HTTP boot leased, and has no HTTP built in.
+
+    Debian 13's goes on with the firmware's HTTP by itself.
+    """
+    said = guest.expect(f"CLIENT kernel|{GRUB_PROMPT}", START_TIMEOUT_S, what="GRUB, loaded by HTTP")
+    if "CLIENT" in said:
+        fetch_by_grub(guest, watch, while_running)
+        return
     watch.lap("to the prompt")
     for command in ("net_bootp", f"set prefix=(tftp,{lan.ROUTER_V4})/grub", "insmod http"):
         guest.send(command + "\r")
         said = guest.expect(GRUB_PROMPT, FETCH_TIMEOUT_S, what=f"GRUB's prompt after `{command}`")
         if "error" in said:
             raise guest.error(f"GRUB to obey `{command}`", said.strip()[-100:])
-    guest.send(f"configfile (http,{lan.ROUTER_V4})/grub/http.cfg\r")
+    guest.send(f"configfile (http,{lan.ROUTER_V4})/grub/grub.cfg\r")
     drive_grub(guest, watch, while_running)
 
 
@@ -177,10 +188,13 @@ def serve_image(folder: Path, initrd: bytes) -> None:
         ".initrd": initrd,
     }
     command = ["objcopy"]
+    header = pefile.PE(STUB, fast_load=True).OPTIONAL_HEADER
+    address = header.ImageBase + header.SizeOfImage  # ukify(1) appends the same way
     for name, data in parts.items():
         (folder / name).write_bytes(data)
         command += ["--add-section", f"{name}={folder / name}"]
-        command += ["--change-section-vma", f"{name}={UKI_SECTIONS[name]:#x}"]
+        command += ["--change-section-vma", f"{name}={address:#x}"]
+        address += -(-len(data) // PAGE_BYTES) * PAGE_BYTES
     uki, image = folder / "uki.efi", folder / "boot.img"
     subprocess.run([*command, str(STUB), str(uki)], check=True)
     with image.open("wb") as file:

@@ -10,7 +10,7 @@ import guest
 import network
 import pytest
 import selection
-from platforms import PLATFORMS
+from platforms import PLATFORMS, Platform, is_left_out
 
 HERE = Path(__file__).parent
 
@@ -24,17 +24,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if {file.name for file in HERE.glob("test_*.py")} <= {item.path.name for item in items}:
         if wrong := selection.stale(cases):
             raise pytest.UsageError(f"selection.py: no case fits {', '.join(wrong)}")
+    there = [item for item in items if not any(map(is_left_out, platforms_of(item)))]
+    cases = [f"{item.path.name}::{item.name}" for item in there]
     chosen = selection.select(cases, config.getoption("--cases"))
     config.hook.pytest_deselected(
-        items=[item for item, case in zip(items, cases) if case not in chosen]
+        items=[item for item in items if f"{item.path.name}::{item.name}" not in chosen]
     )
-    items[:] = [item for item, case in zip(items, cases) if case in chosen]
+    items[:] = [item for item, case in zip(there, cases) if case in chosen]
+
+
+def platforms_of(item: pytest.Item) -> list[Platform]:
+    """Those that a case's parameters name, by themselves or in its row."""
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    named = [getattr(value, "platform", value) for value in values]
+    return [value for value in named if isinstance(value, Platform)]
+
+
+def pytest_report_header() -> list[str]:
+    left_out = [platform.arch for platform in PLATFORMS if is_left_out(platform)]
+    return [f"left out, as this distribution has no firmware for it: {arch}" for arch in left_out]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.option.verbose = max(config.option.verbose, 1)
     try:
-        guest.require_everything(PLATFORMS)
+        guest.require_everything([each for each in PLATFORMS if not is_left_out(each)])
     except guest.SetupError as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -131,6 +131,8 @@ class Guest:
     driver       the driver's host file, or None for none; by default the platform's
     """
 
+    FETCH = "fetch.efi"  # always on the disk, for network.py
+
     def __init__(
         self,
         case: str,
@@ -258,7 +260,7 @@ class Guest:
         """Wait for the prompt after start(); returns the output that no expect() has consumed."""
         output = self.expect(PROMPT, timeout, what=f"a prompt after `{self._command}`")
         output = PROMPT.sub("", output).strip("\n")
-        if self.platform.wraps_at_80:
+        if self.platform.wraps_at_80 and not re.search(r"[^\n]{81}", output):
             output = re.sub(r"(?<=[^\n]{80})\n(?= ?\S)", "", output)
         return output
 
@@ -296,7 +298,7 @@ class Guest:
         except BrokenPipeError:
             raise self.error("a guest that reads its console", self._end_reason()) from None
 
-    def load_driver(self, connect: bool = True, timeout: float = 60) -> str:
+    def load_driver(self, connect: bool = True, timeout: float = 120) -> str:
         """`load` our driver (which connects all drivers to all devices), return the shell's answer.
 
         With connect=False the shell connects nothing.
@@ -388,6 +390,7 @@ class Guest:
     def _make_disk(self) -> None:
         if self._given_disk:
             shutil.copyfile(self._given_disk, self._disk)
+            self._add_shell()
             return
         with self._disk.open("wb") as disk:
             disk.truncate(self._disk_mib << 20)
@@ -395,8 +398,7 @@ class Guest:
         files.setdefault("startup.nsh", b"@echo -off\r\nfs0:\r\n")
         if self.driver is not None:
             files.setdefault("virtio-net.efi", self.driver)
-        if self.platform.shell is not None and self.platform.shell.exists():
-            files.setdefault(self.platform.shell_path, self.platform.shell)
+        files.setdefault(self.FETCH, self.platform.app(self.FETCH))
         subprocess.run(["mformat", "-i", self._disk, "-F", "::"], check=True)
         folders = {str(folder) for name in files for folder in PurePosixPath(name).parents}
         for folder in sorted(folders - {"."}):
@@ -408,6 +410,18 @@ class Guest:
                 input=source if given else None,
                 check=True,
             )
+        self._add_shell()
+
+    def _add_shell(self) -> None:
+        """What the firmware boots, unless the disk has something for it or it has a shell of its own."""
+        path = PurePosixPath("::", self.platform.shell_path)
+        mdir = ["mdir", "-i", self._disk, path]
+        shell = self.platform.shell
+        if shell is None or subprocess.run(mdir, capture_output=True).returncode == 0:
+            return
+        for folder in [*path.parents][-2::-1]:
+            subprocess.run(["mmd", "-D", "s", "-i", self._disk, folder], capture_output=True)
+        subprocess.run(["mcopy", "-i", self._disk, "-", path], input=shell, check=True)
 
     def _boot(self) -> str:
         text = self.expect("any other key to continue", BOOT_TIMEOUT_S, what="the UEFI shell")

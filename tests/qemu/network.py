@@ -159,19 +159,27 @@ def ping(
     return f"{count} of {count} answered"
 
 
-def download_tftp(guest: Guest, server: str = "10.0.2.2", interface_name: str = "") -> None:
-    """Download TFTP_FILE to the guest's disk; compare_download() tells whether it worked."""
-    option = f"-i {interface_name} " if interface_name else ""
-    guest.run(f"tftp {option}{server} {TFTP_FILE} {TFTP_FILE}", timeout=60)
+def _download(guest: Guest, command: str, url: str, name: str, index: int) -> None:
+    """By a command of the shell, or, where the shell does not have it, by our fetch.efi."""
+    if "is not recognized" in guest.run(command, timeout=60):
+        guest.run(f"{guest.FETCH} {url} {name} {index}", timeout=60)
+
+
+def download_tftp(guest: Guest, server: str = "10.0.2.2", index: int = 0) -> None:
+    """Download TFTP_FILE to the guest's disk, by NIC `index`; compare_download() tells whether it worked."""
+    option = f"-i {interface(guest, index)['name']} " if index else ""
+    command = f"tftp {option}{server} {TFTP_FILE} {TFTP_FILE}"
+    _download(guest, command, f"tftp://{server}/{TFTP_FILE}", TFTP_FILE, index)
 
 
 def download_http(guest: Guest, port: int, server: str = "10.0.2.2") -> None:
     """Download HTTP_FILE to the guest's disk; compare_download() tells whether it worked."""
-    guest.run(f"http http://{server}:{port}/{HTTP_FILE} {HTTP_FILE}", timeout=60)
+    url = f"http://{server}:{port}/{HTTP_FILE}"
+    _download(guest, f"http {url} {HTTP_FILE}", url, HTTP_FILE, 0)
 
 
 def download_all(guest: Guest, server: Server) -> list[str]:
-    """Download what the platform has a command for; returns the names on the guest's disk."""
+    """Download by what the firmware has drivers for; returns the names on the guest's disk."""
     names = []
     if "tftp" in guest.platform.downloads:
         download_tftp(guest)

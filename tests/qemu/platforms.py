@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import firmware_shell  # noqa: E402
+
 BUILD = Path(os.environ.get("BUILD", ROOT / "build"))
 DRIVER: Path | None = Path(os.environ.get("DRIVER") or BUILD / "x86_64" / "virtio-net.efi")
 if DRIVER == Path("none"):  # to see every case fail on the firmware's own driver
@@ -39,15 +43,30 @@ class Platform:
     arguments: tuple[str, ...] = ()
     memory_mib: int = 512
     has_high_bars: bool = True  # above 4 GiB, also behind a root port
-    wraps_at_80: bool = False  # its console breaks long lines
-    downloads: tuple[str, ...] = ("tftp", "http")  # what firmware and shell can do
-    shell: Path | None = None  # to boot where there is this file, as the firmware has none of its own
+    wraps_at_80: bool = False  # its console breaks long lines, up to Debian 13
+    downloads: tuple[str, ...] = ("tftp", "http")  # what the firmware has drivers for
 
     @property
     def driver(self) -> Path | None:
         """Our driver; DRIVER names one for x86_64, and with DRIVER=none there is none at all."""
         is_named = DRIVER is None or self.arch == "x86_64"
         return DRIVER if is_named else BUILD / self.arch / "virtio-net.efi"
+
+    @property
+    def packaged_shell(self) -> Path:
+        short = {"x86_64": "x64", "aarch64": "aa64"}.get(self.arch, self.arch)
+        return Path(f"/usr/share/efi-shell-{short}/shell{short}.efi")
+
+    @property
+    def shell(self) -> bytes | None:
+        """The shell for the disk, unless the firmware starts its own: the one inside, or a package's."""
+        return _shell_for_disk(self.firmware, self.packaged_shell)
+
+    @property
+    def boots_network(self) -> bool:
+        """Whether it comes to the NIC's own boot options: not past a shell on the disk, and Debian 13's
+        AAVMF, other than its OVMF, makes none at its first boot."""
+        return self.shell is None and not (self.arch == "aarch64" and offers("in_order"))
 
     @property
     def shell_path(self) -> str:
@@ -57,6 +76,16 @@ class Platform:
 
     def app(self, name: str) -> Path:
         return BUILD / self.arch / "apps" / name
+
+
+@cache
+def _shell_for_disk(firmware: Path, packaged: Path) -> bytes | None:
+    if not firmware.exists():
+        return None  # guest.require() says so
+    inside, is_started = firmware_shell.find_shell(firmware.read_bytes())
+    if inside is None and packaged.exists():
+        return packaged.read_bytes()
+    return None if is_started else inside
 
 
 @cache
@@ -79,17 +108,20 @@ OVMF_SECURE = Platform(
     machine="q35,smm=on",
     arguments=SECURE_FLASH,
 )
-# Debian has it with SMM only, hence not for the machine pc.
 OVMF32 = Platform(
     "ia32",
     "qemu-system-i386",
-    Path("/usr/share/OVMF/OVMF32_CODE_4M.secboot.fd"),
+    Path("/usr/share/OVMF/OVMF32_CODE_4M.fd"),
     Path("/usr/share/OVMF/OVMF32_VARS_4M.fd"),
-    machine="q35,smm=on",
-    arguments=SECURE_FLASH,
-    shell=Path("/usr/share/efi-shell-ia32/shellia32.efi"),
     has_high_bars=False,
 )
+if not OVMF32.firmware.exists():  # Debian 12 has it with SMM only, hence not for the machine pc
+    OVMF32 = replace(
+        OVMF32,
+        firmware=OVMF32.firmware.with_name("OVMF32_CODE_4M.secboot.fd"),
+        machine="q35,smm=on",
+        arguments=SECURE_FLASH,
+    )
 AAVMF = Platform(
     "aarch64",
     "qemu-system-aarch64",
@@ -99,6 +131,8 @@ AAVMF = Platform(
     cpu="cortex-a57",  # max signs pointers, which is slow to emulate
     arguments=("-device", "virtio-rng-pci"),  # the firmware's stack wants it since 2024
 )
+if AAVMF.shell is not None:  # newer ones start no network without an instruction for random numbers
+    AAVMF = replace(AAVMF, cpu="max,pauth=off")
 RISCV = Platform(
     "riscv64",
     "qemu-system-riscv64",
@@ -118,10 +152,22 @@ LOONGARCH = Platform(
     arguments=("-device", "virtio-rng-pci"),
     memory_mib=2048,  # the least that this machine takes is 1 GiB
     has_high_bars=False,
-    downloads=(),  # nor Debian 13's here, whose shell has no tftp either; PXE it has
+    downloads=("tftp",),  # as RISCV
 )
 # What make builds here; the last two where the distribution has firmware and compilers for them.
 ARCHES = os.environ.get("ARCHES", "x86_64 ia32 aarch64").split()
 NEWER = tuple(platform for platform in (RISCV, LOONGARCH) if platform.arch in ARCHES)
 EACH_ARCH = (OVMF, OVMF32, AAVMF, *NEWER)
 PLATFORMS = (*EACH_ARCH, OVMF_SECURE)
+
+
+@cache
+def is_left_out(platform: Platform) -> bool:
+    """Whether the distribution has no firmware for it, as Debian from 14 on for ia32."""
+    if platform.arch != "ia32" or platform.firmware.exists():
+        return False
+    try:
+        done = subprocess.run(["apt-cache", "show", "ovmf-ia32"], capture_output=True, timeout=60)
+    except OSError:
+        return False
+    return b"Package:" not in done.stdout

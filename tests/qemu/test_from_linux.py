@@ -52,7 +52,7 @@ def test_install_sh_binds_the_driver_after_a_reboot(tmp_path: Path) -> None:
     esp = tmp_path / "esp.img"
     make_disk(esp)
     extra = ["-drive", f"if=none,id=esp,format=raw,file={esp}"]
-    extra += ["-device", "virtio-blk-pci,drive=esp", "-action", "reboot=reset"]
+    extra += ["-device", "virtio-blk-pci,drive=esp,bootindex=5", "-action", "reboot=reset"]
 
     with Guest(
         "from-linux",

@@ -22,7 +22,6 @@ from guest import LEGACY, MODERN, Guest, Nic
 from platforms import EACH_ARCH, OVMF, Platform
 
 TIMEOUT_S = 180
-APP = "httpv6.efi"
 ROUTER = "fec0::2"
 ALL_NODES = "33:33:00:00:00:01"
 NETDEV = "user,ipv4=off,ipv6=on"
@@ -53,7 +52,6 @@ def test_ipv6_works_by_multicast(device: str, platform: Platform, server: networ
         f"ipv6-{device}-{platform.arch}",
         platform=platform,
         nics=[nic],
-        files={APP: platform.app(APP)},
         timeout=TIMEOUT_S,
     ) as guest:
         guest.load_driver()
@@ -80,7 +78,6 @@ def test_dhcpv6_leases_an_address(device: str, tmp_path: Path) -> None:
     with lan.Lan(tmp_path) as wire, Guest(
         f"dhcpv6-{device}",
         nics=[Nic(options, netdev=wire.netdev)],
-        files={APP: OVMF.app(APP)},
         inside=wire.inside,
         timeout=TIMEOUT_S,
     ) as guest:
@@ -105,8 +102,8 @@ def test_dhcpv6_leases_an_address(device: str, tmp_path: Path) -> None:
 
 def download(guest: Guest, url: str, data: bytes) -> None:
     """Download by the firmware's HTTP driver, and compare length and checksum."""
-    output = guest.run(f"{APP} {url}", timeout=60)
-    expected = f"HTTPV6 bytes={len(data)} crc32={zlib.crc32(data):08x}"
+    output = guest.run(f"{guest.FETCH} {url}", timeout=60)
+    expected = f"FETCH bytes={len(data)} crc32={zlib.crc32(data):08x}"
     if output.strip().lower() != expected.lower():
         raise guest.error(f"`{expected}`", f"`{output[-200:].strip()}`")
 

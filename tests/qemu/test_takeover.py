@@ -310,9 +310,11 @@ def test_pxe_and_http_boot_with_the_firmwares_own_options(
         timeout=TIMEOUT_S,
         reboots=True,
     ) as guest:
-        assert_booted(guest, guest.text, "Mac", re.escape(RIVALS[rival].name("modern")))
-        # iPXE has an option of its own, and the name that goes with it.
-        before = pxe_option(guest) if rival == "firmware" else ""
+        before = ""
+        if platform.boots_network:
+            assert_booted(guest, guest.text, "Mac", re.escape(RIVALS[rival].name("modern")))
+            # iPXE has an option of its own, and the name that goes with it.
+            before = pxe_option(guest) if rival == "firmware" else ""
         guest.run(ADD_DRIVER)
 
         uri = f"http://10.0.2.2:{server.port}/{NETBOOT.name}"
@@ -341,7 +343,7 @@ def test_pxe_boot_from_the_shell(platform: Platform, server: network.Server) -> 
         timeout=TIMEOUT_S,
     ) as guest:
         guest.load_driver()
-        guest.run("connect -r", timeout=60)
+        guest.run("connect -r", timeout=120)
         answer = guest.run(f"{NETBOOT.name} load", timeout=60)
         assert_booted(guest, answer, r"Mac\(525400123456,1\)/IPv4\(0\.0\.0\.0", OUR_NAME)
         evidence.assert_ours(guest, "modern")
