@@ -13,17 +13,20 @@ goto END
 # A loop that goto leaves keeps its variable's name for itself, hence %d below.
 :FOUND
 echo Trying one driver after the other. This firmware refuses those for other processors:
+# No end at the first success: since 2025 load leaves lasterror at 0 for one that was refused, too.
+set -v found none
 for %d in aarch64 riscv64 loongarch64 x86_64 ia32
   if exist %d\virtio-net.efi then
     load %d\virtio-net.efi
     if %lasterror% eq 0 then
-      goto LOADED
+      set -v found one
     endif
   endif
 endfor
-echo No driver on this volume is for this firmware.
-goto END
-:LOADED
+if %found% eq none then
+  echo No driver on this volume is for this firmware.
+  goto END
+endif
 connect -r
 echo Loaded. What now: type README.txt
 :END

@@ -379,7 +379,7 @@ class Guest:
         arguments += ["-drive", f"{pflash}0,readonly=on,file={self.platform.firmware}"]
         arguments += ["-drive", f"{pflash}1,file={self.folder}/vars.fd"]
         arguments += ["-drive", f"if=none,id=disk,format=raw,file={self._disk}"]
-        arguments += ["-device", "virtio-blk-pci,drive=disk,bootindex=0"]
+        arguments += ["-device", f"virtio-blk-pci,drive=disk{self.platform.boot_index}"]
         for bridge in self._bridges:
             arguments += ["-device", bridge]
         for index, nic in enumerate(self.nics):

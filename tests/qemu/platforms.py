@@ -63,6 +63,13 @@ class Platform:
         return _shell_for_disk(self.firmware, self.packaged_shell)
 
     @property
+    def boot_index(self) -> str:
+        """Of the disk. Newer firmware connects what has one and no other device then, not the one for
+        random numbers either, without which it starts no network; x86_64 has an instruction for them.
+        """
+        return "" if self.shell is not None and self.arch != "x86_64" else ",bootindex=0"
+
+    @property
     def boots_network(self) -> bool:
         """Whether it comes to the NIC's own boot options: not past a shell on the disk, and Debian 13's
         AAVMF, other than its OVMF, makes none at its first boot."""
@@ -108,6 +115,8 @@ OVMF_SECURE = Platform(
     machine="q35,smm=on",
     arguments=SECURE_FLASH,
 )
+# Refuses an image with a section to write to and run; from Debian 13 on.
+OVMF_STRICT_NX = replace(OVMF_SECURE, firmware=FIRMWARE.with_name("OVMF_CODE_4M.secboot.strictnx.fd"))
 OVMF32 = Platform(
     "ia32",
     "qemu-system-i386",
@@ -131,8 +140,6 @@ AAVMF = Platform(
     cpu="cortex-a57",  # max signs pointers, which is slow to emulate
     arguments=("-device", "virtio-rng-pci"),  # the firmware's stack wants it since 2024
 )
-if AAVMF.shell is not None:  # newer ones start no network without an instruction for random numbers
-    AAVMF = replace(AAVMF, cpu="max,pauth=off")
 RISCV = Platform(
     "riscv64",
     "qemu-system-riscv64",

@@ -70,6 +70,8 @@ FEW = (
     "test_snp.py::*[*64]",
     "test_takeover.py::*on_every_architecture[*64]",
     "test_rom.py::test_one_rom*[*64]",
+    "test_rom.py::test_rom_has*[strictnx]",
+    "test_places.py::*[strictnx*]",
 )
 ELSEWHERE = ("*x86_64*", "*aarch64*")  # the architectures that every distribution has
 

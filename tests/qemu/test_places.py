@@ -12,7 +12,7 @@ import evidence
 import network
 import pytest
 from guest import LEGACY, MODERN, TRANSITIONAL, Guest, Nic
-from platforms import AAVMF, NEWER, OVMF, OVMF32, OVMF_SECURE, Platform
+from platforms import AAVMF, NEWER, OVMF, OVMF32, OVMF_SECURE, OVMF_STRICT_NX, Platform
 
 TIMEOUT_S = 120
 FOUR_GIB = 1 << 32
@@ -63,6 +63,8 @@ CASES = [
     Case("aavmf-virt-first-ports", AAVMF, PCI_BRIDGE, options=LEGACY),
     *(Case(f"{platform.arch}-virt-root-port", platform, ROOT_PORT) for platform in NEWER),
 ]
+if OVMF_STRICT_NX.firmware.exists():  # from Debian 13 on
+    CASES += [Case("strictnx-q35-root-port", OVMF_STRICT_NX, ROOT_PORT)]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

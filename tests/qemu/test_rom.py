@@ -13,7 +13,7 @@ import evidence
 import network
 import pytest
 from guest import BUILD, DRIVER, LEGACY, MODERN, TRANSITIONAL, Guest, Nic
-from platforms import EACH_ARCH, OVMF, Platform
+from platforms import EACH_ARCH, OVMF, OVMF_STRICT_NX, Platform
 
 TIMEOUT_S = 90
 ROM = str(DRIVER.with_suffix(".rom")) if DRIVER else ""
@@ -24,9 +24,10 @@ BOOT_FILE = "nicdriver.efi"
 @dataclass(frozen=True)
 class Case:
     name: str
-    machine: str
+    machine: str | None  # the platform's
     options: str
     transport: str  # the one that the driver must choose
+    platform: Platform = OVMF
 
 
 CASES = [
@@ -34,13 +35,21 @@ CASES = [
     Case("transitional", "pc", TRANSITIONAL, "modern"),
     Case("legacy", "q35", LEGACY, "legacy"),
 ]
+STRICT_NX = [Case("strictnx", None, MODERN, "modern", OVMF_STRICT_NX)]
+if not OVMF_STRICT_NX.firmware.exists():  # from Debian 13 on
+    STRICT_NX = []
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES + STRICT_NX, ids=lambda case: case.name)
 def test_rom_has_the_nic(case: Case, server: network.Server) -> None:
     nic = Nic(case.options, netdev=server.netdev(), romfile=ROM)
     with Guest(
-        f"rom-{case.name}", machine=case.machine, nics=[nic], driver=None, timeout=TIMEOUT_S
+        f"rom-{case.name}",
+        platform=case.platform,
+        machine=case.machine,
+        nics=[nic],
+        driver=None,
+        timeout=TIMEOUT_S,
     ) as guest:
         assert_loaded_from_rom(guest)
         guest.run("connect -r", timeout=60)  # OVMF connects only what it was told to boot
