@@ -155,10 +155,15 @@ compiler:
 $(GNUEFI):
 	@echo "$@: missing (run scripts/setup.sh --all)" >&2; false
 
+.PHONY: headers
+headers: | compiler $(GNUEFI)
+	@printf '#include <efi.h>\n#include <pci22.h>\n' | $(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(INCLUDES) -fsyntax-only -x c - 2>/dev/null || \
+	    { echo "$(EFI_INCLUDE): no headers of gnu-efi 3.0.15 or newer (run scripts/setup.sh --all)" >&2; false; }
+
 # gnu-efi's Print and the console protocols take non-const strings, and CopyMem a non-const source in some releases.
 $(OUT)/tests/qemu/apps/%.o: WARNINGS += -Wno-write-strings -Wno-discarded-qualifiers
 
-$(OUT)/%.o: %.c Makefile | compiler $(GNUEFI)
+$(OUT)/%.o: %.c Makefile | headers
 	$(if $(Q),@echo "  CC      $@")
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(INCLUDES) -c -o $@ $<

@@ -36,6 +36,19 @@ def test_what_is_missing_is_named_and_nothing_is_built(tmp_path, arguments, word
     assert list(tmp_path.iterdir()) == []
 
 
+def test_gnu_efi_that_is_too_old_is_named(tmp_path):
+    """pci22.h of 3.0.9 wants a type that its other headers do not have."""
+    headers, out = tmp_path / "efi", tmp_path / "out"
+    headers.mkdir()
+    (headers / "efi.h").write_text("")
+    (headers / "pci22.h").write_text("LIST_ENTRY entry;\n")
+    done = make(out, f"EFI_INCLUDE={headers}", f"{out}/virtio-net.efi")
+    assert done.returncode != 0
+    assert f"{headers}: no headers of gnu-efi 3.0.15 or newer" in done.stderr
+    assert "error:" not in done.stderr
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("arch", ["riscv64", "loongarch64"])
 def test_architecture_of_a_newer_distribution_is_told_apart(tmp_path, arch):
     done = make(tmp_path, "--dry-run", f"ARCH={arch}", f"{tmp_path}/virtio-net.efi")
