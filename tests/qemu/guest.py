@@ -39,6 +39,9 @@ from platforms import (  # some of them for the tests
 OUTPUT = BUILD / "qemu"
 PLATFORM_DRIVER = Path()  # stands for the platform's
 BOOT_TIMEOUT_S = 120
+# What a test calls its time limit is what a quiet machine needs several times over. It only ends what
+# hangs, so that a busy machine gets this many times as long before a case fails by it.
+PATIENCE = 3
 ESCAPE = re.compile(rb"\x1b(?:\[[0-9;=?]*[A-Za-z]|[()][A-Z0-9]|[78=>])|[\x00\x07\r]")
 BACKSPACES = re.compile(r"\x08+")
 PROMPT = re.compile(r"(?:^|\n)(?:Shell|FS\d+:[^\n>]*)> ?$")
@@ -122,7 +125,7 @@ class Guest:
     files        path on the FAT disk ("EFI/BOOT/BOOTX64.EFI") -> host file or bytes; the driver
                  is always there as virtio-net.efi when it exists
     disk         a FAT image to boot a copy of, instead of one made from `files`
-    timeout      hard limit in seconds for the guest's whole life
+    timeout      limit in seconds for the guest's whole life, times PATIENCE like every other here
     variables    a variable store to start with; by default the platform's, which is empty
     extra        further QEMU arguments
     inside       what QEMU's command is put behind, such as nsenter and its options
@@ -156,7 +159,7 @@ class Guest:
         self.case = case
         self.nics = list(nics)
         self._bridges = list(bridges)
-        self.timeout = timeout
+        self.timeout = timeout * PATIENCE
         self.folder = OUTPUT / re.sub(r"[^A-Za-z0-9_.=-]+", "_", case)
         self.console_log = self.folder / "console.log"
         self.platform = platform
@@ -221,6 +224,7 @@ class Guest:
     def wait(self, timeout: float = 20) -> None:
         """Wait until QEMU ends by itself."""
         assert self._process is not None
+        timeout *= PATIENCE
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -271,6 +275,7 @@ class Guest:
         when QEMU ends first.
         """
         pattern = re.compile(pattern)
+        timeout *= PATIENCE
         deadline = time.monotonic() + timeout
         with self._grew:
             while True:

@@ -14,7 +14,7 @@ import pytest
 from guest import DRIVER, ESCAPE, ROOT
 from platforms import EACH_ARCH, Platform
 
-TIMEOUT_S = 120
+TIMEOUT_S = 360
 SCRIPT = ROOT / "scripts/run.sh"
 
 
