@@ -58,7 +58,7 @@ Q            := $(if $(filter 1,$(V)),,@)
 export SOURCE_DATE_EPOCH ?= 0
 export TZ := UTC
 
-SOURCES      := $(sort $(wildcard src/*.c))
+SOURCES      := $(sort $(wildcard src/*/*.c))
 # These write to I/O ports.
 PORT_APPS    := $(if $(filter-out x86_64 ia32,$(ARCH)),tests/qemu/apps/canary.c tests/qemu/apps/snpbench.c)
 APP_SOURCES  := $(filter-out $(PORT_APPS),$(sort $(wildcard tests/qemu/apps/*.c)))
@@ -71,8 +71,8 @@ DRIVER_OBJS  := $(SOURCES:%.c=$(OUT)/%.o)
 APPS         := $(APP_SOURCES:tests/qemu/apps/%.c=$(OUT)/apps/%.efi)
 OTHER_ARCHES := $(filter-out $(ARCH),$(ARCHES))
 ALL_DRIVERS  := $(ARCHES:%=build/%/virtio-net.efi)
-# On the host libc and the fakes provide what src/freestanding.c does.
-HOST_OBJS    := $(patsubst %.c,$(HOST_OUT)/%.o,$(filter-out src/freestanding.c src/start.c,$(SOURCES)) $(FAKE_SOURCES))
+# On the host libc and the fakes provide what src/base/freestanding.c does.
+HOST_OBJS    := $(patsubst %.c,$(HOST_OUT)/%.o,$(filter-out src/base/freestanding.c src/driver/start.c,$(SOURCES)) $(FAKE_SOURCES))
 UNIT_TESTS   := $(UNIT_SOURCES:tests/unit/%.c=$(HOST_OUT)/%)
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_PARTS   := $(patsubst %.c,$(FUZZ_OUT)/%.o,$(filter-out tests/fuzz/fuzz_%,$(sort $(wildcard tests/fuzz/*.c))))
@@ -93,10 +93,10 @@ CFLAGS   = $(COMMON) $($(ARCH)_CFLAGS) -O2 -ffreestanding -fPIC -fno-stack-prote
            -fno-asynchronous-unwind-tables -fvisibility=hidden -ffunction-sections -fdata-sections
 # The driver is optimized as a whole: what a frame passes through lies in several files.
 LTO     := -flto=auto -fno-fat-lto-objects
-HOT      := snp net_device net_filter virtqueue virtqueue_packed
-aarch64_HOT := virtqueue # more would not fit into 64 KiB
-ia32_HOT    := net_device virtqueue # gcc 14 makes more of it than gcc 12
-loongarch64_HOT := virtqueue
+HOT      := snp/snp net/net_device net/net_filter ring/virtqueue ring/virtqueue_packed
+aarch64_HOT := ring/virtqueue # more would not fit into 64 KiB
+ia32_HOT    := net/net_device ring/virtqueue # gcc 14 makes more of it than gcc 12
+loongarch64_HOT := ring/virtqueue
 HOT_OBJS := $(patsubst %,$(OUT)/src/%.o,$(or $($(ARCH)_HOT),$(HOT)))
 LDS     := elf_$(ARCH)_efi.lds elf_sections.lds
 LDFLAGS := $($(ARCH)_LDFLAGS) -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --gc-sections --hash-style=sysv \
@@ -172,7 +172,7 @@ $(OUT)/src/%.o: CFLAGS += -Os $(LTO)
 # The processors that matter do not need loops aligned, and what is jumped over would be executed.
 $(HOT_OBJS): CFLAGS += -O2 -fno-align-functions -fno-align-loops -fno-align-jumps -fno-align-labels
 # What the compiler calls by itself must be there to the end, and what runs before the image is relocated, alone.
-$(OUT)/src/freestanding.o $(OUT)/src/start.o: LTO :=
+$(OUT)/src/base/freestanding.o $(OUT)/src/driver/start.o: LTO :=
 
 $(OUT)/virtio-net.so: $(DRIVER_OBJS) $(LDS)
 	$(if $(Q),@echo "  LD      $@")
@@ -185,7 +185,7 @@ $(OUT)/tests/qemu/apps/%.o: tests/qemu/apps/%.S Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -c -o $@ $<
 
-$(OUT)/apps/%.so: $(OUT)/tests/qemu/apps/%.o $(OUT)/src/start.o $(APP_START) $(LDS)
+$(OUT)/apps/%.so: $(OUT)/tests/qemu/apps/%.o $(OUT)/src/driver/start.o $(APP_START) $(LDS)
 	$(if $(Q),@echo "  LD      $@")
 	$(Q)mkdir -p $(@D)
 	$(Q)$(LD) $(LDFLAGS) $(if $(APP_START),-e app_start) -o $@ $(filter %.o,$^) -L$(EFI_LIB) -lefi -lgnuefi

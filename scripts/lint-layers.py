@@ -2,32 +2,17 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """usage: scripts/lint-layers.py [ROOT]
 
-Checks who includes whom. A file of src/ may include headers of its own row of ROWS
-or of a lower one. include/ stands below all rows and never includes src/; nothing
-outside tests/ includes tests/; what is in NO_EFI sees no EFI header, however indirectly.
+Checks who includes whom. A file of src/ may include headers of its own folder, or of one further
+down in FOLDERS. include/ stands below all and never includes src/; nothing outside tests/ includes
+tests/; what is in NO_EFI sees no EFI header, however indirectly.
 """
 import re
 import sys
 from pathlib import Path
 
-ROWS = [  # top to bottom
-    "start entry",
-    "takeover",
-    "driver_binding",
-    "component_name diagnostics status_page status_form",
-    "adapter",
-    "adapter_info",
-    "snp",
-    "net_device net_control net_filter random_mac",
-    "virtio_device",
-    "virtio_pci virtio_pci_modern virtio_pci_legacy virtio_transport",
-    "virtqueue virtqueue_packed virtqueue_in_order virtqueue_formats dma pci_direct pci_region pci_config_window pci_capability",
-    "settings options barrier config_string copy device_path exclusion feature_names freestanding guids hot_path log "
-    "mac pci_address pci_opener sbat text",
-]
-NO_EFI = ["virtqueue", "virtqueue_packed", "virtqueue_in_order"]
+FOLDERS = "driver snp net virtio ring pci base".split()  # of src/, top to bottom
+NO_EFI = "ring/virtqueue ring/virtqueue_packed ring/virtqueue_in_order".split()
 
-ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names.split()}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 
 
@@ -57,6 +42,10 @@ def efi_headers(root, path, seen):
     return found
 
 
+def folder_of(root, path):
+    return path.parent.relative_to(root / "src").as_posix()
+
+
 def check_include(root, path, name):
     target = resolve(root, path, name)
     if "tests/" in name or (target and root / "tests" in target.parents):
@@ -65,8 +54,9 @@ def check_include(root, path, name):
         return None
     if root / "include" in path.parents:
         return f"includes {name}, but include/ stands below src/"
-    if ROW_OF.get(target.stem, len(ROWS)) < ROW_OF.get(path.stem, len(ROWS)):
-        return f"includes {name}, which is in a higher row"
+    mine, other = folder_of(root, path), folder_of(root, target)
+    if mine in FOLDERS and other in FOLDERS and FOLDERS.index(other) < FOLDERS.index(mine):
+        return f"includes {name}, but {mine}/ stands below {other}/"
     return None
 
 
@@ -78,13 +68,13 @@ def main():
         problems.append("src/: no source file found")
     for path in sources + sorted((root / "include").rglob("*.h")):
         where = path.relative_to(root)
-        if path in sources and path.stem not in ROW_OF:
-            problems.append(f"{where}: unknown; add it to the table in scripts/lint-layers.py")
+        if path in sources and folder_of(root, path) not in FOLDERS:
+            problems.append(f"{where}: not in one of src/'s folders, {', '.join(FOLDERS)}")
         for name in includes(path):
             problem = check_include(root, path, name)
             if problem:
                 problems.append(f"{where}: {problem}")
-        if path in sources and path.stem in NO_EFI:
+        if path in sources and where.relative_to("src").with_suffix("").as_posix() in NO_EFI:
             for name in sorted(efi_headers(root, path, set())):
                 problems.append(f"{where}: sees {name}, but must do without EFI headers")
     print("\n".join(problems), end="\n" if problems else "")

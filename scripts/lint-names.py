@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-TEXTS = ["Makefile", "*.md", ".ci/run", "docs/*.md", "scripts/*.*", "scripts/esp/*", "src/*.[ch]",
+TEXTS = ["Makefile", "*.md", ".ci/run", "docs/*.md", "scripts/*.*", "scripts/esp/*", "src/*/*.[ch]",
          "include/*/*.h", "tests/**/*.py", "tests/**/*.sh", "tests/**/*.[ch]", "tests/**/*.md"]
 COMMAND = re.compile(r"(?:`|\brun |^    )make((?: +[\w-]+(?:=(?:\"[^\"]*\"|[^\s`]*))?)+)", re.MULTILINE)
 RULE = re.compile(r"^([a-z][\w -]*):(?!=)", re.MULTILINE)

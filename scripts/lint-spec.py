@@ -23,7 +23,7 @@ DOCUMENTS = {"docs/SPEC.md": 100, "docs/SECURITY.md": 15}  # fewer rows: they we
 def functions(root):
     """Name -> the stems of the files that define it."""
     found = {}
-    for path in sorted((root / "src").glob("*.[ch]")):
+    for path in sorted((root / "src").glob("*/*.[ch]")):
         for name in FUNCTION.findall(path.read_text()):
             found.setdefault(name, set()).add(path.stem)
     return found

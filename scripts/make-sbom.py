@@ -3,7 +3,7 @@
 """usage: scripts/make-sbom.py VERSION FOLDER ARCH=LIB... >SBOM
 
 Prints the software bill of materials, SPDX 2.3 in JSON, of a release: every file in FOLDER, and
-the gnu-efi code in each driver FOLDER/ARCH/virtio-net.efi, which is what src/start.c needs of the
+the gnu-efi code in each driver FOLDER/ARCH/virtio-net.efi, which is what src/driver/start.c needs of the
 archive libgnuefi in the folder LIB. Says the same for the same input: the date
 is SOURCE_DATE_EPOCH, the namespace a hash.
 """

@@ -22,8 +22,8 @@ from snp_bench import PARTS, ROUNDS, Report
 RING_SIZES = (64, 128, 256, 512, 1024)
 DEVICE_SIZES = (256, 1024)  # the least and the most of QEMU's
 LIMITS = {  # of entries: where the driver has them
-    "src/net_device.c": r"(?m)^(#define QUEUE_SIZE_MAX) 256u$",
-    "src/virtqueue.h": r"(?m)^(#define VIRTQUEUE_SLOTS_MAX) 256u$",
+    "src/net/net_device.c": r"(?m)^(#define QUEUE_SIZE_MAX) 256u$",
+    "src/ring/virtqueue.h": r"(?m)^(#define VIRTQUEUE_SLOTS_MAX) 256u$",
 }
 NIC_COUNTS = (1, 2, 4, 8, 16)
 BLOCK = 50_000  # frames each way

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "driver_binding.h"
-#include "guids.h"
+#include "base/guids.h"
+#include "driver/driver_binding.h"
 #include "virtio_net_internal.h"
 #include "wire.h"
 

@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "driver_binding.h"
+#include "base/guids.h"
+#include "driver/driver_binding.h"
+#include "driver/settings.h"
 #include "fixture.h"
 #include "fuzz.h"
-#include "guids.h"
 #include "hii.h"
-#include "settings.h"
 #include "uefi_ext/hii.h"
 
 #define NV (EFI_VARIABLE_NON_VOLATILE | EFI_VARIABLE_BOOTSERVICE_ACCESS)

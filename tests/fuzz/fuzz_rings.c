@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagnostics.h"
-#include "driver_binding.h"
-#include "guids.h"
+#include "base/guids.h"
+#include "driver/diagnostics.h"
+#include "driver/driver_binding.h"
 #include "hostile.h"
-#include "snp.h"
+#include "snp/snp.h"
 #include "uefi_ext/adapter_information.h"
 
 #define HEADER_BYTES 14u

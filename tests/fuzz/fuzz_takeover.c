@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "driver_binding.h"
+#include "base/guids.h"
+#include "driver/driver_binding.h"
+#include "driver/takeover.h"
 #include "fixture.h"
 #include "fuzz.h"
-#include "guids.h"
 #include "report.h"
 #include "rival.h"
-#include "takeover.h"
 
 #define NICS_MAX 3u
 #define FOREIGN_MAX 4u

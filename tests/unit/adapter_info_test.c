@@ -2,7 +2,7 @@
  *
  * EFI_ADAPTER_INFORMATION_PROTOCOL: which kinds there are, what they say, who frees them.
  */
-#include "adapter_info.h"
+#include "driver/adapter_info.h"
 #include "snp_fixture.h"
 
 static EFI_GUID media_guid = EFI_ADAPTER_INFO_MEDIA_STATE_GUID;

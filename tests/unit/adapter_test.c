@@ -2,9 +2,9 @@
  *
  * A NIC's one allocation and its child handle; and the line that tells of a failure.
  */
-#include "adapter.h"
+#include "base/log.h"
+#include "driver/adapter.h"
 #include "driver_fixture.h"
-#include "log.h"
 
 struct parts {
     struct fake_fixture *fake;

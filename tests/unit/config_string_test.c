@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "config_string.h"
+#include "driver/config_string.h"
 
 #define BLOCK_BYTES 16u
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))

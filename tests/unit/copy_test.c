@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "copy.h"
+#include "base/copy.h"
 
 #define ALIGNMENTS 8u
 #define GUARD 0x5au

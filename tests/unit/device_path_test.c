@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "device_path.h"
+#include "base/device_path.h"
 
 #define PCI(device) 1, 1, 6, 0, 0, device
 #define MAC(first) 3, 11, 8, 0, first, 0, 0, 1

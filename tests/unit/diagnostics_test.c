@@ -3,8 +3,8 @@
  * RunDiagnostics: what each test does to the NIC in each state of SNP, what it finds, what the
  * report says.
  */
-#include "adapter.h"
-#include "diagnostics.h"
+#include "driver/adapter.h"
+#include "driver/diagnostics.h"
 #include "driver_fixture.h"
 
 #define REPORT_CHARS_MAX 4096u

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "dma.h"
 #include "fixture.h"
+#include "pci/dma.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

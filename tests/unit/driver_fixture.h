@@ -10,9 +10,9 @@
 #include <efinet.h>
 
 #include "assert_status.h"
-#include "driver_binding.h"
+#include "base/guids.h"
+#include "driver/driver_binding.h"
 #include "fixture.h"
-#include "guids.h"
 #include "uefi_ext/adapter_information.h"
 #include "uefi_ext/driver_diagnostics2.h"
 

@@ -5,9 +5,9 @@
  */
 #include <stdio.h>
 
+#include "driver/takeover.h"
 #include "driver_fixture.h"
 #include "rival.h"
-#include "takeover.h"
 
 #define CALLS_MAX 10000u
 

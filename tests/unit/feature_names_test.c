@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "feature_names.h"
+#include "virtio/feature_names.h"
 
 #define CAPACITY 2048u
 

@@ -5,7 +5,7 @@
  */
 #include <stdio.h>
 
-#include "diagnostics.h"
+#include "driver/diagnostics.h"
 #include "driver_fixture.h"
 
 #define FOUR_GIB UINT64_C(0x100000000)

@@ -5,7 +5,7 @@
  */
 #include "assert_status.h"
 #include "fixture.h"
-#include "net_control.h"
+#include "net/net_control.h"
 
 #define CTRL VIRTIO_NET_QUEUE_CTRL
 #define TIMEOUT_US 200000u

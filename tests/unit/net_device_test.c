@@ -7,7 +7,7 @@
 
 #include "assert_status.h"
 #include "fixture.h"
-#include "net_device.h"
+#include "net/net_device.h"
 
 #define RX VIRTIO_NET_QUEUE_RX
 #define TX VIRTIO_NET_QUEUE_TX

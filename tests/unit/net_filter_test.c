@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "net_filter.h"
+#include "net/net_filter.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "options.h"
+#include "driver/options.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define ITEM_MAX 512u

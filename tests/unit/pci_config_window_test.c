@@ -5,11 +5,11 @@
  * device model, which has a window for real.
  */
 #include "access_log.h"
-#include "adapter.h"
+#include "driver/adapter.h"
 #include "driver_fixture.h"
 #include "dxe_services.h"
-#include "pci_config_window.h"
-#include "virtio_pci.h"
+#include "virtio/pci_config_window.h"
+#include "virtio/virtio_pci.h"
 
 #define POSITION 0xecu /* the last that has room for a window */
 #define LOG_LENGTH 16u

@@ -10,7 +10,7 @@
 
 #include "dxe_services.h"
 #include "fixture.h"
-#include "pci_direct.h"
+#include "pci/pci_direct.h"
 
 #define BAR_BYTES 4096u
 

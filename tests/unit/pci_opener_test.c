@@ -2,8 +2,8 @@
  *
  * Who has a controller's PciIo open.
  */
+#include "driver/pci_opener.h"
 #include "driver_fixture.h"
-#include "pci_opener.h"
 
 static EFI_HANDLE controller_of(const struct fake_fixture *fake)
 {

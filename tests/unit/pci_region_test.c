@@ -12,8 +12,8 @@
 
 #include "access_log.h"
 #include "firmware.h"
+#include "pci/pci_region.h"
 #include "pci_io.h"
-#include "pci_region.h"
 #include "uefi_ext/pci_bar.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
+#include "base/guids.h"
+#include "base/mac.h"
 #include "fixture.h"
-#include "guids.h"
-#include "mac.h"
-#include "random_mac.h"
+#include "net/random_mac.h"
 
 static EFI_PCI_IO_PROTOCOL *pci_io_of(struct fake_fixture *fixture, unsigned device)
 {

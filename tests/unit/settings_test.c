@@ -4,7 +4,7 @@
  */
 #include "driver_fixture.h"
 
-#include "settings.h"
+#include "driver/settings.h"
 
 #define TEXT_MAX 4096u
 

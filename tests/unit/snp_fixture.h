@@ -13,7 +13,7 @@
 
 #include "assert_status.h"
 #include "fixture.h"
-#include "snp.h"
+#include "snp/snp.h"
 
 #define SNP_TEST(test) cmocka_unit_test_setup_teardown(test, snp_setup, snp_teardown)
 

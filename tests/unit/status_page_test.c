@@ -7,13 +7,13 @@
 #include <efinet.h>
 #include <stdio.h>
 
-#include "adapter.h"
 #include "assert_status.h"
-#include "driver_binding.h"
+#include "base/guids.h"
+#include "driver/adapter.h"
+#include "driver/driver_binding.h"
+#include "driver/status_form.h"
 #include "fixture.h"
-#include "guids.h"
 #include "hii.h"
-#include "status_form.h"
 
 #define PAGE_TEST(test) cmocka_unit_test_setup_teardown(test, page_setup, page_teardown)
 #define STRING_CHARS_MAX 8192u

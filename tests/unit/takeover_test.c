@@ -4,8 +4,8 @@
  */
 #include "driver_fixture.h"
 
+#include "driver/takeover.h"
 #include "rival.h"
-#include "takeover.h"
 
 #define BY_DRIVER EFI_OPEN_PROTOCOL_BY_DRIVER
 #define CONFIG_DEVICE 0x02u

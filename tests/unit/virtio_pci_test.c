@@ -7,8 +7,8 @@
 #include "access_log.h"
 #include "assert_status.h"
 #include "fixture.h"
-#include "pci_capability.h"
-#include "virtio_pci.h"
+#include "pci/pci_capability.h"
+#include "virtio/virtio_pci.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define LOG_LENGTH 256u

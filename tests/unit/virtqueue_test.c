@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "virtqueue.h"
+#include "ring/virtqueue.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define PAGE ((size_t)4096)

@@ -13,7 +13,7 @@
 #define VIRTIO_NET_TRANSITIONAL 0x10001af4
 #define VIRTIO_NET_MODERN 0x10411af4
 
-/* What src/start.c calls, by the compiler's own convention. */
+/* What src/driver/start.c calls, by the compiler's own convention. */
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
 
 static EFI_STATUS EFIAPI refuse_access(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL_WIDTH width,

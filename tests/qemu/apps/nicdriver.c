@@ -12,7 +12,7 @@
 #define VIRTIO_NET_TRANSITIONAL 0x10001af4
 #define VIRTIO_NET_MODERN 0x10411af4
 
-/* What src/start.c calls, by the compiler's own convention. */
+/* What src/driver/start.c calls, by the compiler's own convention. */
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
 
 /* UEFI 2.10, 32.5.3.1 */

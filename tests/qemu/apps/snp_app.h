@@ -29,7 +29,7 @@
 
 enum operation { HELLO = 1, FLOOD, DATA, RESET, COUNT, INJECT, REPORT, REPLY };
 
-/* What src/start.c calls, by the compiler's own convention. */
+/* What src/driver/start.c calls, by the compiler's own convention. */
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
 
 struct nic {

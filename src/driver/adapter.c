@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Builds and takes down a bound NIC, and finds it again by handle.
+ */
+#include "driver/adapter.h"
+
+#include <efilib.h>
+#include <stddef.h>
+
+#include "base/device_path.h"
+#include "base/guids.h"
+#include "base/text.h"
+#include "driver/pci_opener.h"
+
+_Static_assert(sizeof(MAC_ADDR_DEVICE_PATH) == 37, "UEFI 2.10, 10.3.4.10: 32 address bytes");
+
+/* …/MAC(x,1): the firmware's network boot options are told by this path. */
+static EFI_STATUS create_path(const EFI_DEVICE_PATH *parent, const EFI_SIMPLE_NETWORK_MODE *mode,
+                              EFI_DEVICE_PATH **ret_path)
+{
+    MAC_ADDR_DEVICE_PATH node = {
+        .Header = {MESSAGING_DEVICE_PATH, MSG_MAC_ADDR_DP, {sizeof(node), 0}},
+        .MacAddress = mode->PermanentAddress,
+        .IfType = mode->IfType,
+    };
+    EFI_DEVICE_PATH end = {END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE, {sizeof(end), 0}};
+    size_t parent_bytes = device_path_bytes(parent);
+    uint8_t *path;
+    EFI_STATUS status;
+
+    if (parent_bytes == 0)
+        return EFI_UNSUPPORTED;
+    status = BS->AllocatePool(EfiBootServicesData, parent_bytes + sizeof(node) + sizeof(end),
+                              (void **)&path);
+    if (EFI_ERROR(status))
+        return status;
+    __builtin_memcpy(path, parent, parent_bytes);
+    __builtin_memcpy(path + parent_bytes, &node, sizeof(node));
+    __builtin_memcpy(path + parent_bytes + sizeof(node), &end, sizeof(end));
+    *ret_path = (EFI_DEVICE_PATH *)path;
+    return EFI_SUCCESS;
+}
+
+static void write_name(struct adapter *adapter)
+{
+    struct text text;
+
+    text_init(&text, adapter->name, ADAPTER_NAME_MAX);
+    text_append(&text, L"Virtio Network Adapter (");
+    text_append(&text, adapter->snp.net.virtio.transport.ops->name);
+    text_append(&text, L", ");
+    text_append_mac(&text, adapter->snp.net.permanent_mac);
+    text_append(&text, L")");
+}
+
+static void free_adapter(struct adapter *adapter)
+{
+    snp_fini(&adapter->snp);
+    if (adapter->device_path)
+        (void)BS->FreePool(adapter->device_path); /* ours: cannot fail */
+    (void)BS->FreePool(adapter);                  /* as well */
+}
+
+static EFI_STATUS install(struct adapter *adapter)
+{
+    return BS->InstallMultipleProtocolInterfaces(&adapter->child, &snp_guid, &adapter->snp.protocol,
+                                                 &adapter_information_guid, &adapter->info.protocol,
+                                                 &device_path_guid, adapter->device_path, NULL);
+}
+
+EFI_STATUS adapter_create(EFI_PCI_IO_PROTOCOL *pci_io, const EFI_DEVICE_PATH *parent_path,
+                          struct adapter **ret_adapter, const CHAR16 **ret_cause)
+{
+    struct adapter *adapter;
+    EFI_STATUS status;
+
+    *ret_cause = L"no memory";
+    status = BS->AllocatePool(EfiBootServicesData, sizeof(*adapter), (void **)&adapter);
+    if (EFI_ERROR(status))
+        return status;
+    BS->SetMem(adapter, sizeof(*adapter), 0);
+    adapter->pci_io = pci_io;
+
+    status = snp_init(&adapter->snp, pci_io, ret_cause);
+    if (EFI_ERROR(status))
+        goto fail;
+    status = create_path(parent_path, &adapter->snp.mode, &adapter->device_path);
+    if (status == EFI_UNSUPPORTED)
+        *ret_cause = L"the device path of the controller is malformed";
+    if (EFI_ERROR(status))
+        goto fail;
+    adapter_info_init(&adapter->info, &adapter->snp);
+    write_name(adapter);
+    *ret_cause = L"the firmware refuses a handle for the NIC";
+    status = install(adapter);
+    if (EFI_ERROR(status))
+        goto fail;
+
+    *ret_adapter = adapter;
+    return EFI_SUCCESS;
+
+fail:
+    free_adapter(adapter);
+    return status;
+}
+
+EFI_STATUS adapter_destroy(struct adapter *adapter)
+{
+    EFI_STATUS status;
+
+    status = BS->UninstallMultipleProtocolInterfaces(
+        adapter->child, &snp_guid, &adapter->snp.protocol, &adapter_information_guid,
+        &adapter->info.protocol, &device_path_guid, adapter->device_path, NULL);
+    if (EFI_ERROR(status))
+        return status;
+    free_adapter(adapter);
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS adapter_of_child(EFI_HANDLE agent, EFI_HANDLE child, struct adapter **ret_adapter)
+{
+    EFI_SIMPLE_NETWORK_PROTOCOL *protocol;
+    EFI_STATUS status;
+
+    status = BS->OpenProtocol(child, &snp_guid, (void **)&protocol, agent, child,
+                              EFI_OPEN_PROTOCOL_GET_PROTOCOL);
+    if (EFI_ERROR(status))
+        return status;
+    *ret_adapter = (struct adapter *)((uint8_t *)protocol - offsetof(struct adapter, snp.protocol));
+    return EFI_SUCCESS;
+}
+
+/* The firmware tells a handle that has not got the protocol from what is no handle. */
+static bool is_handle(EFI_HANDLE agent, EFI_HANDLE handle)
+{
+    return BS->OpenProtocol(handle, &device_path_guid, NULL, agent, NULL,
+                            EFI_OPEN_PROTOCOL_TEST_PROTOCOL) != EFI_INVALID_PARAMETER;
+}
+
+EFI_STATUS adapter_of_handles(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE child,
+                              struct adapter **ret_adapter)
+{
+    struct adapter *adapter;
+
+    if (!is_handle(agent, controller) || (child && !is_handle(agent, child)))
+        return EFI_INVALID_PARAMETER;
+    if (EFI_ERROR(adapter_of_controller(agent, controller, &adapter)) ||
+        (child && child != adapter->child))
+        return EFI_UNSUPPORTED;
+    *ret_adapter = adapter;
+    return EFI_SUCCESS;
+}
+
+/* PciIo knows: a child of ours opened it BY_CHILD_CONTROLLER. */
+EFI_STATUS adapter_of_controller(EFI_HANDLE agent, EFI_HANDLE controller,
+                                 struct adapter **ret_adapter)
+{
+    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY opener;
+    EFI_STATUS status;
+
+    status = pci_opener_find(controller, agent, EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER, &opener);
+    if (EFI_ERROR(status))
+        return status;
+    return adapter_of_child(agent, opener.ControllerHandle, ret_adapter);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * The configuration strings that a form's browser and its driver exchange, as far
+ * as one block of bytes goes: a header that says whose block it is, and elements
+ * that are parts of it. Source: UEFI 2.10, 35.2.1.
+ *
+ *   GUID=…&NAME=…&PATH=…                      header
+ *   &OFFSET=0000&WIDTH=0001                   element of a request
+ *   &OFFSET=0000&WIDTH=0001&VALUE=01          element of an answer
+ *
+ * A value is a number, so the block's last byte comes first.
+ */
+#ifndef CONFIG_STRING_H
+#define CONFIG_STRING_H
+
+#include <efi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/text.h"
+
+struct config_element {
+    const CHAR16 *text; /* as it stands in the string, from its '&' on */
+    size_t length;      /* of the text, without the value */
+    uint16_t offset;
+    uint16_t width;
+    const CHAR16 *digits; /* of the value */
+    size_t digit_count;
+};
+
+/* Characters of the header of the block `name` at `path`, its terminator included. */
+size_t config_header_chars(const CHAR16 *name, const EFI_DEVICE_PATH *path);
+
+void config_header_append(struct text *text, const EFI_GUID *guid, const CHAR16 *name,
+                          const EFI_DEVICE_PATH *path);
+
+/* The rest of `string` behind `header`, or NULL when it begins with another one. */
+const CHAR16 *config_header_skip(const CHAR16 *string, const CHAR16 *header);
+
+/* Read the element at *at, of a block of `block_bytes`, and move *at behind it. False
+ * when there is none, or one that is not well-formed or leaves the block; *at then
+ * stays. */
+bool config_element_next(const CHAR16 **at, size_t block_bytes, bool has_value,
+                         struct config_element *ret_element);
+
+/* Copy the element's value into the block. */
+void config_element_get(const struct config_element *element, uint8_t *block);
+
+/* Append the element as it was requested, and its value out of the block. */
+void config_element_append(const struct config_element *element, const uint8_t *block,
+                           struct text *text);
+
+/* Characters that config_element_append needs. */
+size_t config_element_chars(const struct config_element *element);
+
+#endif

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Supported, Start and Stop, and what goes onto the image handle.
+ */
+#include "driver/driver_binding.h"
+
+#include <efilib.h>
+#include <efipciio.h>
+#include <stddef.h>
+
+#include "base/guids.h"
+#include "base/log.h"
+#include "base/pci_address.h"
+#include "driver/adapter.h"
+#include "driver/component_name.h"
+#include "driver/diagnostics.h"
+#include "driver/pci_opener.h"
+#include "driver/status_page.h"
+#include "uefi_ext/driver_supported_efi_version.h"
+#include "virtio/virtio_pci.h"
+
+#define UEFI_2_10 0x00020064u
+
+/* Opening EXCLUSIVE can make the firmware connect the controller once more before
+ * it answers; the nested call must not start it a second time. */
+struct start_under_way {
+    EFI_HANDLE controller;
+    const struct start_under_way *outer; /* the Start that this one is nested in */
+};
+
+struct driver {
+    EFI_DRIVER_BINDING_PROTOCOL binding;
+    EFI_DRIVER_FAMILY_OVERRIDE_PROTOCOL family_override;
+    EFI_DRIVER_SUPPORTED_EFI_VERSION_PROTOCOL supported_version;
+    struct component_name names;
+    struct diagnostics diagnostics;
+    struct options options;
+    bool is_paused;
+    const struct start_under_way *innermost_start;
+};
+
+static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
+                                          EFI_DEVICE_PATH *remaining_path);
+static EFI_STATUS EFIAPI driver_start(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
+                                      EFI_DEVICE_PATH *remaining_path);
+static EFI_STATUS EFIAPI driver_stop(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
+                                     UINTN child_count, EFI_HANDLE *children);
+
+static UINT32 EFIAPI family_version(EFI_DRIVER_FAMILY_OVERRIDE_PROTOCOL *this);
+
+static struct driver driver = {
+    .binding =
+        {
+            .Supported = driver_supported,
+            .Start = driver_start,
+            .Stop = driver_stop,
+            .Version = DRIVER_BINDING_VERSION,
+        },
+    .family_override = {.GetVersion = family_version},
+    .supported_version = {sizeof(EFI_DRIVER_SUPPORTED_EFI_VERSION_PROTOCOL), UEFI_2_10},
+};
+
+/* UEFI 2.10, 11.6: asked ahead of a driver from the NIC's own option ROM. */
+static UINT32 EFIAPI family_version(EFI_DRIVER_FAMILY_OVERRIDE_PROTOCOL *this)
+{
+    (void)this;
+    return DRIVER_BINDING_VERSION;
+}
+
+static EFI_STATUS open_pci_io(EFI_HANDLE agent, EFI_HANDLE controller, UINT32 attributes,
+                              EFI_PCI_IO_PROTOCOL **ret_pci_io)
+{
+    return BS->OpenProtocol(controller, &pci_io_guid, (void **)ret_pci_io, agent, controller,
+                            attributes);
+}
+
+static void close_pci_io(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE by)
+{
+    /* Fails only for what was not open, and then there is nothing to close. */
+    (void)BS->CloseProtocol(controller, &pci_io_guid, agent, by);
+}
+
+/* The user's word on this function; one without a location has no address to be
+ * named by. */
+static bool is_admitted(EFI_PCI_IO_PROTOCOL *pci_io)
+{
+    struct pci_address address;
+
+    return EFI_ERROR(pci_address_get(pci_io, &address)) || options_admit(&driver.options, &address);
+}
+
+static bool is_start_under_way(EFI_HANDLE controller)
+{
+    const struct start_under_way *start = driver.innermost_start;
+
+    while (start && start->controller != controller)
+        start = start->outer;
+    return start;
+}
+
+/* Also of a controller whose child is gone already. */
+static EFI_STATUS is_ours(EFI_HANDLE agent, EFI_HANDLE controller, bool *ret_is_ours)
+{
+    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY unused;
+    EFI_STATUS status;
+
+    status = pci_opener_find(controller, agent, EFI_OPEN_PROTOCOL_BY_DRIVER, &unused);
+    if (EFI_ERROR(status) && status != EFI_NOT_FOUND)
+        return status;
+    *ret_is_ours = status == EFI_SUCCESS;
+    return EFI_SUCCESS;
+}
+
+/* Told by the PCI identity alone; nobody is evicted for a question. The remaining
+ * path does not matter: a NIC has one child, and it is always made. */
+static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
+                                          EFI_DEVICE_PATH *remaining_path)
+{
+    EFI_HANDLE agent = this->DriverBindingHandle;
+    EFI_PCI_IO_PROTOCOL *pci_io;
+    bool is_net = false;
+    bool is_held = false;
+    EFI_STATUS status;
+
+    (void)remaining_path;
+    if (driver.is_paused || is_start_under_way(controller))
+        return EFI_ALREADY_STARTED;
+    status = open_pci_io(agent, controller, EFI_OPEN_PROTOCOL_BY_DRIVER, &pci_io);
+    /* The firmware says the same of our own open, which is EXCLUSIVE as well. */
+    if (status == EFI_ACCESS_DENIED && !EFI_ERROR(is_ours(agent, controller, &is_held)) && is_held)
+        return EFI_ALREADY_STARTED;
+    if (EFI_ERROR(status))
+        return status;
+    status = virtio_pci_is_net(pci_io, &is_net);
+    is_net = is_net && is_admitted(pci_io);
+    close_pci_io(agent, controller, controller);
+    if (EFI_ERROR(status))
+        return status;
+    return is_net ? EFI_SUCCESS : EFI_UNSUPPORTED;
+}
+
+/* Make the child and tie it to its parent. */
+static EFI_STATUS start_child(EFI_HANDLE agent, EFI_HANDLE controller, EFI_PCI_IO_PROTOCOL *pci_io,
+                              const CHAR16 **ret_cause)
+{
+    EFI_DEVICE_PATH *path;
+    EFI_PCI_IO_PROTOCOL *unused;
+    struct adapter *adapter;
+    EFI_STATUS status;
+
+    *ret_cause = L"the controller has no device path";
+    status = BS->OpenProtocol(controller, &device_path_guid, (void **)&path, agent, controller,
+                              EFI_OPEN_PROTOCOL_GET_PROTOCOL);
+    if (EFI_ERROR(status))
+        return status;
+    status = adapter_create(pci_io, path, &adapter, ret_cause);
+    if (EFI_ERROR(status))
+        return status;
+
+    *ret_cause = L"the firmware refuses the child handle";
+    status = BS->OpenProtocol(controller, &pci_io_guid, (void **)&unused, agent, adapter->child,
+                              EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER);
+    if (EFI_ERROR(status))
+        (void)adapter_destroy(adapter); /* nobody has seen it yet, so nobody holds it */
+    else
+        status_page_create(adapter);
+    if (!EFI_ERROR(status) && driver.options.verbosity >= VERBOSITY_ALL &&
+        virtio_pci_uses_window(&adapter->snp.net.virtio.transport))
+        log_nic(pci_io, L"registers are reached through configuration space", NULL);
+    return status;
+}
+
+static EFI_STATUS start(EFI_HANDLE agent, EFI_HANDLE controller)
+{
+    const CHAR16 *cause = NULL;
+    EFI_PCI_IO_PROTOCOL *pci_io;
+    EFI_STATUS status;
+
+    status = open_pci_io(agent, controller,
+                         EFI_OPEN_PROTOCOL_BY_DRIVER | EFI_OPEN_PROTOCOL_EXCLUSIVE, &pci_io);
+    if (EFI_ERROR(status))
+        return status;
+    status = start_child(agent, controller, pci_io, &cause);
+    if (EFI_ERROR(status)) {
+        log_failure(pci_io, L"not started", cause, status);
+        close_pci_io(agent, controller, controller);
+    }
+    return status;
+}
+
+static EFI_STATUS EFIAPI driver_start(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
+                                      EFI_DEVICE_PATH *remaining_path)
+{
+    struct start_under_way under_way = {controller, driver.innermost_start};
+    EFI_STATUS status;
+
+    (void)remaining_path;
+    if (driver.is_paused || is_start_under_way(controller))
+        return EFI_ALREADY_STARTED;
+    driver.innermost_start = &under_way;
+    status = start(this->DriverBindingHandle, controller);
+    driver.innermost_start = under_way.outer;
+    return status;
+}
+
+/* The child's open goes first: closing needs the handle, which ends with its last
+ * protocol. Where somebody holds on to that, the child is tied again. */
+static EFI_STATUS stop_child(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE child)
+{
+    EFI_PCI_IO_PROTOCOL *unused;
+    struct adapter *adapter;
+    EFI_STATUS status;
+
+    status = adapter_of_child(agent, child, &adapter);
+    if (EFI_ERROR(status))
+        return status;
+    status = status_page_destroy(adapter);
+    if (EFI_ERROR(status))
+        return status;
+    close_pci_io(agent, controller, child);
+    status = adapter_destroy(adapter);
+    if (EFI_ERROR(status)) {
+        (void)BS->OpenProtocol(controller, &pci_io_guid, (void **)&unused, agent, child,
+                               EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER); /* was open until now */
+        status_page_create(adapter);
+    }
+    return status;
+}
+
+static EFI_STATUS EFIAPI driver_stop(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
+                                     UINTN child_count, EFI_HANDLE *children)
+{
+    EFI_HANDLE agent = this->DriverBindingHandle;
+    struct adapter *adapter;
+
+    for (UINTN i = 0; i < child_count; i++) {
+        if (EFI_ERROR(stop_child(agent, controller, children[i])))
+            return EFI_DEVICE_ERROR;
+    }
+    if (child_count > 0)
+        return EFI_SUCCESS;
+
+    if (adapter_of_controller(agent, controller, &adapter) != EFI_NOT_FOUND)
+        return EFI_DEVICE_ERROR; /* the child goes first */
+    close_pci_io(agent, controller, controller);
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI unload(EFI_HANDLE image)
+{
+    (void)image;
+    return driver_binding_uninstall();
+}
+
+void driver_binding_pause(bool is_paused)
+{
+    driver.is_paused = is_paused;
+}
+
+EFI_HANDLE driver_binding_agent(void)
+{
+    return driver.binding.DriverBindingHandle;
+}
+
+bool driver_binding_holds(EFI_HANDLE controller)
+{
+    bool is_held;
+
+    return !EFI_ERROR(is_ours(driver_binding_agent(), controller, &is_held)) && is_held;
+}
+
+EFI_STATUS driver_binding_install(EFI_HANDLE image, const struct options *options)
+{
+    EFI_LOADED_IMAGE *loaded;
+    EFI_STATUS status;
+
+    status = BS->OpenProtocol(image, &loaded_image_guid, (void **)&loaded, image, NULL,
+                              EFI_OPEN_PROTOCOL_GET_PROTOCOL);
+    if (EFI_ERROR(status))
+        return status;
+    driver.binding.ImageHandle = image;
+    driver.binding.DriverBindingHandle = image;
+    driver.options = *options;
+    component_name_init(&driver.names, image);
+    diagnostics_init(&driver.diagnostics, image);
+    status = BS->InstallMultipleProtocolInterfaces(
+        &driver.binding.DriverBindingHandle, &driver_binding_guid, &driver.binding,
+        &driver_family_override_guid, &driver.family_override, &driver_supported_efi_version_guid,
+        &driver.supported_version, &driver_diagnostics2_guid, &driver.diagnostics.protocol,
+        &component_name2_guid, &driver.names.rfc4646, &component_name_guid, &driver.names.iso639,
+        NULL);
+    if (EFI_ERROR(status))
+        return status;
+    loaded->Unload = unload;
+    return EFI_SUCCESS;
+}
+
+/* Disconnect what is ours of `handles`, and move it to the front, where *ret_count
+ * tells how many there are. */
+static EFI_STATUS disconnect_ours(EFI_HANDLE *handles, UINTN count, UINTN *ret_count)
+{
+    EFI_HANDLE agent = driver_binding_agent();
+
+    for (UINTN i = 0; i < count; i++) {
+        bool is_held = false;
+        EFI_STATUS status = is_ours(agent, handles[i], &is_held);
+
+        if (is_held)
+            status = BS->DisconnectController(handles[i], agent, NULL);
+        if (EFI_ERROR(status))
+            return status;
+        if (is_held)
+            handles[(*ret_count)++] = handles[i];
+    }
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS uninstall_protocols(void)
+{
+    return BS->UninstallMultipleProtocolInterfaces(
+        driver.binding.DriverBindingHandle, &driver_binding_guid, &driver.binding,
+        &driver_family_override_guid, &driver.family_override, &driver_supported_efi_version_guid,
+        &driver.supported_version, &driver_diagnostics2_guid, &driver.diagnostics.protocol,
+        &component_name2_guid, &driver.names.rfc4646, &component_name_guid, &driver.names.iso639,
+        NULL);
+}
+
+EFI_STATUS driver_binding_uninstall(void)
+{
+    EFI_HANDLE *handles = NULL;
+    UINTN count = 0;
+    UINTN ours = 0;
+    EFI_STATUS status;
+
+    status = BS->LocateHandleBuffer(ByProtocol, &pci_io_guid, NULL, &count, &handles);
+    if (EFI_ERROR(status) && status != EFI_NOT_FOUND)
+        return status;
+
+    status = disconnect_ours(handles, count, &ours);
+    if (!EFI_ERROR(status))
+        status = uninstall_protocols();
+    /* Either way each NIC goes to whoever wants it now: another driver, or us. That
+     * there is nobody is no failure. */
+    for (UINTN i = 0; i < ours; i++)
+        (void)BS->ConnectController(handles[i], NULL, NULL, TRUE);
+    if (handles)
+        (void)BS->FreePool(handles); /* was allocated for us a moment ago */
+    return status;
+}

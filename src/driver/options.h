@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * What the user may choose. One parser serves the load option (`bcfg driver
+ * -opt`) and the NV variable, since `load` passes no options.
+ *
+ * A text is a list of NAME=VALUE, separated by spaces:
+ *   takeover=on|off             take NICs over that another driver holds (on)
+ *   verbose=0|1|2               lines on the console: errors; takeovers; all (1)
+ *   only=ADDRESS[,ADDRESS…]     use these PCI functions and no others
+ *   skip=ADDRESS[,ADDRESS…]     leave these alone
+ * An ADDRESS is [SEGMENT:]BUS:DEVICE.FUNCTION in hexadecimal, as 00:03.0. A later
+ * setting replaces an earlier one.
+ */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <efi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/pci_address.h"
+#include "base/text.h"
+
+#define OPTIONS_ADDRESSES_MAX 32u
+#define OPTIONS_TEXT_MAX 896u
+
+struct pci_address_list {
+    unsigned count;
+    struct pci_address addresses[OPTIONS_ADDRESSES_MAX];
+};
+
+enum verbosity {
+    VERBOSITY_ERRORS,
+    VERBOSITY_TAKEOVERS,
+    VERBOSITY_ALL,
+};
+
+struct options {
+    bool takeover;
+    enum verbosity verbosity;
+    struct pci_address_list only; /* empty: all */
+    struct pci_address_list skip;
+};
+
+/* Told of each item that was not understood: the item as it stands in the text,
+ * `length` characters, not terminated. */
+typedef void options_complaint(void *context, const CHAR16 *item, size_t length, const CHAR16 *why);
+
+void options_init(struct options *options);
+
+/* Apply a text of `length` characters, which a terminator may end earlier: what is
+ * behind it may be anything. An item that is not understood changes nothing and is
+ * complained of. */
+void options_parse(struct options *options, const CHAR16 *text, size_t length,
+                   options_complaint *complain, void *context);
+
+/* Set `list` to the addresses of a text of `length` characters, in the form that
+ * stands behind `only=`, or to none when it is empty. Returns why it was not
+ * understood, and the list is as it was, or NULL. */
+const CHAR16 *options_parse_addresses(struct pci_address_list *list, const CHAR16 *text,
+                                      size_t length);
+
+/* The other way round. An address for which there is no room is left out, and so are
+ * those behind it. */
+void options_append_addresses(const struct pci_address_list *list, struct text *text);
+
+/* Append the text that options_parse makes the same options of: at most
+ * OPTIONS_TEXT_MAX characters, the terminator included. */
+void options_append(const struct options *options, struct text *text);
+
+/* False for a PCI function that the user wants left alone. */
+bool options_admit(const struct options *options, const struct pci_address *address);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * What the status page shows: its form in IFR, its texts, and the block of bytes
+ * that the editable fields are kept in. Source: UEFI 2.10, 33.
+ */
+#ifndef STATUS_FORM_H
+#define STATUS_FORM_H
+
+#include <efi.h>
+#include <stdint.h>
+
+#include "driver/options.h"
+#include "uefi_ext/hii.h"
+
+#define STATUS_FORM_LANGUAGE "en-US"
+#define STATUS_FORM_BLOCK "VirtioNetOptions" /* under variable_guid */
+
+/* The longest list of addresses without a segment; and IFR knows no longer string. */
+#define STATUS_FIELD_CHARS 255u
+
+enum status_question {
+    QUESTION_TAKEOVER = 1,
+    QUESTION_VERBOSITY,
+    QUESTION_ONLY,
+    QUESTION_SKIP,
+    QUESTION_REFRESH, /* no field: the one question with a callback */
+};
+
+struct adapter;
+
+/* The block of the fields. */
+struct status_fields {
+    uint8_t takeover;
+    uint8_t verbosity;
+    CHAR16 only[STATUS_FIELD_CHARS]; /* terminated where there is room */
+    CHAR16 skip[STATUS_FIELD_CHARS];
+};
+
+_Static_assert(sizeof(struct status_fields) == 2 + 4 * STATUS_FIELD_CHARS, "without gaps");
+
+/* Make the package list of `adapter`'s page, in pool memory that the caller frees. */
+EFI_STATUS status_form_create(const struct adapter *adapter,
+                              EFI_HII_PACKAGE_LIST_HEADER **ret_packages)
+    __attribute__((warn_unused_result));
+
+/* Write the state of `adapter`, as memory has it, into the texts of `packages`. */
+void status_form_refresh(const struct adapter *adapter, const EFI_HII_STRING_PROTOCOL *strings,
+                         EFI_HII_HANDLE packages);
+
+#endif

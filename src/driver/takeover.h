@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Hands NICs that another driver holds over to this one, once, when the image
+ * starts. A polite driver would wait for a reset that most users never think of:
+ * the firmware's own driver keeps a NIC for as long as its network stack is on it.
+ */
+#ifndef TAKEOVER_H
+#define TAKEOVER_H
+
+#include <efi.h>
+
+#include "driver/options.h"
+
+/* Take over every NIC that `options` admit, but never the one that `image` was
+ * itself loaded through. The driver binding is installed. One line per NIC tells
+ * whom it was taken from, or why not; a NIC that does not come over is given back
+ * to whoever wants it. */
+void takeover_run(EFI_HANDLE image, const struct options *options);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * What virtqueue.c does itself only for the split format without IN_ORDER, and what
+ * the formats share. Contracts are those of virtqueue.h.
+ */
+#ifndef VIRTQUEUE_FORMATS_H
+#define VIRTQUEUE_FORMATS_H
+
+#include "ring/virtqueue.h"
+
+struct virtqueue_layout virtqueue_packed_layout(uint16_t size);
+void virtqueue_packed_init(struct virtqueue *queue, void *memory);
+void virtqueue_packed_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes);
+bool virtqueue_packed_publish(struct virtqueue *queue);
+bool virtqueue_packed_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion);
+
+/* Split, with descriptors in ring order. */
+void virtqueue_in_order_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes);
+
+/* IN_ORDER in either format. */
+void virtqueue_in_order_note(struct virtqueue *queue, uint16_t slot, uint16_t id);
+bool virtqueue_in_order_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion);
+
+/* How many of the buffers with the device, from the nth oldest on, a used entry for
+ * `id` completes; 0: none has that id. */
+uint16_t virtqueue_in_order_batch(const struct virtqueue *queue, uint16_t nth, uint32_t id);
+
+/* The descriptors of so many buffers. */
+uint16_t virtqueue_in_order_segments(const struct virtqueue *queue, uint16_t nth, uint16_t count);
+
+/* Make has_news say what is true of the used descriptor or the batch that comes next. */
+void virtqueue_packed_watch(struct virtqueue *queue);
+
+/* The used descriptor that comes next; false: there is none yet. */
+bool virtqueue_packed_read_used(const struct virtqueue *queue, uint32_t *ret_id,
+                                uint32_t *ret_length_bytes);
+
+/* True when the device wants to hear of `event`, a value of avail_next. */
+bool virtqueue_is_event_crossed(struct virtqueue *queue, uint16_t event);
+
+/* The device broke the ring. Always false, as the answer of pop. */
+static inline bool virtqueue_break(struct virtqueue *queue)
+{
+    queue->is_broken = true;
+    queue->in_flight_count = 0; /* so that nothing more is taken */
+    return false;
+}
+
+/* False when `*length_bytes` is more than the device could write into the chain. */
+static inline bool virtqueue_check_length(const struct virtqueue_chain *chain,
+                                          uint32_t *length_bytes)
+{
+    if (*length_bytes > chain->writable_bytes) {
+        if (chain->writable_bytes != 0)
+            return false;
+        *length_bytes = 0; /* nothing to write: legacy devices put anything here (2.7.8.1) */
+    }
+    return true;
+}
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * The packed format: one ring that both sides write. VIRTIO 1.2, section 2.8.
+ *
+ * The device answers by overwriting descriptors, so what a slot is made of is kept in
+ * `segments` and written anew at each push. All counters of descriptors run through
+ * 65,536, a multiple of two laps: the low bits are the offset, the bit above them tells
+ * the lap.
+ */
+#include "base/hot_path.h"
+#include "ring/barrier.h"
+#include "ring/virtqueue_formats.h"
+
+/* 2.8.1: wrap counters begin at 1. */
+static inline bool wrap_of(const struct virtqueue *queue, unsigned counter)
+{
+    return !(counter & queue->size);
+}
+
+static inline volatile struct virtq_packed_desc *desc_at(const struct virtqueue *queue,
+                                                         unsigned counter)
+{
+    return &queue->packed.ring[counter & (queue->size - 1u)];
+}
+
+/* True when the device has used the descriptor, in the counter's lap. */
+static inline bool is_used(const struct virtqueue *queue, unsigned counter)
+{
+    return (desc_at(queue, counter)->flags & VIRTQ_PACKED_DESC_F_BOTH) ==
+           (wrap_of(queue, counter) ? VIRTQ_PACKED_DESC_F_BOTH : 0);
+}
+
+struct virtqueue_layout virtqueue_packed_layout(uint16_t size)
+{
+    struct virtqueue_layout layout;
+
+    layout.driver_offset = size * sizeof(struct virtq_packed_desc);
+    layout.device_offset = layout.driver_offset + sizeof(struct virtq_packed_event);
+    layout.size_bytes = layout.device_offset + sizeof(struct virtq_packed_event);
+    return layout;
+}
+
+void virtqueue_packed_init(struct virtqueue *queue, void *memory)
+{
+    struct virtqueue_layout layout = virtqueue_packed_layout(queue->size);
+    uint8_t *base = memory;
+
+    queue->packed.ring = memory;
+    queue->packed.driver_event = (void *)(base + layout.driver_offset);
+    queue->packed.device_event = (const void *)(base + layout.device_offset);
+    queue->packed.driver_event->flags = VIRTQ_PACKED_EVENT_F_DISABLE;
+    virtqueue_packed_watch(queue);
+}
+
+/* Both bits: what a chain or a batch left behind in the last lap has one of them. */
+static inline void await_next(struct virtqueue *queue)
+{
+    queue->news = &desc_at(queue, queue->desc_next)->flags;
+    queue->news_value = wrap_of(queue, queue->desc_next) ? VIRTQ_PACKED_DESC_F_BOTH : 0;
+}
+
+void virtqueue_packed_watch(struct virtqueue *queue)
+{
+    await_next(queue);
+    queue->news_mask = VIRTQ_PACKED_DESC_F_BOTH;
+    if (queue->batch_left > 0)
+        queue->news_mask = queue->news_value = 0;
+}
+
+/* The device reads in ring order: the first of what is pushed hides the rest. */
+static inline void write_desc(struct virtqueue *queue, unsigned next, uint16_t id,
+                              const struct virtqueue_segment *segment, uint32_t length_bytes,
+                              unsigned flags)
+{
+    volatile struct virtq_packed_desc *desc = desc_at(queue, next);
+
+    flags |= segment->device_writable ? VIRTQ_DESC_F_WRITE : 0;
+    flags |= wrap_of(queue, next) ? VIRTQ_PACKED_DESC_F_AVAIL : VIRTQ_PACKED_DESC_F_USED;
+    desc->addr = segment->device_address;
+    desc->len = length_bytes;
+    desc->id = id;
+    if ((uint16_t)next == queue->avail_shown)
+        queue->shown_flags = (uint16_t)flags;
+    else
+        desc->flags = (uint16_t)flags;
+}
+
+static OUT_OF_LINE void write_chain(struct virtqueue *queue, uint16_t first,
+                                    uint32_t last_length_bytes)
+{
+    const struct virtqueue_segment *segment = &queue->segments[first];
+    unsigned left = queue->chains[first].segment_count;
+    unsigned next = queue->avail_next;
+
+    for (; left > 1; left--, segment++)
+        write_desc(queue, next++, first, segment, segment->length_bytes, VIRTQ_DESC_F_NEXT);
+    write_desc(queue, next++, first, segment, last_length_bytes, 0);
+    queue->avail_next = (uint16_t)next;
+}
+
+/* A frame is one descriptor: that comes without the loop and its registers. */
+OUT_OF_LINE void virtqueue_packed_push(struct virtqueue *queue, uint16_t slot,
+                                       uint32_t last_length_bytes)
+{
+    uint16_t first = (uint16_t)(slot * queue->segments_per_slot);
+
+    queue->in_flight_count++;
+    queue->chains[first].is_in_flight = true;
+    if (queue->format.is_in_order)
+        virtqueue_in_order_note(queue, slot, first);
+    if (queue->chains[first].segment_count > 1) {
+        write_chain(queue, first, last_length_bytes);
+        return;
+    }
+    write_desc(queue, queue->avail_next, first, &queue->segments[first], last_length_bytes, 0);
+    queue->avail_next++;
+}
+
+/* The value of avail_next that the device's event structure stands for: in this lap, or
+ * in the one before. */
+static uint16_t event_of(const struct virtqueue *queue, uint16_t off_wrap)
+{
+    unsigned lap = queue->avail_next & ~(queue->size - 1u);
+    unsigned offset = off_wrap & (VIRTQ_PACKED_EVENT_WRAP - 1u);
+
+    if (!(off_wrap & VIRTQ_PACKED_EVENT_WRAP) == wrap_of(queue, queue->avail_next))
+        lap -= queue->size;
+    return (uint16_t)(lap + offset);
+}
+
+/* One load: the two halves belong together. */
+static struct virtq_packed_event read_event(const volatile struct virtq_packed_event *event)
+{
+    uint32_t both = *(const volatile uint32_t *)(const volatile void *)event;
+
+    return (struct virtq_packed_event){.off_wrap = (uint16_t)both, .flags = (uint16_t)(both >> 16)};
+}
+
+OUT_OF_LINE bool virtqueue_packed_publish(struct virtqueue *queue)
+{
+    struct virtq_packed_event event;
+
+    if (queue->avail_shown != queue->avail_next) {
+        /* Everything before the flags that show it: the device may read it then. */
+        barrier_write();
+        desc_at(queue, queue->avail_shown)->flags = queue->shown_flags;
+        queue->avail_shown = queue->avail_next;
+    }
+
+    /* The flags before the device's wish, as in the split format. */
+    barrier_full();
+    event = read_event(queue->packed.device_event);
+    if ((event.flags & VIRTQ_PACKED_EVENT_F_MASK) == VIRTQ_PACKED_EVENT_F_DISABLE)
+        return false;
+    if ((event.flags & VIRTQ_PACKED_EVENT_F_MASK) == VIRTQ_PACKED_EVENT_F_DESC &&
+        queue->format.has_event_idx)
+        return virtqueue_is_event_crossed(queue, event_of(queue, event.off_wrap));
+    queue->avail_rung = queue->avail_next;
+    return true;
+}
+
+bool virtqueue_packed_read_used(const struct virtqueue *queue, uint32_t *ret_id,
+                                uint32_t *ret_length_bytes)
+{
+    const volatile struct virtq_packed_desc *desc = desc_at(queue, queue->desc_next);
+
+    if (!is_used(queue, queue->desc_next))
+        return false;
+    barrier_read(); /* the flags before what they announce */
+    *ret_id = desc->id;
+    *ret_length_bytes = desc->len;
+    return true;
+}
+
+/* What read_used does, found by what has_news looks at. */
+static inline bool read_awaited(const struct virtqueue *queue, uint32_t *ret_id,
+                                uint32_t *ret_length_bytes)
+{
+    const volatile struct virtq_packed_desc *desc =
+        (const volatile void *)((const volatile uint8_t *)queue->news -
+                                offsetof(struct virtq_packed_desc, flags));
+
+    if ((desc->flags & VIRTQ_PACKED_DESC_F_BOTH) != queue->news_value)
+        return false;
+    barrier_read();
+    *ret_id = desc->id;
+    *ret_length_bytes = desc->len;
+    return true;
+}
+
+bool virtqueue_packed_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion)
+{
+    struct virtqueue_chain *chain;
+    uint32_t id;
+    uint32_t length_bytes;
+
+    if (!read_awaited(queue, &id, &length_bytes))
+        return false;
+    if (queue->is_broken || id >= queue->chained_count)
+        return virtqueue_break(queue);
+    chain = &queue->chains[id];
+    if (!chain->is_in_flight || !virtqueue_check_length(chain, &length_bytes))
+        return virtqueue_break(queue);
+
+    chain->is_in_flight = false;
+    queue->in_flight_count--;
+    queue->desc_next = (uint16_t)(queue->desc_next + chain->segment_count);
+    await_next(queue);
+    ret_completion->slot = chain->slot;
+    ret_completion->length_bytes = length_bytes;
+    return true;
+}
+
+/* With IN_ORDER a used descriptor completes a batch, and stands where that begins. */
+static bool is_busy_in_order(const struct virtqueue *queue)
+{
+    uint16_t nth = queue->batch_left;
+    uint16_t counter = queue->desc_next;
+
+    while (nth < queue->in_flight_count && is_used(queue, counter)) {
+        uint16_t batch = virtqueue_in_order_batch(queue, nth, desc_at(queue, counter)->id);
+
+        if (batch == 0)
+            return true; /* what pop will say to it is another matter */
+        counter = (uint16_t)(counter + virtqueue_in_order_segments(queue, nth, batch));
+        nth += batch;
+    }
+    return counter != queue->avail_shown;
+}
+
+OUT_OF_LINE bool virtqueue_packed_is_busy(const struct virtqueue *queue)
+{
+    if (queue->format.is_in_order)
+        return is_busy_in_order(queue);
+    return queue->in_flight_count > 0 && !is_used(queue, queue->avail_shown - 1u);
+}

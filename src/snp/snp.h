@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * EFI_SIMPLE_NETWORK_PROTOCOL over a net_device: states, arguments, TPL and the
+ * ownership of the caller's transmit buffers. Source: UEFI 2.10, 24.1.
+ *
+ * A transmit buffer is the driver's from Transmit until GetStatus returns it.
+ * The frame in it was copied, so that is the next GetStatus.
+ */
+#ifndef SNP_H
+#define SNP_H
+
+#include <efi.h>
+#include <efinet.h>
+
+#include "net/net_device.h"
+
+/* Buffers that wait for GetStatus. A power of two. */
+#define SNP_RETURNS_MAX 1024u
+
+struct snp_returns {
+    void *buffers[SNP_RETURNS_MAX];
+    uint16_t first; /* free-running, as is `end` */
+    uint16_t end;
+    bool is_collected; /* the client has asked GetStatus for a buffer */
+};
+
+struct snp {
+    EFI_SIMPLE_NETWORK_PROTOCOL protocol;
+    EFI_SIMPLE_NETWORK_MODE mode;
+    struct net_device net;
+
+    struct snp_returns returns;
+    uint16_t rx_reported;     /* used index at the last GetStatus */
+    bool has_transmitted;     /* since the last GetStatus */
+    bool masks_interrupts;    /* how Transmit, Receive and GetStatus keep events out */
+    volatile bool has_exited; /* ExitBootServices was called: touch nothing */
+    EFI_EVENT tend_timer;
+    EFI_EVENT exit_event;
+};
+
+/* Find the device behind `pci_io` and make `snp->protocol` ready to be installed,
+ * in state Stopped. The object must stay where it is until snp_fini.
+ * Errors: as net_device_init, and what CreateEvent answers; nothing is left
+ * behind, and *ret_cause says why, for people. */
+EFI_STATUS snp_init(struct snp *snp, EFI_PCI_IO_PROTOCOL *pci_io, const CHAR16 **ret_cause)
+    __attribute__((warn_unused_result));
+
+/* Whether there is a link: read from the device now when SNP is Initialized, else as
+ * of the last time that it was looked at. At any TPL up to CALLBACK. */
+bool snp_has_media(struct snp *snp);
+
+/* Undo snp_init in whatever state the protocol is; it is not installed any more.
+ * A zeroed object is accepted. */
+void snp_fini(struct snp *snp);
+
+#endif

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Reset, negotiation, queues and DRIVER_OK, the same for every transport.
+ */
+#include "virtio/virtio_device.h"
+
+#include <efilib.h>
+
+#include "base/hot_path.h"
+#include "base/log.h"
+#include "pci/pci_direct.h"
+#include "ring/barrier.h"
+#include "virtio/virtio_pci.h"
+#include "virtio_spec/core.h"
+
+/* How long a reset may take: hardware needs seconds at times, but ExitBootServices cannot
+ * wait. A device that has let one wait run out gets the short one until it confirms. */
+#define RESET_TIMEOUT_US 5000000u
+#define RESET_TIMEOUT_SHORT_US 500000u
+#define RESET_NOTICE_US 1000000u /* when people are told what the wait is for */
+#define RESET_POLL_US 100u
+#define RESET_POLL_SLOW_US 10000u /* after RESET_POLLS_FAST_US: fewer accesses to wait longer */
+#define RESET_POLLS_FAST_US 100000u
+#define QUEUE_RESET_TIMEOUT_US 500000u /* then the whole device is reset */
+
+#define STATUS_ALL_ONES 0xffu /* what a device that has gone reads as */
+
+static EFI_STATUS fault(struct virtio_device *device, EFI_STATUS status, const CHAR16 *cause)
+{
+    device->cause = cause;
+    return status;
+}
+
+static EFI_STATUS access_fault(struct virtio_device *device, EFI_STATUS status)
+{
+    return fault(device, status, L"a register could not be accessed");
+}
+
+static EFI_STATUS read_status(struct virtio_device *device, uint8_t *ret_status)
+{
+    const struct virtio_transport *transport = &device->transport;
+    EFI_STATUS status = transport->ops->read_status(transport, ret_status);
+
+    return EFI_ERROR(status) ? access_fault(device, status) : EFI_SUCCESS;
+}
+
+static EFI_STATUS add_status(struct virtio_device *device, uint8_t bits)
+{
+    const struct virtio_transport *transport = &device->transport;
+    uint8_t current;
+    EFI_STATUS status;
+
+    status = transport->ops->read_status(transport, &current);
+    if (!EFI_ERROR(status))
+        status = transport->ops->write_status(transport, current | bits);
+    return EFI_ERROR(status) ? access_fault(device, status) : EFI_SUCCESS;
+}
+
+static EFI_STATUS wait_for_reset(struct virtio_device *device, unsigned timeout_us)
+{
+    unsigned poll_us = RESET_POLL_US;
+
+    for (unsigned waited_us = 0; waited_us <= timeout_us; waited_us += poll_us) {
+        uint8_t current;
+        EFI_STATUS status = read_status(device, &current);
+
+        if (EFI_ERROR(status))
+            return status;
+        if (current == 0)
+            return EFI_SUCCESS;
+        if (waited_us == RESET_NOTICE_US)
+            log_nic(device->transport.pci_io, L"waiting for the device to confirm its reset", NULL);
+        if (waited_us == RESET_POLLS_FAST_US)
+            poll_us = RESET_POLL_SLOW_US;
+        BS->Stall(poll_us);
+    }
+    return fault(device, EFI_TIMEOUT, L"the device does not confirm its reset");
+}
+
+/* The device may be in the middle of a reset, so nothing more is written to it. */
+static void cut_off(struct virtio_device *device)
+{
+    device->is_halted = true;
+    device->is_out_of_control = EFI_ERROR(virtio_pci_forbid_dma(&device->transport));
+}
+
+/* Ask for a reset and wait for it. One that was asked for in an earlier call may still be
+ * under way; patience is over by now. */
+static EFI_STATUS request_reset(struct virtio_device *device, unsigned timeout_us)
+{
+    const struct virtio_transport *transport = &device->transport;
+    EFI_STATUS status;
+
+    if (device->is_reset_pending) {
+        timeout_us = RESET_TIMEOUT_SHORT_US;
+        (void)wait_for_reset(device, timeout_us); /* the new one tells */
+    }
+    status = transport->ops->write_status(transport, 0);
+    return EFI_ERROR(status) ? access_fault(device, status) : wait_for_reset(device, timeout_us);
+}
+
+/* Reset the device, or cut it off from memory. */
+static EFI_STATUS reset(struct virtio_device *device, unsigned timeout_us)
+{
+    EFI_STATUS status;
+
+    device->negotiated = 0;
+    status = request_reset(device, timeout_us);
+    device->is_reset_pending = EFI_ERROR(status);
+    if (EFI_ERROR(status))
+        cut_off(device);
+    return status;
+}
+
+EFI_STATUS virtio_device_init(struct virtio_device *device, EFI_PCI_IO_PROTOCOL *pci_io)
+{
+    EFI_STATUS status;
+
+    *device = (struct virtio_device){0};
+    status = virtio_pci_init(&device->transport, pci_io);
+    if (EFI_ERROR(status))
+        return fault(device, status, L"no usable virtio registers: capabilities or BARs malformed");
+    return EFI_SUCCESS;
+}
+
+void virtio_device_fini(struct virtio_device *device)
+{
+    if (device->transport.ops)
+        virtio_device_halt(device);
+    virtio_pci_fini(&device->transport);
+    device->negotiated = 0;
+}
+
+bool virtio_device_has_direct_doorbells(const struct virtio_device *device)
+{
+    const struct virtio_transport *transport = &device->transport;
+
+    return device->is_direct && (virtio_device_is_legacy(device) ||
+                                 (transport->notify.bar_index == transport->common.bar_index &&
+                                  transport->notify.access == transport->common.access));
+}
+
+bool virtio_device_is_legacy(const struct virtio_device *device)
+{
+    return device->transport.ops->is_legacy;
+}
+
+static uint64_t drop_unsupported(uint64_t features, const struct virtio_feature_need *needs,
+                                 size_t need_count)
+{
+    for (size_t i = 0; i < need_count; i++) {
+        if ((features & needs[i].needed) != needs[i].needed)
+            features &= ~needs[i].feature;
+    }
+    return features;
+}
+
+/* 2.2 and 6.1: the bits that both sides know, VERSION_1 wherever it is offered. */
+static EFI_STATUS settle_features(struct virtio_device *device, uint64_t wanted,
+                                  const struct virtio_feature_need *needs, size_t need_count)
+{
+    const struct virtio_transport *transport = &device->transport;
+    uint64_t chosen;
+    EFI_STATUS status;
+
+    status = transport->ops->read_features(transport, &device->offered);
+    if (EFI_ERROR(status))
+        return access_fault(device, status);
+    if (!transport->ops->is_legacy && !(device->offered & VIRTIO_F_VERSION_1))
+        return fault(device, EFI_UNSUPPORTED, L"a modern device does not offer VERSION_1");
+
+    chosen = drop_unsupported(device->offered & wanted & ~transport->missing, needs, need_count);
+    if (transport->ops->is_legacy)
+        chosen &= UINT32_MAX;
+    else
+        chosen = (chosen | VIRTIO_F_VERSION_1) & ~VIRTIO_F_ANY_LAYOUT;
+    status = transport->ops->write_features(transport, chosen);
+    if (EFI_ERROR(status))
+        return access_fault(device, status);
+    device->negotiated = chosen;
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS confirm_features(struct virtio_device *device)
+{
+    const struct virtio_transport *transport = &device->transport;
+    uint8_t current;
+    EFI_STATUS status;
+
+    if (transport->ops->is_legacy)
+        return EFI_SUCCESS;
+    status = add_status(device, VIRTIO_STATUS_FEATURES_OK);
+    if (EFI_ERROR(status))
+        return status;
+    status = read_status(device, &current);
+    if (EFI_ERROR(status))
+        return status;
+    if (current == STATUS_ALL_ONES || !(current & VIRTIO_STATUS_FEATURES_OK))
+        return fault(device, EFI_UNSUPPORTED, L"the device refuses the features it offered");
+    return EFI_SUCCESS;
+}
+
+/* During the first negotiation the status reads `expected` through PciIo: so it must at
+ * the address where the registers seem to be, in this and in every state. */
+static void compare_status(struct virtio_device *device, uint8_t expected)
+{
+    const struct virtio_transport *transport = &device->transport;
+
+    if (device->is_negotiated_once)
+        return;
+    if (expected == 0)
+        device->is_direct = pci_direct_is_mapped(&transport->common);
+    device->is_direct =
+        device->is_direct &&
+        pci_direct_read8(&transport->common, transport->ops->status_offset) == expected;
+}
+
+static EFI_STATUS negotiate(struct virtio_device *device, uint64_t wanted,
+                            const struct virtio_feature_need *needs, size_t need_count)
+{
+    EFI_STATUS status;
+
+    status = reset(device, RESET_TIMEOUT_US);
+    if (EFI_ERROR(status))
+        return status;
+    device->is_out_of_control = false;
+    compare_status(device, 0);
+    status = virtio_pci_allow_dma(&device->transport);
+    if (EFI_ERROR(status))
+        return fault(device, status, L"bus mastering could not be enabled");
+    status = add_status(device, VIRTIO_STATUS_ACKNOWLEDGE);
+    if (EFI_ERROR(status))
+        return status;
+    compare_status(device, VIRTIO_STATUS_ACKNOWLEDGE);
+    status = add_status(device, VIRTIO_STATUS_DRIVER);
+    if (EFI_ERROR(status))
+        return status;
+    compare_status(device, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
+    device->is_negotiated_once = true;
+    status = settle_features(device, wanted, needs, need_count);
+    if (EFI_ERROR(status))
+        return status;
+    return confirm_features(device);
+}
+
+EFI_STATUS virtio_device_negotiate(struct virtio_device *device, uint64_t wanted,
+                                   const struct virtio_feature_need *needs, size_t need_count)
+{
+    EFI_STATUS status;
+
+    device->cause = NULL;
+    device->is_halted = false;
+    status = negotiate(device, wanted, needs, need_count);
+    if (EFI_ERROR(status))
+        virtio_device_fail(device);
+    return status;
+}
+
+EFI_STATUS virtio_device_read_config(struct virtio_device *device, uint32_t offset,
+                                     uint32_t width_bytes, uint32_t length_bytes, void *ret_field)
+{
+    const struct virtio_transport *transport = &device->transport;
+    EFI_STATUS status;
+
+    status = transport->ops->read_config(transport, offset, width_bytes, length_bytes, ret_field);
+    if (EFI_ERROR(status))
+        return fault(device, status, L"device configuration is missing or never settles");
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS virtio_device_write_config(struct virtio_device *device, uint32_t offset,
+                                      uint32_t width_bytes, uint32_t length_bytes,
+                                      const void *field)
+{
+    const struct virtio_transport *transport = &device->transport;
+    EFI_STATUS status;
+
+    if (!transport->ops->write_config)
+        return EFI_UNSUPPORTED;
+    status = transport->ops->write_config(transport, offset, width_bytes, length_bytes, field);
+    return EFI_ERROR(status) ? access_fault(device, status) : EFI_SUCCESS;
+}
+
+EFI_STATUS virtio_device_ready(struct virtio_device *device)
+{
+    /* The rings as they were set up before the device may look at them: a register is
+     * no memory, and need not wait for it. */
+    barrier_write();
+    return add_status(device, VIRTIO_STATUS_DRIVER_OK);
+}
+
+void virtio_device_fail(struct virtio_device *device)
+{
+    const CHAR16 *cause = device->cause;
+
+    if (!device->is_halted)
+        (void)add_status(device, VIRTIO_STATUS_FAILED); /* a courtesy; the halt is what counts */
+    virtio_device_halt(device);
+    device->cause = cause;
+}
+
+static void halt(struct virtio_device *device, unsigned timeout_us)
+{
+    if (device->is_halted)
+        return;
+    (void)reset(device, timeout_us); /* on failure the device was cut off */
+    device->is_halted = true;
+}
+
+void virtio_device_halt(struct virtio_device *device)
+{
+    halt(device, RESET_TIMEOUT_US);
+}
+
+void virtio_device_halt_quickly(struct virtio_device *device)
+{
+    halt(device, RESET_TIMEOUT_SHORT_US);
+}
+
+EFI_STATUS virtio_device_needs_reset(struct virtio_device *device, bool *ret_needs)
+{
+    uint8_t current;
+    EFI_STATUS status;
+
+    status = read_status(device, &current);
+    if (EFI_ERROR(status))
+        return status;
+    *ret_needs = current & VIRTIO_STATUS_NEEDS_RESET; /* set in all ones as well */
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS virtio_device_is_ready(struct virtio_device *device, bool *ret_is_ready)
+{
+    uint8_t current;
+    EFI_STATUS status;
+
+    status = read_status(device, &current);
+    if (EFI_ERROR(status))
+        return status;
+    *ret_is_ready =
+        (current & (VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_NEEDS_RESET | VIRTIO_STATUS_FAILED)) ==
+        VIRTIO_STATUS_DRIVER_OK;
+    return EFI_SUCCESS;
+}
+
+/* A modern driver may shrink the queue, to a power of two; a legacy one may not. */
+static uint16_t choose_size(const struct virtio_device *device, uint16_t device_max,
+                            uint16_t size_max)
+{
+    uint16_t size = VIRTQ_SIZE_MAX;
+
+    if (virtio_device_is_legacy(device))
+        return (device_max & (device_max - 1)) || device_max > VIRTQ_SIZE_MAX ? 0 : device_max;
+    while (size > device_max || size > size_max)
+        size /= 2;
+    return size;
+}
+
+/* Where the device finds the ring's parts. */
+static struct virtio_queue_addresses addresses_of(const struct virtio_queue *queue, uint16_t size)
+{
+    struct virtqueue_layout layout = virtqueue_layout(size, queue->ring.format.is_packed);
+    uint64_t start = queue->memory.device_address;
+
+    return (struct virtio_queue_addresses){
+        .desc = start,
+        .driver = start + layout.driver_offset,
+        .device = start + layout.device_offset,
+    };
+}
+
+static EFI_STATUS hand_over(struct virtio_queue *queue, struct virtio_device *device,
+                            uint16_t index, uint16_t size)
+{
+    const struct virtio_transport *transport = &device->transport;
+    struct virtio_queue_addresses addresses = addresses_of(queue, size);
+    EFI_STATUS status;
+
+    status = transport->ops->enable_queue(transport, device->negotiated, index, size, &addresses,
+                                          &queue->doorbell);
+    if (status == EFI_BAD_BUFFER_SIZE)
+        return fault(device, status, L"the device does not keep the size given to a queue");
+    if (EFI_ERROR(status))
+        return fault(device, status, L"a queue could not be enabled");
+    queue->tells_offset = virtio_device_has(device, VIRTIO_F_NOTIFICATION_DATA);
+    if (device->is_direct)
+        pci_direct_adopt(&transport->common, &queue->doorbell);
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS virtio_queue_size(struct virtio_device *device, uint16_t index, uint16_t size_max,
+                             uint16_t *ret_size)
+{
+    const struct virtio_transport *transport = &device->transport;
+    uint16_t device_max;
+    EFI_STATUS status;
+
+    status = transport->ops->select_queue(transport, index, &device_max);
+    if (EFI_ERROR(status))
+        return access_fault(device, status);
+    *ret_size = choose_size(device, device_max, size_max);
+    return EFI_SUCCESS;
+}
+
+/* The ring in the queue's memory, empty. */
+EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *device,
+                             uint16_t index, uint16_t size_max, uint16_t segments_per_slot)
+{
+    const struct virtqueue_format format = {
+        .is_packed = virtio_device_has(device, VIRTIO_F_RING_PACKED),
+        .is_in_order = virtio_device_has(device, VIRTIO_F_IN_ORDER),
+        .has_event_idx = virtio_device_has(device, VIRTIO_F_EVENT_IDX),
+    };
+    uint16_t size;
+    uint16_t slot_count;
+    EFI_STATUS status;
+
+    status = virtio_queue_size(device, index, size_max, &size);
+    if (EFI_ERROR(status))
+        return status;
+    slot_count = virtqueue_slots_max(size, segments_per_slot, &format);
+    if (slot_count == 0)
+        return fault(device, EFI_UNSUPPORTED, L"a queue is missing or has an impossible size");
+
+    status = dma_init(&queue->memory, device->transport.pci_io,
+                      virtqueue_layout(size, format.is_packed).size_bytes);
+    if (EFI_ERROR(status))
+        return fault(device, status, L"no memory for a queue");
+    virtqueue_init(&queue->ring, queue->memory.address, size, slot_count, segments_per_slot,
+                   &format);
+
+    return hand_over(queue, device, index, size);
+}
+
+EFI_STATUS virtio_queue_reset(struct virtio_device *device, uint16_t index)
+{
+    const struct virtio_transport *transport = &device->transport;
+    EFI_STATUS status;
+
+    status = transport->ops->begin_queue_reset(transport, index);
+    if (EFI_ERROR(status))
+        return access_fault(device, status);
+    for (unsigned waited_us = 0; waited_us <= QUEUE_RESET_TIMEOUT_US; waited_us += RESET_POLL_US) {
+        bool is_reset;
+
+        status = transport->ops->is_queue_reset(transport, &is_reset);
+        if (EFI_ERROR(status))
+            return fault(device, status, L"the state of a queue's reset could not be read");
+        if (is_reset)
+            return EFI_SUCCESS;
+        BS->Stall(RESET_POLL_US);
+    }
+    return fault(device, EFI_TIMEOUT, L"the device does not confirm the reset of a queue");
+}
+
+EFI_STATUS virtio_queue_restart(struct virtio_queue *queue, struct virtio_device *device,
+                                uint16_t index)
+{
+    const struct virtio_transport *transport = &device->transport;
+    uint16_t size = queue->ring.size;
+    struct virtio_queue_addresses addresses = addresses_of(queue, size);
+    struct virtqueue_format format = queue->ring.format;
+    EFI_STATUS status;
+
+    virtqueue_init(&queue->ring, queue->memory.address, size, queue->ring.slot_count,
+                   queue->ring.segments_per_slot, &format);
+    barrier_write(); /* the empty ring before the device looks at it: DRIVER_OK is set */
+    status = transport->ops->reenable_queue(transport, index, size, &addresses);
+    return EFI_ERROR(status) ? access_fault(device, status) : EFI_SUCCESS;
+}
+
+void virtio_queue_publish(struct virtio_queue *queue)
+{
+    if (virtqueue_publish(&queue->ring))
+        virtio_queue_ring(queue);
+}
+
+OUT_OF_LINE void virtio_queue_send_moving(struct virtio_queue *queue, uint16_t slot,
+                                          uint32_t last_length_bytes)
+{
+    virtqueue_push(&queue->ring, slot, last_length_bytes);
+    virtio_queue_publish(queue);
+}
+
+void virtio_queue_fini(struct virtio_queue *queue)
+{
+    dma_fini(&queue->memory);
+}

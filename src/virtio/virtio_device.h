@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * A virtio device of any class and transport. Life cycle, in this order
+ * (VIRTIO 1.2, 3.1.1):
+ *
+ *   virtio_device_init        find the transport, enable the function
+ *   virtio_device_negotiate   reset, ACKNOWLEDGE, DRIVER, features, FEATURES_OK
+ *   virtio_queue_init         each queue; fill it with virtqueue_push
+ *   virtio_device_ready       DRIVER_OK; from here on doorbells may be rung
+ *   virtio_queue_reset        each queue, with RING_RESET: no more DMA, but the
+ *   virtio_queue_restart      device is as it was, and each queue may come back
+ *   virtio_device_halt        no more DMA
+ *   virtio_queue_fini         each queue
+ *   virtio_device_fini        attributes as they were
+ *
+ * negotiate to virtio_queue_fini may be repeated. Bus mastering is off until the first
+ * reset is confirmed, and stays off after one that never was.
+ */
+#ifndef VIRTIO_DEVICE_H
+#define VIRTIO_DEVICE_H
+
+#include "pci/dma.h"
+#include "ring/virtqueue.h"
+#include "virtio/virtio_transport.h"
+
+/* A device class's features: what the driver can use, and which bits make no sense
+ * without another. */
+struct virtio_feature_need {
+    uint64_t feature;
+    uint64_t needed;
+};
+
+struct virtio_device {
+    struct virtio_transport transport;
+    uint64_t offered;       /* as read at the last negotiation */
+    uint64_t negotiated;    /* 0 until a negotiation succeeds */
+    bool is_halted;         /* and so cannot access memory */
+    bool is_reset_pending;  /* the last reset was never confirmed */
+    bool is_out_of_control; /* neither its reset was confirmed nor could it be cut off */
+    bool is_negotiated_once;
+    bool is_direct; /* the CPU reaches the registers in `common` without PciIo */
+
+    /* Why the last call failed, for people; NULL when nothing did. Static text. */
+    const CHAR16 *cause;
+};
+
+/* A virtqueue with its memory and its doorbell. */
+struct virtio_queue {
+    struct virtqueue ring;
+    struct dma memory;
+    struct pci_register16 doorbell;
+    bool tells_offset; /* with each doorbell: NOTIFICATION_DATA */
+};
+
+/* Find and enable. Errors: EFI_UNSUPPORTED, no usable transport; what PciIo
+ * answers. After a failure only virtio_device_fini is allowed, and not needed. */
+EFI_STATUS virtio_device_init(struct virtio_device *device, EFI_PCI_IO_PROTOCOL *pci_io)
+    __attribute__((warn_unused_result));
+
+/* Halt and let go. A zeroed object is accepted. */
+void virtio_device_fini(struct virtio_device *device);
+
+/* Reset the device and settle on what it offers of `wanted`, VERSION_1 included
+ * where it is offered, without what lacks the bit it needs by the `need_count`
+ * entries of `needs`.
+ * Errors: EFI_TIMEOUT, the reset was not confirmed; EFI_UNSUPPORTED, the device
+ * refused the features; what PciIo answers. The device is then marked FAILED. */
+EFI_STATUS virtio_device_negotiate(struct virtio_device *device, uint64_t wanted,
+                                   const struct virtio_feature_need *needs, size_t need_count)
+    __attribute__((warn_unused_result));
+
+static inline bool virtio_device_has(const struct virtio_device *device, uint64_t feature)
+{
+    return device->negotiated & feature;
+}
+
+bool virtio_device_is_legacy(const struct virtio_device *device);
+
+/* True when no doorbell of the device, now or later, goes through the firmware. Known
+ * after the first negotiation. */
+bool virtio_device_has_direct_doorbells(const struct virtio_device *device);
+
+/* Copy a field of device configuration, `length_bytes` in accesses of
+ * `width_bytes`. The caller has checked the feature that the field needs. */
+EFI_STATUS virtio_device_read_config(struct virtio_device *device, uint32_t offset,
+                                     uint32_t width_bytes, uint32_t length_bytes, void *ret_field)
+    __attribute__((warn_unused_result));
+
+/* Write such a field. EFI_UNSUPPORTED: the transport has none to be written. */
+EFI_STATUS virtio_device_write_config(struct virtio_device *device, uint32_t offset,
+                                      uint32_t width_bytes, uint32_t length_bytes,
+                                      const void *field) __attribute__((warn_unused_result));
+
+/* Say DRIVER_OK. */
+EFI_STATUS virtio_device_ready(struct virtio_device *device) __attribute__((warn_unused_result));
+
+/* Give up on the device after a failed set-up: FAILED, then halt. */
+void virtio_device_fail(struct virtio_device *device);
+
+/* Stop the device for good: reset it, and if it does not confirm that within
+ * RESET_TIMEOUT_US, cut it off from memory and write nothing more to it. If the firmware
+ * refuses that as well, is_out_of_control is set: the device may go on writing to memory
+ * that it was given, which must never be used for anything else. A line on the console
+ * says what a long wait is for. Does nothing to a device that is halted. */
+void virtio_device_halt(struct virtio_device *device);
+
+/* The same for ExitBootServices: waits RESET_TIMEOUT_SHORT_US at most. Allocates, frees and
+ * prints nothing. */
+void virtio_device_halt_quickly(struct virtio_device *device);
+
+/* True when the device asks for a reset, or has gone (reads as all ones). */
+EFI_STATUS virtio_device_needs_reset(struct virtio_device *device, bool *ret_needs)
+    __attribute__((warn_unused_result));
+
+/* True when the device is as virtio_device_ready left it: it neither asks for a reset, nor
+ * was reset by somebody else, nor has it gone. */
+EFI_STATUS virtio_device_is_ready(struct virtio_device *device, bool *ret_is_ready)
+    __attribute__((warn_unused_result));
+
+/* The size that virtio_queue_init would give to queue `index`; 0: the device has no
+ * such queue or one of impossible size. Errors: what PciIo answers. */
+EFI_STATUS virtio_queue_size(struct virtio_device *device, uint16_t index, uint16_t size_max,
+                             uint16_t *ret_size) __attribute__((warn_unused_result));
+
+/* Allocate queue `index` and hand it to the device: at most `size_max` entries (a
+ * power of two; a legacy device's own size wins) and as many slots of
+ * `segments_per_slot` descriptors as fit, up to VIRTQUEUE_SLOTS_MAX.
+ * Errors: EFI_UNSUPPORTED, the device has no such queue or one of impossible
+ * size; EFI_BAD_BUFFER_SIZE, it does not keep the size that it was given;
+ * EFI_OUT_OF_RESOURCES; what PciIo answers. After a failure the device may know the
+ * queue's memory: halt it, then call virtio_queue_fini. */
+EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *device,
+                             uint16_t index, uint16_t size_max, uint16_t segments_per_slot)
+    __attribute__((warn_unused_result));
+
+/* Take queue `index` from the device, which keeps all else; RING_RESET was negotiated.
+ * When it has succeeded, and not before, the device leaves the queue's memory alone.
+ * Errors: EFI_TIMEOUT, not confirmed within QUEUE_RESET_TIMEOUT_US; EFI_DEVICE_ERROR, the
+ * device contradicts itself; what PciIo answers. Then only a halt helps. */
+EFI_STATUS virtio_queue_reset(struct virtio_device *device, uint16_t index)
+    __attribute__((warn_unused_result));
+
+/* Hand a queue that was reset to the device again, in the same memory, cleared: its
+ * slots are to be described and pushed anew. Errors: what PciIo answers. */
+EFI_STATUS virtio_queue_restart(struct virtio_queue *queue, struct virtio_device *device,
+                                uint16_t index) __attribute__((warn_unused_result));
+
+/* Free a queue of a halted device that is not out of control. A zeroed object is accepted. */
+void virtio_queue_fini(struct virtio_queue *queue);
+
+/* The doorbell, and nothing else: one device access. */
+static inline void virtio_queue_ring(const struct virtio_queue *queue)
+{
+    if (queue->tells_offset)
+        pci_register16_write_pair(&queue->doorbell, virtqueue_next_offset(&queue->ring));
+    else
+        pci_register16_write(&queue->doorbell);
+}
+
+/* Show the device what was pushed and ring if it wants to be rung. */
+void virtio_queue_publish(struct virtio_queue *queue);
+
+/* What virtio_queue_send does where slots move. */
+void virtio_queue_send_moving(struct virtio_queue *queue, uint16_t slot,
+                              uint32_t last_length_bytes);
+
+/* Push, publish, ring. */
+static inline void virtio_queue_send(struct virtio_queue *queue, uint16_t slot,
+                                     uint32_t last_length_bytes)
+{
+    if (!queue->ring.is_fixed) {
+        virtio_queue_send_moving(queue, slot, last_length_bytes);
+        return;
+    }
+    virtqueue_push_fixed(&queue->ring, slot, last_length_bytes);
+    if (virtqueue_publish_split(&queue->ring))
+        virtio_queue_ring(queue);
+}
+
+#endif
