@@ -63,7 +63,7 @@ SOURCES      := $(sort $(wildcard src/*/*.c))
 PORT_APPS    := $(if $(filter-out x86_64 ia32,$(ARCH)),tests/qemu/apps/canary.c tests/qemu/apps/snpbench.c)
 APP_SOURCES  := $(filter-out $(PORT_APPS),$(sort $(wildcard tests/qemu/apps/*.c)))
 FAKE_SOURCES := $(sort $(wildcard tests/fake/*.c))
-UNIT_SOURCES := $(sort $(wildcard tests/unit/*_test.c))
+UNIT_SOURCES := $(sort $(wildcard tests/unit/*/*_test.c))
 FORMATTED    := $(sort $(shell find src include tests -name '*.[ch]' 2>/dev/null))
 SCRIPTS      := $(sort $(shell find scripts tests -name "*.sh" 2>/dev/null) .ci/run)
 
@@ -73,7 +73,7 @@ OTHER_ARCHES := $(filter-out $(ARCH),$(ARCHES))
 ALL_DRIVERS  := $(ARCHES:%=build/%/virtio-net.efi)
 # On the host libc and the fakes provide what src/base/freestanding.c does.
 HOST_OBJS    := $(patsubst %.c,$(HOST_OUT)/%.o,$(filter-out src/base/freestanding.c src/driver/start.c,$(SOURCES)) $(FAKE_SOURCES))
-UNIT_TESTS   := $(UNIT_SOURCES:tests/unit/%.c=$(HOST_OUT)/%)
+UNIT_TESTS   := $(UNIT_SOURCES:%.c=$(HOST_OUT)/%)
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_PARTS   := $(patsubst %.c,$(FUZZ_OUT)/%.o,$(filter-out tests/fuzz/fuzz_%,$(sort $(wildcard tests/fuzz/*.c))))
 FUZZ_OBJS    := $(HOST_OBJS:$(HOST_OUT)/%=$(FUZZ_OUT)/%) $(FUZZ_PARTS)
@@ -216,9 +216,9 @@ build/esp.img: $(ALL_DRIVERS) $(EFI_SHELL) scripts/make-esp.sh $(wildcard script
 $(HOST_OUT)/%.o: %.c Makefile
 	$(if $(Q),@echo "  HOSTCC  $@")
 	$(Q)mkdir -p $(@D)
-	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(HOST_INCLUDES) -Itests/fake -c -o $@ $<
+	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(HOST_INCLUDES) -Itests/fake -Itests/unit -c -o $@ $<
 
-$(HOST_OUT)/%_test: $(HOST_OUT)/tests/unit/%_test.o $(HOST_OBJS)
+$(HOST_OUT)/tests/unit/%: $(HOST_OUT)/tests/unit/%.o $(HOST_OBJS)
 	$(if $(Q),@echo "  HOSTLD  $@")
 	$(Q)$(HOSTCC) $(SANITIZE) -o $@ $^ $(HOST_LIBS)
 

@@ -32,7 +32,7 @@ def functions(root):
 def tests(root):
     found = set()
     for pattern, files in (
-        (UNIT_TEST, "tests/unit/*_test.c"),
+        (UNIT_TEST, "tests/unit/*/*_test.c"),
         (QEMU_TEST, "tests/image/test_*.py"),
         (QEMU_TEST, "tests/qemu/test_*.py"),
         (CLAIM, "tests/qemu/apps/*.[ch]"),
