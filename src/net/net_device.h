@@ -108,6 +108,13 @@ struct net_device {
     struct net_counters counters; /* likewise; the caller may clear them */
 };
 
+/* No frame flows from here on, and then there is no link either. */
+static inline void net_device_go_down(struct net_device *net)
+{
+    net->is_down = true;
+    net->is_link_up = false;
+}
+
 /* Find and identify the device behind `pci_io`. Errors: EFI_UNSUPPORTED, not a
  * device this driver can drive; EFI_TIMEOUT, it does not react; what PciIo
  * answers. After a failure only net_device_cause and fini are of use. */

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * The path of a frame: from the caller's buffer into a slot of the TX ring, and from a
+ * slot of the RX ring to the caller. Neither way allocates, maps or calls firmware.
+ */
+#include "net/net_frames.h"
+
+#include "base/copy.h"
+#include "base/hot_path.h"
+#include "virtio_spec/net.h"
+
+static uint8_t *buffer_of(const struct net_queue *queue, uint16_t slot)
+{
+    return queue->pool.address + (size_t)slot * queue->stride_bytes;
+}
+
+/* One descriptor over header and frame, or two where a legacy device insists. */
+void net_frames_describe(struct net_device *net, struct net_queue *queue, bool device_writable)
+{
+    for (uint16_t slot = 0; slot < queue->count; slot++) {
+        uint64_t start = queue->pool.device_address + (uint64_t)slot * queue->stride_bytes;
+        struct virtqueue_segment whole = {
+            .device_address = start,
+            .length_bytes = net->header_bytes + queue->frame_bytes,
+            .device_writable = device_writable,
+        };
+        struct virtqueue_segment parts[] = {whole, whole};
+
+        if (queue->queue.ring.segments_per_slot == 2) {
+            parts[0].length_bytes = net->header_bytes;
+            parts[1].length_bytes = queue->frame_bytes;
+            parts[1].device_address = start + net->header_bytes;
+        }
+        virtqueue_set_slot(&queue->queue.ring, slot, parts, queue->queue.ring.segments_per_slot);
+    }
+}
+
+/* The length of a queue's last segment when all of a buffer is used. */
+static uint32_t last_segment_bytes(const struct net_device *net, uint32_t frame_bytes,
+                                   const struct net_queue *queue)
+{
+    return queue->queue.ring.segments_per_slot == 2 ? frame_bytes : net->header_bytes + frame_bytes;
+}
+
+static OUT_OF_LINE void rx_give_back(struct net_device *net)
+{
+    net->rx_was_dry |= !virtqueue_is_busy(&net->rx.queue.ring);
+    virtqueue_push_all(&net->rx.queue.ring, net->rx_kept, net->rx_kept_count);
+    net->rx_kept_count = 0;
+    virtio_queue_publish(&net->rx.queue);
+}
+
+/* A quarter of the buffers at once: the device never runs dry, and the price of
+ * publishing is shared. Until then the device must not name them. */
+static inline void rx_return(struct net_device *net, uint16_t slot)
+{
+    uint16_t count = net->rx_kept_count;
+
+    net->rx_kept[count++] = slot;
+    net->rx_kept_count = count;
+    if (count >= net->rx_kept_max)
+        rx_give_back(net);
+}
+
+/* Every buffer is the device's to fill, or free to be sent. */
+void net_frames_fill(struct net_device *net)
+{
+    for (uint16_t slot = 0; slot < net->rx.count; slot++)
+        net->rx_kept[slot] = slot;
+    virtqueue_push_all(&net->rx.queue.ring, net->rx_kept, net->rx.count);
+    for (uint16_t slot = 0; slot < net->tx.count; slot++)
+        net->tx_free[slot] = (uint16_t)(net->tx.count - 1 - slot);
+    net->tx_free_count = net->tx.count;
+    net->rx_kept_count = 0;
+    net->rx_kept_max = (uint16_t)((net->rx.count + 3u) / 4u);
+    net->rx_was_dry = false;
+}
+
+/* A barrier that the platform does not keep can cost a doorbell: QEMU 7.2 drops
+ * the guest's barriers when it emulates a single CPU. One more does no harm. */
+void net_frames_wake(struct net_device *net)
+{
+    if (virtqueue_is_busy(&net->tx.queue.ring))
+        virtio_queue_ring(&net->tx.queue);
+    if (net->rx_was_dry)
+        virtio_queue_ring(&net->rx.queue);
+    net->rx_was_dry = false;
+}
+
+static inline void count_good(struct net_traffic *traffic, const uint8_t *frame,
+                              size_t length_bytes)
+{
+    traffic->good_bytes += length_bytes;
+    if (!mac_is_group(frame))
+        traffic->unicast++;
+    else if (mac_is_broadcast(frame))
+        traffic->broadcast++;
+    else
+        traffic->multicast++;
+}
+
+static void count_bad(struct net_traffic *traffic, uint64_t *cause, size_t length_bytes)
+{
+    traffic->bad_bytes += length_bytes;
+    (*cause)++;
+}
+
+/* The device broke a ring: believe nothing more of what it says. */
+static OUT_OF_LINE EFI_STATUS ring_error(struct net_device *net)
+{
+    if (!net->is_down)
+        net->counters.ring_errors++;
+    net_device_go_down(net);
+    return EFI_DEVICE_ERROR;
+}
+
+/* The list of free slots is empty: fill it. */
+static OUT_OF_LINE EFI_STATUS tx_reclaim(struct net_device *net)
+{
+    struct virtqueue *ring = &net->tx.queue.ring;
+    struct virtqueue_completion completion;
+
+    uint16_t count = 0;
+
+    while (count < net->tx.count && virtqueue_pop(ring, &completion))
+        net->tx_free[count++] = completion.slot;
+    net->tx_free_count = count;
+    virtqueue_suppress_interrupts(ring);
+    if (ring->is_broken)
+        return ring_error(net);
+    return count > 0 ? EFI_SUCCESS : EFI_NOT_READY;
+}
+
+inline EFI_STATUS net_device_transmit(struct net_device *net, const void *frame,
+                                      size_t length_bytes)
+{
+    uint16_t slot;
+    uint8_t *to;
+
+    if (net->is_down)
+        return EFI_DEVICE_ERROR;
+    if (net->tx_free_count == 0) {
+        EFI_STATUS status = tx_reclaim(net);
+
+        if (EFI_ERROR(status))
+            return status;
+    }
+
+    slot = net->tx_free[--net->tx_free_count];
+    to = buffer_of(&net->tx, slot) + net->header_bytes;
+    copy_bytes(to, frame, length_bytes);
+    while (length_bytes < ETHERNET_FRAME_MIN_BYTES)
+        to[length_bytes++] = 0;
+
+    virtio_queue_send(&net->tx.queue, slot,
+                      last_segment_bytes(net, (uint32_t)length_bytes, &net->tx));
+    count_good(&net->counters.tx, frame, length_bytes);
+    return EFI_SUCCESS;
+}
+
+static inline bool is_length_plausible(const struct net_device *net, uint32_t frame_bytes)
+{
+    return frame_bytes - ETHERNET_HEADER_BYTES <= ETHERNET_VLAN_BYTES + net->mtu;
+}
+
+/* Whether a station may receive the frame from a device that was offered no offload. */
+static inline bool is_plain(const struct net_device *net, const struct net_frame *frame)
+{
+    const volatile struct virtio_net_hdr *header =
+        (const volatile void *)(frame->bytes - net->header_bytes);
+
+    return header->gso_type == VIRTIO_NET_HDR_GSO_NONE &&
+           !(header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM);
+}
+
+/* Count a frame that is not shown by what it fails first, and let the device have its
+ * buffer again. */
+static OUT_OF_LINE void drop(struct net_device *net, const struct net_frame *frame)
+{
+    struct net_traffic *rx = &net->counters.rx;
+
+    if (frame->length_bytes < ETHERNET_HEADER_BYTES)
+        count_bad(rx, &rx->undersize, frame->length_bytes);
+    else if (!is_length_plausible(net, frame->length_bytes))
+        count_bad(rx, &rx->oversize, frame->length_bytes);
+    else if (!is_plain(net, frame))
+        count_bad(rx, &rx->dropped, frame->length_bytes);
+    else
+        net->counters.rx_filtered++;
+    rx_return(net, frame->slot);
+}
+
+/* Find the next frame to show. One lap of the ring at the most, so that a flood
+ * of frames for others cannot hold the caller. */
+static ALWAYS_INLINE EFI_STATUS rx_advance(struct net_device *net)
+{
+    struct virtqueue *ring = &net->rx.queue.ring;
+
+    for (uint16_t i = 0; i < net->rx.count; i++) {
+        struct virtqueue_completion completion;
+        struct net_frame frame;
+
+        if (!virtqueue_pop(ring, &completion))
+            return ring->is_broken ? ring_error(net) : EFI_NOT_READY;
+        if (completion.length_bytes < net->header_bytes) {
+            ring->is_broken = true;
+            return ring_error(net);
+        }
+        frame.bytes = buffer_of(&net->rx, completion.slot) + net->header_bytes;
+        frame.length_bytes = completion.length_bytes - net->header_bytes;
+        frame.slot = completion.slot;
+        if (is_length_plausible(net, frame.length_bytes) && is_plain(net, &frame) &&
+            net_filter_admits(&net->filter, net->station_mac, frame.bytes)) {
+            net->waiting = frame;
+            net->has_waiting = true;
+            return EFI_SUCCESS;
+        }
+        drop(net, &frame);
+    }
+    return EFI_NOT_READY;
+}
+
+ALWAYS_INLINE EFI_STATUS net_device_peek(struct net_device *net, const uint8_t **ret_frame,
+                                         size_t *ret_length_bytes)
+{
+    if (net->is_down)
+        return EFI_DEVICE_ERROR;
+    if (!net->has_waiting) {
+        EFI_STATUS status = rx_advance(net);
+
+        if (EFI_ERROR(status))
+            return status;
+    }
+    *ret_frame = net->waiting.bytes;
+    *ret_length_bytes = net->waiting.length_bytes;
+    return EFI_SUCCESS;
+}
+
+inline void net_device_take(struct net_device *net)
+{
+    net->has_waiting = false;
+    count_good(&net->counters.rx, net->waiting.bytes, net->waiting.length_bytes);
+    rx_return(net, net->waiting.slot);
+}
