@@ -56,8 +56,8 @@ def test_breakpoint_in_the_driver_hits_with_a_backtrace(tmp_path: Path) -> None:
         frame = r"#{} .*\b{} \(.+\) at (\./)?src/{}\.c:\d+"
         for pattern in (
             rf"virtio-net.efi is loaded at 0x{loaded_at[1].lower()}",
-            frame.format(0, "net_device_transmit", "net/net_device"),
-            frame.format("[12]", "snp_transmit", "snp/snp"),
+            frame.format(0, "net_device_transmit", "net/net_frames"),
+            frame.format("[12]", "snp_transmit", "snp/snp_frames"),
         ):
             if not re.search(pattern, output):
                 raise guest.error(f"`{pattern}` from gdb", f"`{output}`")

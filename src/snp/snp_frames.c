@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * The methods of the Simple Network Protocol that are called for each frame: GetStatus,
+ * Transmit and Receive. They do not raise the TPL; exclusion.h keeps events out instead.
+ */
+#include "base/copy.h"
+#include "base/hot_path.h"
+#include "snp/exclusion.h"
+#include "snp/snp_methods.h"
+
+#define ETHERTYPE_OFFSET 12u
+#define FRAME_BYTES_MAX                                                                            \
+    (ETHERNET_HEADER_BYTES + UINT16_MAX) /* with any MTU that a device can have */
+
+_Static_assert((SNP_RETURNS_MAX & (SNP_RETURNS_MAX - 1)) == 0, "the indices run freely");
+
+/* What one answers that found out only in its middle: an event came in between, and
+ * shut down what was Initialized, or the device has just broken. */
+static EFI_STATUS snp_why_down(const struct snp *snp)
+{
+    EFI_STATUS status = snp_check_initialized(snp);
+
+    return EFI_ERROR(status) ? status : EFI_DEVICE_ERROR;
+}
+
+/* Transmit, Receive and GetStatus are called for each frame, and all but always of a
+ * device that is well: then one load says so. Never of one that is not Initialized. */
+static inline EFI_STATUS snp_check_attention(struct snp *snp)
+{
+    return snp->net.needs_attention ? snp_look_after(snp) : EFI_SUCCESS;
+}
+
+static bool returns_are_full(const struct snp_returns *returns)
+{
+    return (uint16_t)(returns->end - returns->first) == SNP_RETURNS_MAX;
+}
+
+static void returns_push(struct snp_returns *returns, void *buffer)
+{
+    if (returns_are_full(returns))
+        returns->first++; /* forgotten on purpose */
+    returns->buffers[returns->end++ & (SNP_RETURNS_MAX - 1)] = buffer;
+}
+
+static void *returns_pop(struct snp_returns *returns)
+{
+    if (returns->first == returns->end)
+        return NULL;
+    return returns->buffers[returns->first++ & (SNP_RETURNS_MAX - 1)];
+}
+
+/* What happened since the last call; a UEFI client has no use for the rest. */
+static UINT32 take_interrupts(struct snp *snp)
+{
+    uint16_t rx_now = virtqueue_progress(&snp->net.rx.queue.ring);
+    UINT32 interrupts = 0;
+
+    if (rx_now != snp->rx_reported)
+        interrupts |= EFI_SIMPLE_NETWORK_RECEIVE_INTERRUPT;
+    if (snp->has_transmitted)
+        interrupts |= EFI_SIMPLE_NETWORK_TRANSMIT_INTERRUPT;
+    snp->rx_reported = rx_now;
+    snp->has_transmitted = false;
+    return snp->mode.MediaPresent ? interrupts : 0;
+}
+
+static inline void get_status(struct snp *snp, UINT32 *ret_interrupts, VOID **ret_buffer)
+{
+    if (ret_interrupts)
+        *ret_interrupts = snp->net.is_running ? take_interrupts(snp) : 0;
+    if (ret_buffer) {
+        snp->returns.is_collected = true;
+        *ret_buffer = returns_pop(&snp->returns);
+    }
+}
+
+EFI_STATUS EFIAPI snp_get_status(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINT32 *ret_interrupts,
+                                 VOID **ret_buffer)
+{
+    struct snp *snp = snp_of(this);
+    EFI_STATUS status;
+    UINTN before;
+
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+    status = snp_check_attention(snp);
+    if (EFI_ERROR(status))
+        return status;
+    if (!ret_interrupts && !ret_buffer)
+        return EFI_INVALID_PARAMETER;
+
+    before = exclusion_enter(snp->masks_interrupts);
+    if (snp->net.is_down)
+        status = snp_check_initialized(snp);
+    if (!EFI_ERROR(status))
+        get_status(snp, ret_interrupts, ret_buffer);
+    exclusion_leave(snp->masks_interrupts, before);
+    return status;
+}
+
+/* Fill in the media header in front of the caller's data. */
+static void write_header(const struct snp *snp, uint8_t *frame, const EFI_MAC_ADDRESS *source,
+                         const EFI_MAC_ADDRESS *destination, uint16_t protocol)
+{
+    if (!source)
+        source = &snp->mode.CurrentAddress;
+    __builtin_memcpy(frame, destination->Addr, MAC_BYTES);
+    __builtin_memcpy(frame + MAC_BYTES, source->Addr, MAC_BYTES);
+    frame[ETHERTYPE_OFFSET] = (uint8_t)(protocol >> 8);
+    frame[ETHERTYPE_OFFSET + 1] = (uint8_t)protocol;
+}
+
+/* A client that has never asked for a buffer does not miss the oldest. */
+static bool has_room(const struct snp_returns *returns)
+{
+    return !returns_are_full(returns) || !returns->is_collected;
+}
+
+/* A frame that is not sent counts with its bytes all the same; what no frame can have
+ * is a slip of the caller's, not bytes. */
+static EFI_STATUS refuse(struct snp *snp, uint64_t *cause, UINTN frame_bytes, EFI_STATUS status)
+{
+    (*cause)++;
+    if (frame_bytes <= FRAME_BYTES_MAX)
+        snp->net.counters.tx.bad_bytes += frame_bytes;
+    return status;
+}
+
+/* What is wrong with a frame's length. */
+static EFI_STATUS refuse_length(struct snp *snp, UINTN frame_bytes)
+{
+    if (frame_bytes < ETHERNET_HEADER_BYTES)
+        return refuse(snp, &snp->net.counters.tx.undersize, frame_bytes, EFI_BUFFER_TOO_SMALL);
+    return refuse(snp, &snp->net.counters.tx.oversize, frame_bytes, EFI_INVALID_PARAMETER);
+}
+
+/* Send the frame in `buffer`, its header filled in. Never entered twice. */
+static inline EFI_STATUS transmit(struct snp *snp, VOID *buffer, UINTN frame_bytes)
+{
+    EFI_STATUS status;
+
+    if (frame_bytes - ETHERNET_HEADER_BYTES > snp->net.mtu) /* also when it is shorter */
+        return refuse_length(snp, frame_bytes);
+    if (!has_room(&snp->returns))
+        return EFI_NOT_READY;
+    status = net_device_transmit(&snp->net, buffer, frame_bytes);
+    if (status == EFI_NOT_READY)
+        return status;
+    if (EFI_ERROR(status))
+        return refuse(snp, &snp->net.counters.tx.dropped, frame_bytes, snp_why_down(snp));
+    returns_push(&snp->returns, buffer);
+    snp->has_transmitted = true;
+    return EFI_SUCCESS;
+}
+
+EFI_STATUS EFIAPI snp_transmit(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN header_bytes,
+                               UINTN buffer_bytes, VOID *buffer, EFI_MAC_ADDRESS *source,
+                               EFI_MAC_ADDRESS *destination, UINT16 *protocol)
+{
+    struct snp *snp = snp_of(this);
+    EFI_STATUS status;
+    UINTN before;
+
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+    status = snp_check_attention(snp);
+    if (EFI_ERROR(status))
+        return status;
+    if (!buffer)
+        return EFI_INVALID_PARAMETER;
+    if (header_bytes != 0) {
+        if (header_bytes != ETHERNET_HEADER_BYTES || !destination || !protocol)
+            return EFI_INVALID_PARAMETER;
+        if (buffer_bytes >= ETHERNET_HEADER_BYTES)
+            write_header(snp, buffer, source, destination, *protocol);
+    }
+
+    before = exclusion_enter(snp->masks_interrupts);
+    status = transmit(snp, buffer, buffer_bytes);
+    exclusion_leave(snp->masks_interrupts, before);
+    return status;
+}
+
+/* Say what the header says, out of the caller's copy: the device can still write
+ * to the original. */
+static void parse_header(const uint8_t *frame, UINTN *ret_header_bytes, EFI_MAC_ADDRESS *ret_source,
+                         EFI_MAC_ADDRESS *ret_destination, UINT16 *ret_protocol)
+{
+    if (ret_header_bytes)
+        *ret_header_bytes = ETHERNET_HEADER_BYTES;
+    if (ret_destination)
+        snp_set_mac(ret_destination, frame);
+    if (ret_source)
+        snp_set_mac(ret_source, frame + MAC_BYTES);
+    if (ret_protocol)
+        *ret_protocol = (UINT16)(frame[ETHERTYPE_OFFSET] << 8 | frame[ETHERTYPE_OFFSET + 1]);
+}
+
+static inline EFI_STATUS receive(struct snp *snp, UINTN *buffer_bytes, VOID *buffer)
+{
+    const uint8_t *frame;
+    size_t frame_bytes;
+    EFI_STATUS status;
+
+    status = net_device_peek(&snp->net, &frame, &frame_bytes);
+    if (EFI_ERROR(status))
+        return status == EFI_NOT_READY ? status : snp_why_down(snp);
+    if (*buffer_bytes < frame_bytes) {
+        *buffer_bytes = frame_bytes;
+        return EFI_BUFFER_TOO_SMALL;
+    }
+    copy_bytes(buffer, frame, frame_bytes);
+    *buffer_bytes = frame_bytes;
+    net_device_take(&snp->net);
+    return EFI_SUCCESS;
+}
+
+/* Receive when there may be something to say. */
+static OUT_OF_LINE EFI_STATUS EFIAPI receive_frame(EFI_SIMPLE_NETWORK_PROTOCOL *this,
+                                                   UINTN *ret_header_bytes, UINTN *buffer_bytes,
+                                                   VOID *buffer, EFI_MAC_ADDRESS *ret_source,
+                                                   EFI_MAC_ADDRESS *ret_destination,
+                                                   UINT16 *ret_protocol)
+{
+    struct snp *snp = snp_of(this);
+    EFI_STATUS status;
+    UINTN before;
+
+    status = snp_check_attention(snp);
+    if (EFI_ERROR(status))
+        return status;
+    if (!buffer_bytes || !buffer)
+        return EFI_INVALID_PARAMETER;
+
+    before = exclusion_enter(snp->masks_interrupts);
+    status = receive(snp, buffer_bytes, buffer);
+    exclusion_leave(snp->masks_interrupts, before);
+    if (!EFI_ERROR(status))
+        parse_header(buffer, ret_header_bytes, ret_source, ret_destination, ret_protocol);
+    return status;
+}
+
+/* Clients poll: nearly always there is nothing, and a few loads say so. */
+EFI_STATUS EFIAPI snp_receive(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN *ret_header_bytes,
+                              UINTN *buffer_bytes, VOID *buffer, EFI_MAC_ADDRESS *ret_source,
+                              EFI_MAC_ADDRESS *ret_destination, UINT16 *ret_protocol)
+{
+    struct snp *snp = snp_of(this);
+
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+    if (!snp->net.needs_attention && !net_device_has_news(&snp->net) && buffer_bytes && buffer)
+        return EFI_NOT_READY;
+    return receive_frame(this, ret_header_bytes, buffer_bytes, buffer, ret_source, ret_destination,
+                         ret_protocol);
+}
