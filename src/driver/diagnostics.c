@@ -103,8 +103,8 @@ static void describe(struct report *report, const struct adapter *adapter)
     if (net->speed_mbps)
         number_row(report, L"speed, Mbit/s", net->speed_mbps);
     text_row(report, L"link", net->is_link_up ? L"up" : L"down");
-    text_row(report, L"frames flow", net->is_down ? L"no" : L"yes");
-    if (net->is_running) {
+    text_row(report, L"frames flow", net_device_is_down(net) ? L"no" : L"yes");
+    if (net_device_has_queues(net)) {
         queue_row(report, L"receive ring", &net->rx);
         queue_row(report, L"transmit ring", &net->tx);
     }
@@ -134,9 +134,9 @@ static void test_standard(struct report *report, struct net_device *net)
     check(report, L"the device offers what it offered at the start",
           !EFI_ERROR(net->virtio.transport.ops->read_features(&net->virtio.transport, &offered)) &&
               offered == net->virtio.offered);
-    if (!net->is_running)
+    if (!net_device_has_queues(net))
         return;
-    check(report, L"frames can flow", !net->is_down);
+    check(report, L"frames can flow", !net_device_is_down(net));
     check(report, L"the receive ring is sound", virtqueue_is_sound(&net->rx.queue.ring));
     check(report, L"the transmit ring is sound", virtqueue_is_sound(&net->tx.queue.ring));
     check(report, L"the control queue answers",

@@ -220,7 +220,7 @@ static void append_speed(struct text *text, uint32_t speed_mbps)
 /* The device is halted, and has forgotten them, while nobody wants frames. */
 static void append_features(struct text *text, const struct net_device *net)
 {
-    if (net->is_running)
+    if (net_device_has_queues(net))
         feature_names_append(text, net->virtio.negotiated);
     else
         text_append(text, L"none, as nobody uses the NIC");

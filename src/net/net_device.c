@@ -100,7 +100,6 @@ EFI_STATUS net_device_init(struct net_device *net, EFI_PCI_IO_PROTOCOL *pci_io)
         return status;
     }
     virtio_device_halt(&net->virtio);
-    net->is_down = true;
     return EFI_SUCCESS;
 }
 
@@ -196,10 +195,7 @@ static EFI_STATUS restore(struct net_device *net)
 /* Let frames flow. */
 static void open_gates(struct net_device *net)
 {
-    net->is_running = true;
-    net->is_parked = false;
-    net->is_down = false;
-    net->is_tend_due = false;
+    net->attention = NET_UP; /* and no tend is due */
     virtio_queue_publish(&net->rx.queue);
 }
 
@@ -255,13 +251,13 @@ EFI_STATUS net_device_start(struct net_device *net)
 {
     EFI_STATUS status;
 
-    if (net->is_parked) {
+    if (net->state == NET_PARKED) {
         if (!EFI_ERROR(resume(net)))
             return EFI_SUCCESS;
         if (!net_device_stop(net))
             return EFI_TIMEOUT;
     }
-    net->is_running = true; /* from here on stop has something to do */
+    net->state = NET_DOWN; /* from here on stop has something to do */
     net->was_told_mac = false;
     status = negotiate(net);
     if (!EFI_ERROR(status))
@@ -271,7 +267,7 @@ EFI_STATUS net_device_start(struct net_device *net)
     if (EFI_ERROR(status)) {
         virtio_device_fail(&net->virtio);
         net_device_stop(net);
-        net_device_go_down(net);
+        net->is_link_up = false;
         return status;
     }
     open_gates(net);
@@ -290,8 +286,7 @@ static void forget_mac(struct net_device *net)
 /* A command under way, a broken ring, a device in need of a reset: those want one. */
 static bool can_be_parked(const struct net_device *net)
 {
-    return net->is_running && !net->is_down &&
-           virtio_device_has(&net->virtio, VIRTIO_F_RING_RESET) &&
+    return net->state == NET_UP && virtio_device_has(&net->virtio, VIRTIO_F_RING_RESET) &&
            (net->control.is_usable || !virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_VQ));
 }
 
@@ -313,9 +308,7 @@ void net_device_park(struct net_device *net)
         net_device_stop(net);
         return;
     }
-    net->is_down = true;
-    net->is_running = false;
-    net->is_parked = true;
+    net->state = NET_PARKED;
     net->has_waiting = false;
 }
 
@@ -334,9 +327,9 @@ bool net_device_stop(struct net_device *net)
 {
     const CHAR16 *cause = net->virtio.cause;
 
-    if (!net->is_running && !net->is_parked)
+    if (net->state == NET_STOPPED)
         return true;
-    net->is_down = true;
+    net->state = NET_DOWN;
     forget_mac(net);
     virtio_device_halt(&net->virtio);
     if (net->virtio.is_out_of_control)
@@ -344,11 +337,10 @@ bool net_device_stop(struct net_device *net)
     net_control_fini(&net->control);
     net_queue_fini(&net->tx);
     net_queue_fini(&net->rx);
-    net->is_running = false;
-    net->is_parked = false;
+    net->state = NET_STOPPED;
     net->has_waiting = false;
     if (net->virtio.is_reset_pending) {
-        net_device_go_down(net);
+        net->is_link_up = false;
         return false;
     }
     net->virtio.cause = cause;
@@ -362,9 +354,10 @@ bool net_device_is_self_contained(const struct net_device *net)
 
 void net_device_quiesce(struct net_device *net)
 {
-    net->is_down = true;
-    if (net->is_running || net->is_parked)
-        virtio_device_halt_quickly(&net->virtio);
+    if (net->state == NET_STOPPED)
+        return;
+    net->state = NET_DOWN;
+    virtio_device_halt_quickly(&net->virtio);
 }
 
 EFI_STATUS net_device_set_filter(struct net_device *net, const struct net_filter *filter)
@@ -373,7 +366,7 @@ EFI_STATUS net_device_set_filter(struct net_device *net, const struct net_filter
     EFI_STATUS status;
 
     net->filter = *filter;
-    status = net->is_down ? EFI_SUCCESS : program_filter(net);
+    status = net_device_is_down(net) ? EFI_SUCCESS : program_filter(net);
     if (EFI_ERROR(status))
         net->filter = before;
     return status;
@@ -384,7 +377,7 @@ EFI_STATUS net_device_set_mac(struct net_device *net, const uint8_t *mac)
     uint8_t before[MAC_BYTES];
     EFI_STATUS status;
 
-    if (net->is_down || EFI_ERROR(net_config_program_mac(net, mac)))
+    if (net_device_is_down(net) || EFI_ERROR(net_config_program_mac(net, mac)))
         return EFI_DEVICE_ERROR;
     __builtin_memcpy(before, net->station_mac, MAC_BYTES);
     __builtin_memcpy(net->station_mac, mac, MAC_BYTES);
@@ -416,11 +409,11 @@ void net_device_tend(struct net_device *net)
     bool wants_announcement = false;
 
     net->is_tend_due = false;
-    if (net->is_down)
+    if (net_device_is_down(net))
         return;
     if (EFI_ERROR(virtio_device_is_ready(&net->virtio, &is_ready)) || !is_ready ||
         EFI_ERROR(net_config_read_link(net, &wants_announcement))) {
-        net_device_go_down(net);
+        net_frames_shut(net);
         return;
     }
     if (wants_announcement)

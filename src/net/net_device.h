@@ -19,6 +19,28 @@
 #include "net/net_filter.h"
 #include "virtio/virtio_device.h"
 
+/* What may be asked of a device, in the order of what it has:
+ *
+ *             start                        queues set up
+ *   STOPPED ---------> DOWN ------------------------------> UP
+ *      ^                |  <------------------------------  |  ^
+ *      |      stop      |   broken ring, device gone or     |  |
+ *      +----------------+   in need of a reset, quiesce     |  |
+ *      |                                                    |  |
+ *      |      stop                          park            |  |
+ *      +------------- PARKED <------------------------------+  |
+ *                        |                  start              |
+ *                        +-------------------------------------+
+ *
+ * Stop leads to STOPPED from anywhere; quiesce leads from PARKED to DOWN as well, and so
+ * does a start that cannot resume, on its way to STOPPED and a start from the reset on. */
+enum net_state {
+    NET_STOPPED, /* halted, no memory of ours with the device; a zeroed object is in it */
+    NET_PARKED,  /* queues and buffers are there, the queues reset; negotiation holds */
+    NET_DOWN,    /* queues and buffers may be the device's, and no frame flows */
+    NET_UP,      /* frames flow */
+};
+
 #define ETHERNET_HEADER_BYTES 14u
 #define ETHERNET_VLAN_BYTES 4u
 #define ETHERNET_FRAME_MIN_BYTES 60u /* without checksum; shorter frames are padded */
@@ -75,19 +97,16 @@ struct net_device {
     bool has_link_status;
     bool is_link_up;
     uint32_t speed_mbps; /* 0: not known */
-    bool is_running;     /* queues and buffers are there */
-    bool is_parked;      /* likewise, but the queues were reset; negotiation holds */
     bool was_told_mac;   /* since the device's reset, over the control queue */
     bool is_mac_made_up; /* permanent_mac is ours: the device has none that a station can have */
 
     union {
         struct {
-            /* No frame flows: stopped, ring broken, or the device asks for a reset. */
-            volatile bool is_down;
+            volatile uint8_t state; /* enum net_state */
             /* It is time for net_device_tend, which clears it; net_device_tick sets it. */
             volatile bool is_tend_due;
         };
-        volatile uint16_t needs_attention; /* both at once: 0 is the usual case */
+        volatile uint16_t attention; /* both at once: NET_UP is the usual case */
     };
 
     uint8_t header_bytes;   /* virtio header in front of each frame */
@@ -108,11 +127,22 @@ struct net_device {
     struct net_counters counters; /* likewise; the caller may clear them */
 };
 
-/* No frame flows from here on, and then there is no link either. */
-static inline void net_device_go_down(struct net_device *net)
+/* True when transmit and peek would answer EFI_DEVICE_ERROR. */
+static inline bool net_device_is_down(const struct net_device *net)
 {
-    net->is_down = true;
-    net->is_link_up = false;
+    return net->state != NET_UP;
+}
+
+/* True when the queues are there, to be looked at: the device is UP or DOWN. */
+static inline bool net_device_has_queues(const struct net_device *net)
+{
+    return net->state >= NET_DOWN;
+}
+
+/* True when the device is down or net_device_tend is due: one load says so. */
+static inline bool net_device_needs_attention(const struct net_device *net)
+{
+    return net->attention != NET_UP; /* UEFI is little-endian: is_tend_due is the high byte */
 }
 
 /* Find and identify the device behind `pci_io`. Errors: EFI_UNSUPPORTED, not a
@@ -177,7 +207,7 @@ bool net_device_is_self_contained(const struct net_device *net);
 /* Send a frame: it is copied, so the caller's buffer is free at once. At least
  * ETHERNET_HEADER_BYTES, at most ETHERNET_HEADER_BYTES + mtu bytes long; short
  * frames are padded with zeros.
- * Errors: EFI_NOT_READY, the ring is full; EFI_DEVICE_ERROR, is_down. */
+ * Errors: EFI_NOT_READY, the ring is full; EFI_DEVICE_ERROR, net_device_is_down. */
 EFI_STATUS net_device_transmit(struct net_device *net, const void *frame, size_t length_bytes)
     __attribute__((warn_unused_result));
 
@@ -190,7 +220,7 @@ static inline bool net_device_has_news(const struct net_device *net)
 
 /* Look at the oldest frame that passes the filter; it stays until
  * net_device_take. The memory is the device's: copy, then check the copy.
- * Errors: EFI_NOT_READY, there is none; EFI_DEVICE_ERROR, is_down. */
+ * Errors: EFI_NOT_READY, there is none; EFI_DEVICE_ERROR, net_device_is_down. */
 EFI_STATUS net_device_peek(struct net_device *net, const uint8_t **ret_frame,
                            size_t *ret_length_bytes) __attribute__((warn_unused_result));
 

@@ -108,9 +108,8 @@ static void count_bad(struct net_traffic *traffic, uint64_t *cause, size_t lengt
 /* The device broke a ring: believe nothing more of what it says. */
 static OUT_OF_LINE EFI_STATUS ring_error(struct net_device *net)
 {
-    if (!net->is_down)
-        net->counters.ring_errors++;
-    net_device_go_down(net);
+    net->counters.ring_errors++;
+    net_frames_shut(net);
     return EFI_DEVICE_ERROR;
 }
 
@@ -137,7 +136,7 @@ inline EFI_STATUS net_device_transmit(struct net_device *net, const void *frame,
     uint16_t slot;
     uint8_t *to;
 
-    if (net->is_down)
+    if (net_device_is_down(net))
         return EFI_DEVICE_ERROR;
     if (net->tx_free_count == 0) {
         EFI_STATUS status = tx_reclaim(net);
@@ -203,7 +202,7 @@ static ALWAYS_INLINE EFI_STATUS rx_advance(struct net_device *net)
         if (!virtqueue_pop(ring, &completion))
             return ring->is_broken ? ring_error(net) : EFI_NOT_READY;
         if (completion.length_bytes < net->header_bytes) {
-            ring->is_broken = true;
+            (void)virtqueue_break(ring);
             return ring_error(net);
         }
         frame.bytes = buffer_of(&net->rx, completion.slot) + net->header_bytes;
@@ -223,7 +222,7 @@ static ALWAYS_INLINE EFI_STATUS rx_advance(struct net_device *net)
 ALWAYS_INLINE EFI_STATUS net_device_peek(struct net_device *net, const uint8_t **ret_frame,
                                          size_t *ret_length_bytes)
 {
-    if (net->is_down)
+    if (net_device_is_down(net))
         return EFI_DEVICE_ERROR;
     if (!net->has_waiting) {
         EFI_STATUS status = rx_advance(net);

@@ -19,4 +19,11 @@ void net_frames_fill(struct net_device *net);
 /* Ring again where a doorbell may have been lost. The device is running. */
 void net_frames_wake(struct net_device *net);
 
+/* No frame flows from here on, and then there is no link either. The device was UP. */
+static inline void net_frames_shut(struct net_device *net)
+{
+    net->state = NET_DOWN;
+    net->is_link_up = false;
+}
+
 #endif

@@ -190,6 +190,16 @@ static inline uint16_t virtqueue_progress(const struct virtqueue *queue)
  * none, or when the device broke the ring; is_broken then stays set. */
 bool virtqueue_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion);
 
+/* The device broke the ring: nothing more is taken from it, and is_broken stays set until the
+ * next init. For the ring itself, and for a caller to whom a completion makes no sense.
+ * Always false, as the answer of pop. */
+static inline bool virtqueue_break(struct virtqueue *queue)
+{
+    queue->is_broken = true;
+    queue->in_flight_count = 0;
+    return false;
+}
+
 /* What a doorbell tells under NOTIFICATION_DATA: where the next buffer will stand in the
  * available ring, as 16 bits, or in a packed ring, under the wrap counter (VIRTIO 1.2, 2.9). */
 uint16_t virtqueue_next_offset(const struct virtqueue *queue);

@@ -38,14 +38,6 @@ bool virtqueue_packed_read_used(const struct virtqueue *queue, uint32_t *ret_id,
 /* True when the device wants to hear of `event`, a value of avail_next. */
 bool virtqueue_is_event_crossed(struct virtqueue *queue, uint16_t event);
 
-/* The device broke the ring. Always false, as the answer of pop. */
-static inline bool virtqueue_break(struct virtqueue *queue)
-{
-    queue->is_broken = true;
-    queue->in_flight_count = 0; /* so that nothing more is taken */
-    return false;
-}
-
 /* False when `*length_bytes` is more than the device could write into the chain. */
 static inline bool virtqueue_check_length(const struct virtqueue_chain *chain,
                                           uint32_t *length_bytes)

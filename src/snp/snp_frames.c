@@ -27,7 +27,7 @@ static EFI_STATUS snp_why_down(const struct snp *snp)
  * device that is well: then one load says so. Never of one that is not Initialized. */
 static inline EFI_STATUS snp_check_attention(struct snp *snp)
 {
-    return snp->net.needs_attention ? snp_look_after(snp) : EFI_SUCCESS;
+    return net_device_needs_attention(&snp->net) ? snp_look_after(snp) : EFI_SUCCESS;
 }
 
 static bool returns_are_full(const struct snp_returns *returns)
@@ -67,7 +67,7 @@ static UINT32 take_interrupts(struct snp *snp)
 static inline void get_status(struct snp *snp, UINT32 *ret_interrupts, VOID **ret_buffer)
 {
     if (ret_interrupts)
-        *ret_interrupts = snp->net.is_running ? take_interrupts(snp) : 0;
+        *ret_interrupts = net_device_has_queues(&snp->net) ? take_interrupts(snp) : 0;
     if (ret_buffer) {
         snp->returns.is_collected = true;
         *ret_buffer = returns_pop(&snp->returns);
@@ -90,7 +90,7 @@ EFI_STATUS EFIAPI snp_get_status(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINT32 *ret_
         return EFI_INVALID_PARAMETER;
 
     before = exclusion_enter(snp->masks_interrupts);
-    if (snp->net.is_down)
+    if (net_device_is_down(&snp->net))
         status = snp_check_initialized(snp);
     if (!EFI_ERROR(status))
         get_status(snp, ret_interrupts, ret_buffer);
@@ -249,7 +249,8 @@ EFI_STATUS EFIAPI snp_receive(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN *ret_head
 
     if (!this)
         return EFI_INVALID_PARAMETER;
-    if (!snp->net.needs_attention && !net_device_has_news(&snp->net) && buffer_bytes && buffer)
+    if (!net_device_needs_attention(&snp->net) && !net_device_has_news(&snp->net) && buffer_bytes &&
+        buffer)
         return EFI_NOT_READY;
     return receive_frame(this, ret_header_bytes, buffer_bytes, buffer, ret_source, ret_destination,
                          ret_protocol);

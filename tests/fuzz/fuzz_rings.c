@@ -179,11 +179,11 @@ static void check_rings(const struct rings_fuzz *fuzz)
 {
     const struct net_device *net = &((const struct snp *)fuzz->network)->net;
 
-    if (net->is_running && !fuzz->has_exited) {
+    if (net_device_has_queues(net) && !fuzz->has_exited) {
         check_taken(&net->rx.queue.ring, &fuzz->hostile);
         check_taken(&net->tx.queue.ring, &fuzz->hostile);
     }
-    if (net->is_down)
+    if (net_device_is_down(net))
         return;
     check_ring(&net->rx.queue.ring);
     check_ring(&net->tx.queue.ring);

@@ -383,8 +383,8 @@ static void every_device_starts_again_after_park(void **state)
         net_device_park(fixture.net);
         assert_int_equal(0, fake_device_queue_size(fixture.device, RX));
         assert_int_equal(0, fake_device_queue_size(fixture.device, TX));
-        assert_int_equal(fixture.net->is_parked, fake_device_status(fixture.device) != 0);
-        assert_int_equal(fixture.net->is_parked,
+        assert_int_equal(fixture.net->state == NET_PARKED, fake_device_status(fixture.device) != 0);
+        assert_int_equal(fixture.net->state == NET_PARKED,
                          fake_pci_mapping_count(fake_device_pci(fixture.device)) != 0);
     }
     end(&fixture);
@@ -507,6 +507,28 @@ static void mtu_bounds_frames_both_ways(void **state)
         assert_status(EFI_NOT_READY, net_device_peek(fixture.net, &received, &length));
         end(&fixture);
     }
+}
+
+static void frame_without_a_whole_header_breaks_the_ring(void **state)
+{
+    const uint8_t frame[ETHERNET_FRAME_MIN_BYTES] = {0};
+    struct net_fixture fixture;
+    const uint8_t *received;
+    size_t length;
+
+    (void)state;
+    find_and_start(&fixture, NULL);
+    fake_device_misbehave(fixture.device, FAKE_USED_LENGTH_BELOW_HEADER);
+    (void)fake_device_deliver(fixture.device, frame, sizeof(frame));
+    (void)fake_device_deliver(fixture.device, frame, sizeof(frame));
+    assert_status(EFI_DEVICE_ERROR, net_device_peek(fixture.net, &received, &length));
+    assert_int_equal(NET_DOWN, fixture.net->state);
+    assert_false(fixture.net->is_link_up);
+    assert_int_equal(1, fixture.net->counters.ring_errors);
+    assert_true(fixture.net->rx.queue.ring.is_broken);
+    assert_int_equal(0, fixture.net->rx.queue.ring.in_flight_count); /* nothing more is taken */
+    fake_device_misbehave(fixture.device, FAKE_BEHAVES);
+    end(&fixture);
 }
 
 static void mtu_that_is_of_no_use_is_not_accepted(void **state)
@@ -738,13 +760,13 @@ static void tending_finds_a_device_that_needs_a_reset_or_is_gone(void **state)
     find_and_start(&fixture, NULL);
     fake_device_need_reset(fixture.device);
     net_device_tend(fixture.net);
-    assert_true(fixture.net->is_down);
+    assert_true(net_device_is_down(fixture.net));
     end(&fixture);
     for (size_t i = 0; i < ARRAY_LENGTH(faults); i++) {
         find_and_start(&fixture, NULL);
         fake_device_misbehave(fixture.device, faults[i]);
         net_device_tend(fixture.net);
-        assert_true(fixture.net->is_down);
+        assert_true(net_device_is_down(fixture.net));
         fake_device_misbehave(fixture.device, FAKE_BEHAVES);
         net_device_stop(fixture.net);
         end(&fixture);
@@ -797,7 +819,7 @@ static void fini_accepts_a_zeroed_device(void **state)
 
     (void)state;
     net_device_fini(&net);
-    assert_false(net.is_running);
+    assert_int_equal(net.state, NET_STOPPED);
 }
 
 static const struct {
@@ -1069,6 +1091,7 @@ static const struct CMUnitTest device_tests[] = {
     cmocka_unit_test(every_device_sends_70000_frames_in_order),
     cmocka_unit_test(every_device_receives_70000_frames_in_order),
     cmocka_unit_test(every_device_sends_bursts_whole),
+    cmocka_unit_test(frame_without_a_whole_header_breaks_the_ring),
     cmocka_unit_test(transmit_fills_every_slot_and_then_is_not_ready),
     cmocka_unit_test(every_device_starts_again_after_stop),
     cmocka_unit_test(every_device_starts_again_after_park),
