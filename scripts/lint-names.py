@@ -10,7 +10,8 @@ import re
 import sys
 from pathlib import Path
 
-TEXTS = ["Makefile", "*.md", ".ci/run", "docs/*.md", "scripts/*.*", "scripts/esp/*", "src/*/*.[ch]",
+MAKEFILES = "Makefile", "tests/tests.mk"
+TEXTS = [*MAKEFILES, "*.md", ".ci/run", "docs/*.md", "scripts/*.*", "scripts/esp/*", "src/*/*.[ch]",
          "include/*/*.h", "tests/**/*.py", "tests/**/*.sh", "tests/**/*.[ch]", "tests/**/*.md"]
 COMMAND = re.compile(r"(?:`|\brun |^    )make((?: +[\w-]+(?:=(?:\"[^\"]*\"|[^\s`]*))?)+)", re.MULTILINE)
 RULE = re.compile(r"^([a-z][\w -]*):(?!=)", re.MULTILINE)
@@ -28,7 +29,7 @@ def line_of(text, match):
 
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
-    known = targets((root / "Makefile").read_text())
+    known = targets("\n".join((root / name).read_text() for name in MAKEFILES if (root / name).exists()))
     problems, commands, paths = [], 0, 0
     for path in sorted({path for pattern in TEXTS for path in root.glob(pattern) if path.is_file()}):
         text = path.read_text(errors="replace")

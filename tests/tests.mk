@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+# The rules of everything that tests or measures, and of the EFI programs for it. The Makefile includes this file.
+
+HOSTCC       ?= gcc
+CLANG_FORMAT ?= clang-format-14
+CLANG_TIDY   ?= clang-tidy
+# Named in full: a python3 from pyenv or conda lacks the distribution's modules.
+PYTEST        = ARCHES='$(ARCHES)' PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -v --no-header --tb=short -o 'cache_dir=$(CURDIR)/build/pytest_cache' $(PYTEST_FLAGS)
+HOST_OUT     ?= build/host
+FUZZ_OUT     ?= build/fuzz
+CLANG        ?= clang
+
+LD           := $(CROSS)ld
+# These write to I/O ports.
+PORT_APPS    := $(if $(filter-out x86_64 ia32,$(ARCH)),tests/qemu/apps/canary.c tests/qemu/apps/snpbench.c)
+APP_SOURCES  := $(filter-out $(PORT_APPS),$(sort $(wildcard tests/qemu/apps/*.c)))
+APPS         := $(APP_SOURCES:tests/qemu/apps/%.c=$(OUT)/apps/%.efi)
+
+FAKE_SOURCES := $(sort $(wildcard tests/fake/*.c))
+UNIT_SOURCES := $(sort $(wildcard tests/unit/*/*_test.c))
+FORMATTED    := $(sort $(shell find src include tests -name '*.[ch]' 2>/dev/null))
+SCRIPTS      := $(sort $(shell find scripts tests -name "*.sh" 2>/dev/null) .ci/run)
+
+# On the host libc and the fakes provide what src/base/freestanding.c does.
+HOST_OBJS    := $(patsubst %.c,$(HOST_OUT)/%.o,$(filter-out src/base/freestanding.c src/driver/start.c,$(SOURCES)) $(FAKE_SOURCES))
+UNIT_TESTS   := $(UNIT_SOURCES:%.c=$(HOST_OUT)/%)
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_PARTS   := $(patsubst %.c,$(FUZZ_OUT)/%.o,$(filter-out tests/fuzz/fuzz_%,$(sort $(wildcard tests/fuzz/*.c))))
+FUZZ_OBJS    := $(HOST_OBJS:$(HOST_OUT)/%=$(FUZZ_OUT)/%) $(FUZZ_PARTS)
+
+HOST_INCLUDES := $(call includes,$(x86_64_EFI)/include/efi,x86_64)
+
+# On the host setjmp is libc's, and efilib.h of gnu-efi 4.0 must not bring another.
+HOST_ABI    := -DGNU_EFI_USE_MS_ABI -DGNU_EFI_SETJMP_H
+SANITIZE    ?= -fsanitize=address,undefined -fno-sanitize-recover=all
+HOST_CFLAGS  = $(COMMON) $(HOST_ABI) -O1 $(SANITIZE)
+HOST_LIBS   := -lcmocka
+# Edges and loads are traced in the driver and in the target, not in the fakes.
+TIME          ?= 60
+FUZZ          ?=
+FUZZ_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_TRACE    ?= -fsanitize=fuzzer-no-link -fsanitize-coverage=trace-loads
+FUZZ_CFLAGS    = $(COMMON) -Wno-missing-field-initializers $(HOST_ABI) -O1 $(FUZZ_SANITIZE)
+TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
+               -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"' $(HOST_INCLUDES)
+
+.PHONY: unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names image deploy \
+        fuzz fuzz-build fuzz-coverage qemu clients soak check check-all distro bench bench-scaling bench-budgets coverage format
+
+all: $(APPS)
+
+# gnu-efi's Print and the console protocols take non-const strings, and CopyMem a non-const source in some releases.
+$(OUT)/tests/qemu/apps/%.o: WARNINGS += -Wno-write-strings -Wno-discarded-qualifiers
+
+loongarch64_APP_START := loongarch64
+APP_START := $(addprefix $(OUT)/tests/qemu/apps/,$(addsuffix .o,$($(ARCH)_APP_START)))
+$(OUT)/tests/qemu/apps/%.o: tests/qemu/apps/%.S Makefile
+	$(if $(Q),@echo "  AS      $@")
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -c -o $@ $<
+
+$(OUT)/apps/%.so: $(OUT)/tests/qemu/apps/%.o $(OUT)/src/driver/start.o $(APP_START) $(LDS)
+	$(if $(Q),@echo "  LD      $@")
+	$(Q)mkdir -p $(@D)
+	$(Q)$(LD) $(LDFLAGS) $(if $(APP_START),-e app_start) -o $@ $(filter %.o,$^) -L$(EFI_LIB) -lefi -lgnuefi
+
+$(OUT)/apps/%.efi: EFI_TARGET := efi-app-$(ARCH)
+$(OUT)/apps/barless.efi: EFI_TARGET := efi-bsdrv-$(ARCH) # stays
+
+$(HOST_OUT)/%.o: %.c Makefile tests/tests.mk
+	$(if $(Q),@echo "  HOSTCC  $@")
+	$(Q)mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(HOST_INCLUDES) -Itests/fake -Itests/unit -c -o $@ $<
+
+$(HOST_OUT)/tests/unit/%: $(HOST_OUT)/tests/unit/%.o $(HOST_OBJS)
+	$(if $(Q),@echo "  HOSTLD  $@")
+	$(Q)$(HOSTCC) $(SANITIZE) -o $@ $^ $(HOST_LIBS)
+
+$(FUZZ_OUT)/tests/fake/%.o: FUZZ_TRACE :=
+$(FUZZ_PARTS): FUZZ_TRACE :=
+$(FUZZ_OUT)/%.o: %.c Makefile tests/tests.mk
+	$(if $(Q),@echo "  CLANG   $@")
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_TRACE) $(INCLUDES) -Itests/fake -Itests/fuzz -c -o $@ $<
+
+$(FUZZ_OUT)/fuzz_%: $(FUZZ_OUT)/tests/fuzz/fuzz_%.o $(FUZZ_OBJS)
+	$(if $(Q),@echo "  FUZZLD  $@")
+	$(Q)$(CLANG) $(FUZZ_SANITIZE) -fsanitize=fuzzer -o $@ $^ $(HOST_LIBS)
+
+fuzz-build: $(FUZZ_TARGETS)
+
+fuzz: fuzz-build ## fuzz the driver and check-rom.py, TIME=60 seconds each; FUZZ="rings config" runs these alone
+	$(Q)scripts/fuzz.sh $(TIME) $(FUZZ)
+
+fuzz-coverage: ## line coverage of src/ by the committed fuzz corpora
+	$(Q)$(MAKE) --no-print-directory FUZZ_OUT=build/fuzz-coverage \
+	    FUZZ_SANITIZE='-fprofile-instr-generate -fcoverage-mapping' fuzz-build
+	$(Q)scripts/fuzz-coverage.sh build/fuzz-coverage
+
+unit-build: $(UNIT_TESTS)
+
+unit: $(UNIT_TESTS) ## run the unit tests on this machine, under ASan and UBSan
+	$(Q)failed=; for test in $(UNIT_TESTS); do ./$$test || failed="$$failed $$test"; done; \
+	    [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+
+lint: lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names ## format, clang-tidy, gcc -fanalyzer, cppcheck, shellcheck, layers, SPEC.md, names of targets and files
+
+lint-format: # other versions set other line breaks
+	$(Q)command -v $(CLANG_FORMAT) >/dev/null || { echo "lint-format: left out: no $(CLANG_FORMAT), which alone judges line breaks" && exit; }; \
+	    $(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
+
+lint-tidy: # one process per file: clang-tidy is slow
+	$(Q)printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -I FILE $(CLANG_TIDY) --quiet FILE -- $(TIDY_CFLAGS)
+
+# GCC 16 takes the end of a void function of the MS ABI for the use of its value.
+lint-analyzer: # the compiler that builds the driver, with the driver's own flags
+	$(Q)printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -I FILE $(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(INCLUDES) \
+	    -fanalyzer $$($(CC) -dumpversion | sed -n 's/^16.*/-Wno-analyzer-use-of-uninitialized-value/p') -c -o /dev/null FILE
+
+lint-cppcheck:
+	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	    --error-exitcode=1 --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
+	    --force -DVIRTIO_NET_VERSION_STRING='""' -Iinclude -Isrc $(SOURCES)
+
+lint-shell:
+	$(Q)shellcheck $(SCRIPTS)
+
+lint-layers:
+	$(Q)scripts/lint-layers.py
+
+lint-spec:
+	$(Q)scripts/lint-spec.py
+
+lint-names:
+	$(Q)scripts/lint-names.py
+
+image: arches ## test the PE image and the option ROM: sections, fields, size, reproducible build
+	$(Q)$(PYTEST) tests/image
+
+deploy: esp dist ## test install.sh, the FAT image and the release archive
+	$(Q)$(PYTEST) tests/deploy
+
+CASES ?= all
+qemu: arches esp ## run the QEMU matrix; CASES=check leaves out what `make check` does, CASES=few runs one case of each file and what is new
+	$(Q)$(PYTEST) -n 2 --cases=$(CASES) tests/qemu
+
+clients: all ## time real boot programs over the firmware's driver and this one: build/qemu/clients.md; CLIENTS="ipxe grub-http" runs these alone
+	$(Q)scripts/setup.sh --all
+	$(Q)tests/qemu/client_times.py $(CLIENTS)
+
+soak: all ## the full load, hours: SCALE=0.1 for a tenth of it; the figures are in build/qemu/soak.log
+	$(Q)rm -f build/qemu/soak.log
+	$(Q)SCALE=$(or $(SCALE),1) $(PYTEST) tests/qemu/test_soak.py; status=$$?; cat build/qemu/soak.log; exit $$status
+
+check: ## install what is missing, build, run every test; the last line is the result
+	@scripts/check.sh
+
+check-all: ## `make check` with every case of the QEMU matrix, and everything on the other Debian
+	@CASES=all scripts/check.sh
+
+distro: ## the two commands in a fresh Debian: SUITE=bookworm, trixie or sid; as root
+	$(Q)tests/distro/run.sh '$(SUITE)'
+
+bench: all ## measure this driver, the firmware's and iPXE's side by side: build/bench/table.md, results.json; ROUNDS=5 downloads each
+	$(Q)tests/bench/bench.py
+
+FRAMES ?= 10000000
+bench-scaling: all ## cost per frame by ring size and number of NICs, and over FRAMES frames: build/bench/scaling.md
+	$(Q)tests/bench/bench.py --scaling $(FRAMES)
+
+bench-budgets: all ## write this driver's exact figures to tests/bench/budgets.json, which make check compares with
+	$(Q)tests/bench/bench.py --budgets
+
+coverage: ## line coverage of src/ by the unit tests; fails under 90 %
+	$(Q)find build/coverage -name '*.gcda' -delete 2>/dev/null || true
+	$(Q)$(MAKE) --no-print-directory HOST_OUT=build/coverage SANITIZE=--coverage unit
+	$(Q)gcovr --root . --filter src/ --fail-under-line 90 build/coverage
+
+format: ## rewrite the C files with clang-format
+	$(Q)$(CLANG_FORMAT) -i $(FORMATTED)
