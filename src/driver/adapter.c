@@ -7,6 +7,7 @@
 #include <efilib.h>
 #include <stddef.h>
 
+#include "base/container_of.h"
 #include "base/device_path.h"
 #include "base/guids.h"
 #include "base/text.h"
@@ -126,7 +127,7 @@ EFI_STATUS adapter_of_child(EFI_HANDLE agent, EFI_HANDLE child, struct adapter *
                               EFI_OPEN_PROTOCOL_GET_PROTOCOL);
     if (EFI_ERROR(status))
         return status;
-    *ret_adapter = (struct adapter *)((uint8_t *)protocol - offsetof(struct adapter, snp.protocol));
+    *ret_adapter = container_of(protocol, struct adapter, snp.protocol);
     return EFI_SUCCESS;
 }
 

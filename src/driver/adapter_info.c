@@ -7,6 +7,7 @@
 #include <efilib.h>
 #include <stddef.h>
 
+#include "base/container_of.h"
 #include "base/guids.h"
 
 union block {
@@ -59,9 +60,7 @@ static const struct kind *find_kind(const EFI_GUID *guid)
 
 static struct snp *snp_of(EFI_ADAPTER_INFORMATION_PROTOCOL *protocol)
 {
-    const void *info = (uint8_t *)protocol - offsetof(struct adapter_info, protocol);
-
-    return ((const struct adapter_info *)info)->snp;
+    return container_of(protocol, struct adapter_info, protocol)->snp;
 }
 
 static EFI_STATUS EFIAPI get_information(EFI_ADAPTER_INFORMATION_PROTOCOL *this, EFI_GUID *type,

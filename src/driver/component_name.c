@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/container_of.h"
 #include "base/text.h"
 #include "driver/adapter.h"
 
@@ -61,18 +62,16 @@ static EFI_STATUS EFIAPI get_controller_name2(EFI_COMPONENT_NAME2_PROTOCOL *this
                                               EFI_HANDLE controller, EFI_HANDLE child,
                                               CHAR8 *language, CHAR16 **ret_name)
 {
-    return name_of_controller(
-        (const void *)((const uint8_t *)this - offsetof(struct component_name, rfc4646)),
-        this->SupportedLanguages, language, controller, child, ret_name);
+    return name_of_controller(container_of(this, struct component_name, rfc4646),
+                              this->SupportedLanguages, language, controller, child, ret_name);
 }
 
 static EFI_STATUS EFIAPI get_controller_name(EFI_COMPONENT_NAME_PROTOCOL *this,
                                              EFI_HANDLE controller, EFI_HANDLE child,
                                              CHAR8 *language, CHAR16 **ret_name)
 {
-    return name_of_controller(
-        (const void *)((const uint8_t *)this - offsetof(struct component_name, iso639)),
-        this->SupportedLanguages, language, controller, child, ret_name);
+    return name_of_controller(container_of(this, struct component_name, iso639),
+                              this->SupportedLanguages, language, controller, child, ret_name);
 }
 
 void component_name_init(struct component_name *names, EFI_HANDLE agent)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/container_of.h"
 #include "base/guids.h"
 #include "base/text.h"
 #include "driver/adapter.h"
@@ -234,7 +235,7 @@ static EFI_STATUS EFIAPI run_diagnostics(EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *this,
     if (!text_is_language(english, language) ||
         (type != EfiDriverDiagnosticTypeStandard && type != EfiDriverDiagnosticTypeExtended))
         return EFI_UNSUPPORTED;
-    diagnostics = (const void *)((const uint8_t *)this - offsetof(struct diagnostics, protocol));
+    diagnostics = container_of(this, struct diagnostics, protocol);
     status = adapter_of_handles(diagnostics->agent, controller, child, &adapter);
     if (EFI_ERROR(status))
         return status;

@@ -7,6 +7,7 @@
 #include <efilib.h>
 #include <stddef.h>
 
+#include "base/container_of.h"
 #include "base/guids.h"
 #include "base/text.h"
 #include "driver/config_string.h"
@@ -25,7 +26,7 @@ struct status_page {
 
 static const struct status_page *page_of(const EFI_HII_CONFIG_ACCESS_PROTOCOL *protocol)
 {
-    return (const void *)((const uint8_t *)protocol - offsetof(struct status_page, protocol));
+    return container_of(protocol, const struct status_page, protocol);
 }
 
 static void list_to_field(const struct pci_address_list *list, CHAR16 *field)

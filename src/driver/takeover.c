@@ -78,47 +78,54 @@ static bool is_loaded_through(EFI_HANDLE image, const struct nic *nic)
 
 /* An application that has SNP to itself, as boot loaders do, is no driver that could
  * be stopped, and some drivers would let go of the NIC under its hands. */
-static bool is_used_by_application(EFI_HANDLE handle)
+static void look_for_application(EFI_HANDLE handle, bool *is_used)
 {
     const UINT32 exclusive = EFI_OPEN_PROTOCOL_BY_DRIVER | EFI_OPEN_PROTOCOL_EXCLUSIVE;
     EFI_OPEN_PROTOCOL_INFORMATION_ENTRY *openers;
-    bool is_used = false;
     UINTN count;
 
     if (EFI_ERROR(BS->OpenProtocolInformation(handle, &snp_guid, &openers, &count)))
-        return false;
+        return;
     for (UINTN i = 0; i < count; i++) {
         if ((openers[i].Attributes & exclusive) &&
             !get_protocol(openers[i].AgentHandle, &driver_binding_guid))
-            is_used = true;
+            *is_used = true;
     }
     (void)BS->FreePool(openers); /* was allocated for us a moment ago */
-    return is_used;
 }
 
 /* Take the network stack off; what refuses shows later. */
-static bool disconnect_stack(EFI_HANDLE handle)
+static void disconnect_stack(EFI_HANDLE handle, bool *is_used)
 {
+    (void)is_used;
     (void)BS->DisconnectController(handle, NULL, NULL);
-    return false;
 }
 
-/* True as soon as `visit` says so of an SNP below the NIC. */
-static bool visit_snps(const struct nic *nic, bool (*visit)(EFI_HANDLE handle))
+/* Call `visit` for each SNP below the NIC. Each path is read when its turn comes: a visit
+ * before may have removed the handle. */
+static void visit_snps(const struct nic *nic, void (*visit)(EFI_HANDLE handle, bool *is_used),
+                       bool *is_used)
 {
     EFI_HANDLE *handles;
     UINTN count;
-    bool is_found = false;
 
     if (EFI_ERROR(BS->LocateHandleBuffer(ByProtocol, &snp_guid, NULL, &count, &handles)))
-        return false;
-    for (UINTN i = 0; i < count && !is_found; i++) {
+        return;
+    for (UINTN i = 0; i < count; i++) {
         EFI_DEVICE_PATH *path = get_protocol(handles[i], &device_path_guid);
 
-        is_found = path && device_path_is_below(path, nic->path) && visit(handles[i]);
+        if (path && device_path_is_below(path, nic->path))
+            visit(handles[i], is_used);
     }
     (void)BS->FreePool(handles); /* was allocated for us a moment ago */
-    return is_found;
+}
+
+static bool is_used_by_application(const struct nic *nic)
+{
+    bool is_used = false;
+
+    visit_snps(nic, look_for_application, &is_used);
+    return is_used;
 }
 
 static bool take(const struct nic *nic)
@@ -126,7 +133,7 @@ static bool take(const struct nic *nic)
     EFI_HANDLE ours[] = {driver_binding_agent(), NULL};
 
     driver_binding_pause(true);
-    (void)visit_snps(nic, disconnect_stack); /* is asked nothing */
+    visit_snps(nic, disconnect_stack, NULL);
     /* Its status says little: some drivers refuse and have let go all the same. */
     (void)BS->DisconnectController(nic->handle, NULL, NULL);
     driver_binding_pause(false);
@@ -159,7 +166,7 @@ static void take_over(EFI_HANDLE image, const struct options *options, const str
     else if (is_loaded_through(image, nic))
         say(options, VERBOSITY_TAKEOVERS, nic,
             L"this driver was loaded through it, so it stays with ", nic->holder_name);
-    else if (!visit_snps(nic, is_used_by_application) && take(nic))
+    else if (!is_used_by_application(nic) && take(nic))
         say(options, VERBOSITY_TAKEOVERS, nic, L"taken over from ", nic->holder_name);
     else
         say(options, VERBOSITY_ERRORS, nic, L"in use, so it stays with ", nic->holder_name);

@@ -159,7 +159,8 @@ inline EFI_STATUS net_device_transmit(struct net_device *net, const void *frame,
 
 static inline bool is_length_plausible(const struct net_device *net, uint32_t frame_bytes)
 {
-    return frame_bytes - ETHERNET_HEADER_BYTES <= ETHERNET_VLAN_BYTES + net->mtu;
+    return frame_bytes >= ETHERNET_HEADER_BYTES &&
+           frame_bytes <= ETHERNET_HEADER_BYTES + ETHERNET_VLAN_BYTES + net->mtu;
 }
 
 /* Whether a station may receive the frame from a device that was offered no offload. */

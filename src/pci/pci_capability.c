@@ -8,11 +8,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define CONFIG_SPACE_BYTES 256u
 #define CAPABILITY_POINTER 0x34u
 #define CAPABILITY_FIRST 0x40u /* below is the header */
 #define CAPABILITY_ALIGN 4u
-#define CAPABILITIES_MAX ((CONFIG_SPACE_BYTES - CAPABILITY_FIRST) / CAPABILITY_ALIGN)
+#define CAPABILITIES_MAX ((PCI_CONFIG_SPACE_BYTES - CAPABILITY_FIRST) / CAPABILITY_ALIGN)
 #define PCI_STATUS_CAPABILITY_LIST 0x0010u
 
 static EFI_STATUS has_capability_list(EFI_PCI_IO_PROTOCOL *pci_io, bool *ret_has)

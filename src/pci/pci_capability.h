@@ -9,6 +9,8 @@
 #include <efipciio.h>
 #include <stdint.h>
 
+#define PCI_CONFIG_SPACE_BYTES 256u /* what PCI 3.0 has; PCI Express adds no virtio capability */
+
 /* A walk over the list; zeroed before its first step. */
 struct pci_capability_walk {
     uint8_t position; /* of a capability in configuration space; 0 at the end */

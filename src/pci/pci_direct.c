@@ -77,7 +77,7 @@ uint8_t pci_direct_read8(const struct pci_region *region, uint64_t offset)
     return *(const volatile uint8_t *)pointer_of(address);
 }
 
-void pci_direct_adopt(const struct pci_region *region, struct pci_register16 *reg)
+void pci_direct_adopt(const struct pci_region *region, struct pci_register *reg)
 {
     uint64_t address = region->bar_address + reg->offset;
 

@@ -24,6 +24,6 @@ bool pci_direct_is_mapped(const struct pci_region *region);
 uint8_t pci_direct_read8(const struct pci_region *region, uint64_t offset);
 
 /* Let `reg` be written without PciIo from now on, if it lies in the BAR of `region`. */
-void pci_direct_adopt(const struct pci_region *region, struct pci_register16 *reg);
+void pci_direct_adopt(const struct pci_region *region, struct pci_register *reg);
 
 #endif

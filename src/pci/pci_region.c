@@ -296,11 +296,11 @@ EFI_STATUS pci_region_write(const struct pci_region *region, uint64_t offset, ui
 }
 
 static EFI_STATUS resolve(const struct pci_region *region, uint64_t offset, uint64_t width_bytes,
-                          uint16_t value, struct pci_register16 *ret_register)
+                          uint16_t value, struct pci_register *ret_register)
 {
     if (!contains(region, offset, width_bytes))
         return EFI_UNSUPPORTED;
-    *ret_register = (struct pci_register16){
+    *ret_register = (struct pci_register){
         .pci_io = region->pci_io,
         .write = region->access->Write,
         .offset = region->offset + offset,
@@ -311,18 +311,18 @@ static EFI_STATUS resolve(const struct pci_region *region, uint64_t offset, uint
 }
 
 EFI_STATUS pci_region_register16(const struct pci_region *region, uint64_t offset, uint16_t value,
-                                 struct pci_register16 *ret_register)
+                                 struct pci_register *ret_register)
 {
     return resolve(region, offset, sizeof(uint16_t), value, ret_register);
 }
 
-EFI_STATUS pci_region_register16_pair(const struct pci_region *region, uint64_t offset,
-                                      uint16_t value, struct pci_register16 *ret_register)
+EFI_STATUS pci_region_register32(const struct pci_region *region, uint64_t offset, uint16_t value,
+                                 struct pci_register *ret_register)
 {
     return resolve(region, offset, sizeof(uint32_t), value, ret_register);
 }
 
-void pci_register16_write_pair(const struct pci_register16 *reg, uint16_t upper)
+void pci_register_write32(const struct pci_register *reg, uint16_t upper)
 {
     uint32_t value = (uint32_t)upper << 16 | reg->value;
 

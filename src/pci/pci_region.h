@@ -66,7 +66,7 @@ struct pci_region {
 
 /* A register whose place was checked once and which is written for ever after:
  * what a doorbell needs. `value` is what the device wants to read there. */
-struct pci_register16 {
+struct pci_register {
     volatile uint16_t *memory; /* where the CPU reaches it without PciIo; else NULL */
     uint16_t port;             /* likewise; else 0 */
     EFI_PCI_IO_PROTOCOL *pci_io;
@@ -129,23 +129,23 @@ EFI_STATUS pci_region_write(const struct pci_region *region, uint64_t offset, ui
 /* Resolve the 16-bit register at `offset`, to be written with `value`.
  * Errors: EFI_UNSUPPORTED, outside the region or misaligned. */
 EFI_STATUS pci_region_register16(const struct pci_region *region, uint64_t offset, uint16_t value,
-                                 struct pci_register16 *ret_register)
+                                 struct pci_register *ret_register)
     __attribute__((warn_unused_result));
 
 /* The same for a register of 32 bits, of which `value` is the lower half; to be written
- * with pci_register16_write_pair. */
-EFI_STATUS pci_region_register16_pair(const struct pci_region *region, uint64_t offset,
-                                      uint16_t value, struct pci_register16 *ret_register)
+ * with pci_register_write32. */
+EFI_STATUS pci_region_register32(const struct pci_region *region, uint64_t offset, uint16_t value,
+                                 struct pci_register *ret_register)
     __attribute__((warn_unused_result));
 
 /* True when a write calls no firmware. */
-static inline bool pci_register16_is_direct(const struct pci_register16 *reg)
+static inline bool pci_register_is_direct(const struct pci_register *reg)
 {
     return reg->memory || reg->port;
 }
 
 /* One device access, nothing else. */
-static inline void pci_register16_write(const struct pci_register16 *reg)
+static inline void pci_register_write16(const struct pci_register *reg)
 {
     uint16_t value = reg->value;
 
@@ -158,6 +158,6 @@ static inline void pci_register16_write(const struct pci_register16 *reg)
 }
 
 /* One access as well, of 32 bits: the register's own value below `upper`. */
-void pci_register16_write_pair(const struct pci_register16 *reg, uint16_t upper);
+void pci_register_write32(const struct pci_register *reg, uint16_t upper);
 
 #endif

@@ -139,7 +139,7 @@ static inline EFI_STATUS transmit(struct snp *snp, VOID *buffer, UINTN frame_byt
 {
     EFI_STATUS status;
 
-    if (frame_bytes - ETHERNET_HEADER_BYTES > snp->net.mtu) /* also when it is shorter */
+    if (frame_bytes < ETHERNET_HEADER_BYTES || frame_bytes > ETHERNET_HEADER_BYTES + snp->net.mtu)
         return refuse_length(snp, frame_bytes);
     if (!has_room(&snp->returns))
         return EFI_NOT_READY;

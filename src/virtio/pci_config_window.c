@@ -6,9 +6,9 @@
 
 #include <stddef.h>
 
+#include "pci/pci_capability.h"
 #include "virtio_spec/pci.h"
 
-#define CONFIG_SPACE_BYTES 256u
 #define OFFSET_LIMIT (UINT64_C(1) << 32) /* the window's own offset has 32 bits */
 
 #define WINDOW(field) offsetof(struct virtio_pci_cfg_cap, field)
@@ -86,7 +86,7 @@ EFI_STATUS pci_config_window_init(struct pci_config_window *window, EFI_PCI_IO_P
                                   uint8_t position, uint8_t length_bytes)
 {
     if (length_bytes < sizeof(struct virtio_pci_cfg_cap) ||
-        position > CONFIG_SPACE_BYTES - sizeof(struct virtio_pci_cfg_cap))
+        position > PCI_CONFIG_SPACE_BYTES - sizeof(struct virtio_pci_cfg_cap))
         return EFI_UNSUPPORTED;
     *window = (struct pci_config_window){
         .protocol.Mem = {window_read, window_write},

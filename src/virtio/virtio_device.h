@@ -48,7 +48,7 @@ struct virtio_device {
 struct virtio_queue {
     struct virtqueue ring;
     struct dma memory;
-    struct pci_register16 doorbell;
+    struct pci_register doorbell;
     bool tells_offset; /* with each doorbell: NOTIFICATION_DATA */
 };
 
@@ -152,9 +152,9 @@ void virtio_queue_fini(struct virtio_queue *queue);
 static inline void virtio_queue_ring(const struct virtio_queue *queue)
 {
     if (queue->tells_offset)
-        pci_register16_write_pair(&queue->doorbell, virtqueue_next_offset(&queue->ring));
+        pci_register_write32(&queue->doorbell, virtqueue_next_offset(&queue->ring));
     else
-        pci_register16_write(&queue->doorbell);
+        pci_register_write16(&queue->doorbell);
 }
 
 /* Show the device what was pushed and ring if it wants to be rung. */

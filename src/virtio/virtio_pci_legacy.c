@@ -93,10 +93,10 @@ static EFI_STATUS select_queue(const struct virtio_transport *transport, uint16_
 static EFI_STATUS enable_queue(const struct virtio_transport *transport, uint64_t features,
                                uint16_t index, uint16_t size,
                                const struct virtio_queue_addresses *addresses,
-                               struct pci_register16 *ret_doorbell)
+                               struct pci_register *ret_doorbell)
 {
     uint64_t page = addresses->desc >> VIRTIO_PCI_LEGACY_PAGE_SHIFT;
-    struct pci_register16 doorbell;
+    struct pci_register doorbell;
     EFI_STATUS status;
 
     (void)features; /* a doorbell is its queue's number */

@@ -12,7 +12,6 @@
 #include "virtio_spec/pci.h"
 
 #define CONFIG_READ_TRIES 16u
-#define CONFIG_SPACE_BYTES 256u
 #define CAPABILITY_HEADER_BYTES 4u /* up to cfg_type */
 #define FIELD_BYTES_MAX 8u
 
@@ -118,7 +117,7 @@ static EFI_STATUS write_addresses(const struct pci_region *common,
 
 /* 4.1.5.2: what is written, where, and how wide. */
 static EFI_STATUS find_doorbell(const struct virtio_transport *transport, uint64_t features,
-                                uint16_t index, struct pci_register16 *ret_doorbell)
+                                uint16_t index, struct pci_register *ret_doorbell)
 {
     uint16_t notify_off;
     uint16_t name = index;
@@ -132,7 +131,7 @@ static EFI_STATUS find_doorbell(const struct virtio_transport *transport, uint64
         return status;
     offset = (uint64_t)notify_off * transport->notify_multiplier;
     if (features & VIRTIO_F_NOTIFICATION_DATA)
-        return pci_region_register16_pair(&transport->notify, offset, name, ret_doorbell);
+        return pci_region_register32(&transport->notify, offset, name, ret_doorbell);
     return pci_region_register16(&transport->notify, offset, name, ret_doorbell);
 }
 
@@ -160,9 +159,9 @@ static EFI_STATUS switch_on(const struct pci_region *common, uint16_t size,
 static EFI_STATUS enable_queue(const struct virtio_transport *transport, uint64_t features,
                                uint16_t index, uint16_t size,
                                const struct virtio_queue_addresses *addresses,
-                               struct pci_register16 *ret_doorbell)
+                               struct pci_register *ret_doorbell)
 {
-    struct pci_register16 doorbell;
+    struct pci_register doorbell;
     EFI_STATUS status;
 
     status = find_doorbell(transport, features, index, &doorbell);
@@ -231,7 +230,7 @@ static EFI_STATUS read_capability(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t position,
                                   struct virtio_pci_notify_cap *ret_cap)
 {
     *ret_cap = (struct virtio_pci_notify_cap){0};
-    if (position + bytes > CONFIG_SPACE_BYTES)
+    if (position + bytes > PCI_CONFIG_SPACE_BYTES)
         return EFI_UNSUPPORTED;
     return pci_io->Pci.Read(pci_io, EfiPciIoWidthUint8, position, bytes, ret_cap);
 }

@@ -60,7 +60,7 @@ struct virtio_transport_ops {
      * size than it was given. */
     EFI_STATUS(*enable_queue)
     (const struct virtio_transport *transport, uint64_t features, uint16_t index, uint16_t size,
-     const struct virtio_queue_addresses *addresses, struct pci_register16 *ret_doorbell);
+     const struct virtio_queue_addresses *addresses, struct pci_register *ret_doorbell);
 
     /* Begin the reset of queue `index`, and ask whether the one selected last has ended.
      * Only where RING_RESET was negotiated; NULL where it cannot be.

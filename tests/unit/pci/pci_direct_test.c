@@ -160,17 +160,17 @@ static void register_is_read_where_the_region_lies(void **state)
 static void adopted_register_is_written_without_pci_io(void **state)
 {
     struct bench *bench = *state;
-    struct pci_register16 doorbell;
+    struct pci_register doorbell;
     uint16_t seen;
 
     assert_int_equal(pci_region_register16(&bench->region, 6, 0xabcd, &doorbell), EFI_SUCCESS);
-    assert_false(pci_register16_is_direct(&doorbell));
-    pci_register16_write(&doorbell);
+    assert_false(pci_register_is_direct(&doorbell));
+    pci_register_write16(&doorbell);
     assert_int_equal(1, pci_io_writes);
 
     pci_direct_adopt(&bench->region, &doorbell);
-    assert_true(pci_register16_is_direct(&doorbell));
-    pci_register16_write(&doorbell);
+    assert_true(pci_register_is_direct(&doorbell));
+    pci_register_write16(&doorbell);
     memcpy(&seen, bench->bar + BAR_BYTES / 2 + 6, sizeof(seen));
     assert_int_equal(0xabcd, seen);
     assert_int_equal(1, pci_io_writes);
@@ -179,13 +179,13 @@ static void adopted_register_is_written_without_pci_io(void **state)
 static void adopted_pair_is_written_without_pci_io(void **state)
 {
     struct bench *bench = *state;
-    struct pci_register16 doorbell;
+    struct pci_register doorbell;
     uint32_t seen[2];
 
     memset(bench->bar, 0xee, sizeof(bench->bar));
-    assert_int_equal(pci_region_register16_pair(&bench->region, 8, 0xabcd, &doorbell), EFI_SUCCESS);
+    assert_int_equal(pci_region_register32(&bench->region, 8, 0xabcd, &doorbell), EFI_SUCCESS);
     pci_direct_adopt(&bench->region, &doorbell);
-    pci_register16_write_pair(&doorbell, 0x1234);
+    pci_register_write32(&doorbell, 0x1234);
     memcpy(seen, bench->bar + BAR_BYTES / 2 + 8, sizeof(seen));
     assert_int_equal(0x1234abcd, seen[0]);
     assert_int_equal(0xeeeeeeee, seen[1]);
@@ -196,22 +196,22 @@ static void register_of_another_bar_is_not_adopted(void **state)
 {
     struct bench *bench = *state;
     struct pci_region other = bench->region;
-    struct pci_register16 doorbell;
+    struct pci_register doorbell;
 
     assert_int_equal(pci_region_register16(&bench->region, 6, 1, &doorbell), EFI_SUCCESS);
     other.bar_index = 2;
     pci_direct_adopt(&other, &doorbell);
-    assert_false(pci_register16_is_direct(&doorbell));
+    assert_false(pci_register_is_direct(&doorbell));
     other = bench->region;
     other.access = &other.pci_io->Io;
     pci_direct_adopt(&other, &doorbell);
-    assert_false(pci_register16_is_direct(&doorbell));
+    assert_false(pci_register_is_direct(&doorbell));
 }
 
 static void port_is_adopted_as_a_port(void **state)
 {
     struct bench *bench = *state;
-    struct pci_register16 doorbell;
+    struct pci_register doorbell;
 
     bench->region.access = &bench->region.pci_io->Io;
     bench->region.bar_address = 0xc000;

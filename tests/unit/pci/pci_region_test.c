@@ -216,7 +216,7 @@ static void no_access_leaves_its_region_or_is_misaligned(void **state)
         struct pci_region region =
             region_of(board, 1, cases[i].region_offset, cases[i].length_bytes);
         EFI_STATUS expected = cases[i].is_allowed ? EFI_SUCCESS : EFI_UNSUPPORTED;
-        struct pci_register16 doorbell;
+        struct pci_register doorbell;
         uint64_t value;
 
         board->count = 0;
@@ -227,7 +227,7 @@ static void no_access_leaves_its_region_or_is_misaligned(void **state)
             assert_int_equal(pci_region_register16(&region, cases[i].offset, 0, &doorbell),
                              expected);
         if (cases[i].width == 4)
-            assert_int_equal(pci_region_register16_pair(&region, cases[i].offset, 0, &doorbell),
+            assert_int_equal(pci_region_register32(&region, cases[i].offset, 0, &doorbell),
                              expected);
     }
 }
@@ -276,12 +276,12 @@ static void a_resolved_register_is_written_with_its_value_and_nothing_else(void 
 
     for (size_t i = 0; i < COUNT(bars); i++) {
         struct pci_region region = region_of(board, bars[i], 0x20, 0x10);
-        struct pci_register16 doorbell;
+        struct pci_register doorbell;
 
         board->count = 0;
         assert_int_equal(pci_region_register16(&region, 6, 0xabcd, &doorbell), EFI_SUCCESS);
         assert_int_equal(board->count, 0);
-        pci_register16_write(&doorbell);
+        pci_register_write16(&doorbell);
         ASSERT_LOG(board, {'w', bars[i], 0x26, 2, 0xabcd});
     }
 }
@@ -293,12 +293,12 @@ static void a_resolved_pair_is_written_in_one_access_of_32_bits(void **state)
 
     for (size_t i = 0; i < COUNT(bars); i++) {
         struct pci_region region = region_of(board, bars[i], 0x20, 0x10);
-        struct pci_register16 doorbell;
+        struct pci_register doorbell;
 
         board->count = 0;
-        assert_int_equal(pci_region_register16_pair(&region, 8, 0xabcd, &doorbell), EFI_SUCCESS);
+        assert_int_equal(pci_region_register32(&region, 8, 0xabcd, &doorbell), EFI_SUCCESS);
         assert_int_equal(board->count, 0);
-        pci_register16_write_pair(&doorbell, 0x1234);
+        pci_register_write32(&doorbell, 0x1234);
         ASSERT_LOG(board, {'w', bars[i], 0x28, 4, 0x1234abcd});
     }
 }
@@ -341,7 +341,7 @@ static void a_field_that_crosses_the_end_is_refused(void **state)
 static void an_empty_region_has_no_register(void **state)
 {
     struct pci_region region = {0};
-    struct pci_register16 doorbell;
+    struct pci_register doorbell;
     uint8_t byte;
 
     (void)state;

@@ -116,13 +116,13 @@ static void a_doorbell_sets_the_window_each_time(void **state)
 {
     struct board *board = *state;
     struct pci_region region = region_of(board, 2, 0, 0x100);
-    struct pci_register16 doorbell;
+    struct pci_register doorbell;
 
     assert_success(pci_region_register16(&region, 4, 1, &doorbell));
-    assert_false(pci_register16_is_direct(&doorbell));
+    assert_false(pci_register_is_direct(&doorbell));
     for (unsigned i = 0; i < 2; i++) {
         board->count = 0;
-        pci_register16_write(&doorbell);
+        pci_register_write16(&doorbell);
         ASSERT_LOG(board, {'w', 0, 4, 1, 2}, {'w', 0, 8, 4, 4}, {'w', 0, 12, 4, 2},
                    {'w', 0, 16, 2, 1});
     }

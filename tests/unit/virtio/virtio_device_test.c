@@ -228,7 +228,7 @@ static void doorbell_is_direct_when_the_status_follows_in_every_state(void **sta
     assert_int_equal(virtio_queue_init(&queue, &bench->device, 1, 256, 1), EFI_SUCCESS);
     assert_int_equal(virtio_device_ready(&bench->device), EFI_SUCCESS);
     memset(image, 0xee, sizeof(image));
-    pci_register16_write(&queue.doorbell);
+    pci_register_write16(&queue.doorbell);
     memcpy(&rung, image + queue.doorbell.offset, sizeof(rung));
     assert_int_equal(1, rung);
     virtio_device_halt(&bench->device);
@@ -250,7 +250,7 @@ static void doorbell_is_not_direct_when_the_status_differs_in_one_state(void **s
         negotiate(bench);
         assert_int_equal(lag == 0, virtio_device_has_direct_doorbells(&bench->device));
         assert_int_equal(virtio_queue_init(&queue, &bench->device, 1, 256, 1), EFI_SUCCESS);
-        assert_int_equal(lag == 0, pci_register16_is_direct(&queue.doorbell));
+        assert_int_equal(lag == 0, pci_register_is_direct(&queue.doorbell));
         virtio_device_halt(&bench->device);
         virtio_queue_fini(&queue);
         bench_fini(bench);

@@ -852,7 +852,7 @@ static void modern_queue_is_enabled_last(void **state)
 {
     struct board *board = *state;
     struct virtio_transport modern = modern_of(board);
-    struct pci_register16 doorbell;
+    struct pci_register doorbell;
 
     board->registers[4][COMMON + 30] = 7;
     assert_int_equal(modern.ops->enable_queue(&modern, 0, 1, 64, &addresses, &doorbell),
@@ -863,7 +863,7 @@ static void modern_queue_is_enabled_last(void **state)
                {'w', 4, COMMON + 44, 4, 0x33333333}, {'w', 4, COMMON + 48, 4, 0x66666004},
                {'w', 4, COMMON + 52, 4, 0x55555555}, {'w', 4, COMMON + 28, 2, 1});
     board->count = 0;
-    pci_register16_write(&doorbell);
+    pci_register_write16(&doorbell);
     ASSERT_LOG(board, {'w', 4, NOTIFY + 7 * 4, 2, 1});
 }
 
@@ -892,7 +892,7 @@ static void modern_doorbell_is_at_offset_times_multiplier(void **state)
     struct virtio_transport modern = modern_of(board);
 
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct pci_register16 doorbell = {.value = 0x1234};
+        struct pci_register doorbell = {.value = 0x1234};
         EFI_STATUS status;
 
         modern.notify_multiplier = cases[i].multiplier;
@@ -926,7 +926,7 @@ static void modern_doorbell_with_notification_data_has_32_bits(void **state)
 
     for (size_t i = 0; i < COUNT(cases); i++) {
         uint64_t offset = NOTIFY + (uint64_t)cases[i].multiplier * cases[i].notify_off;
-        struct pci_register16 doorbell;
+        struct pci_register doorbell;
 
         modern.notify_multiplier = cases[i].multiplier;
         memcpy(&board->registers[4][COMMON + 30], &cases[i].notify_off, 2);
@@ -936,7 +936,7 @@ static void modern_doorbell_with_notification_data_has_32_bits(void **state)
         if (!cases[i].is_accepted)
             continue;
         board->count = 0;
-        pci_register16_write_pair(&doorbell, 0xfedc);
+        pci_register_write32(&doorbell, 0xfedc);
         ASSERT_LOG(board, {'w', 4, offset, 4, 0xfedc0002});
     }
 }
@@ -945,7 +945,7 @@ static void modern_doorbell_says_what_the_device_wants_to_read(void **state)
 {
     struct board *board = *state;
     struct virtio_transport modern = modern_of(board);
-    struct pci_register16 doorbell;
+    struct pci_register doorbell;
 
     board->registers[4][COMMON + 56] = 0x34;
     board->registers[4][COMMON + 57] = 0x12;
@@ -953,14 +953,14 @@ static void modern_doorbell_says_what_the_device_wants_to_read(void **state)
         modern.ops->enable_queue(&modern, VIRTIO_F_NOTIF_CONFIG_DATA, 2, 8, &addresses, &doorbell),
         EFI_SUCCESS);
     board->count = 0;
-    pci_register16_write(&doorbell);
+    pci_register_write16(&doorbell);
     ASSERT_LOG(board, {'w', 4, NOTIFY, 2, 0x1234});
     assert_int_equal(
         modern.ops->enable_queue(&modern, VIRTIO_F_NOTIF_CONFIG_DATA | VIRTIO_F_NOTIFICATION_DATA,
                                  2, 8, &addresses, &doorbell),
         EFI_SUCCESS);
     board->count = 0;
-    pci_register16_write_pair(&doorbell, 0xfedc);
+    pci_register_write32(&doorbell, 0xfedc);
     ASSERT_LOG(board, {'w', 4, NOTIFY, 4, 0xfedc1234});
 }
 
@@ -1020,7 +1020,7 @@ static void modern_queue_stays_off_when_any_access_before_fails(void **state)
     struct virtio_transport modern = modern_of(board);
 
     for (unsigned nth = 1; nth <= 10; nth++) {
-        struct pci_register16 doorbell = {.value = 0x1234};
+        struct pci_register doorbell = {.value = 0x1234};
 
         board->count = 0;
         fake_firmware_fail_nth(board->firmware, nth);
@@ -1205,7 +1205,7 @@ static void legacy_queue_is_given_as_a_page_number(void **state)
 
     for (size_t i = 0; i < COUNT(cases); i++) {
         const struct virtio_queue_addresses each = {.desc = cases[i].desc};
-        struct pci_register16 doorbell = {.value = 0x1234};
+        struct pci_register doorbell = {.value = 0x1234};
 
         board->count = 0;
         assert_int_equal(legacy.ops->enable_queue(&legacy, 0, 1, 256, &each, &doorbell),
@@ -1215,7 +1215,7 @@ static void legacy_queue_is_given_as_a_page_number(void **state)
             assert_int_equal(doorbell.value, 0x1234);
             continue;
         }
-        pci_register16_write(&doorbell);
+        pci_register_write16(&doorbell);
         ASSERT_LOG(board, {'w', 0, 0x08, 4, cases[i].page}, {'w', 0, 0x10, 2, 1});
     }
 }
@@ -1329,7 +1329,7 @@ static void legacy_operations_pass_failed_accesses_on(void **state)
     struct virtio_transport legacy = legacy_of(board);
 
     for (unsigned nth = 1; nth <= 2; nth++) {
-        struct pci_register16 doorbell = {.value = 0x1234};
+        struct pci_register doorbell = {.value = 0x1234};
         uint64_t features = 0x1234;
         uint16_t word = 0x1234;
         uint8_t byte;
