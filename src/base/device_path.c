@@ -16,8 +16,8 @@ static bool is_end(const EFI_DEVICE_PATH *node)
     return node->Type == END_DEVICE_PATH_TYPE && node->SubType == END_ENTIRE_DEVICE_PATH_SUBTYPE;
 }
 
-/* Anybody's path: a node shorter than its own header would be walked for ever, and one
- * that never ends through all of memory. */
+/* The path may be anybody's. A node shorter than its own header would be walked forever,
+ * and a path that never ends through all of memory. */
 static bool measure(const EFI_DEVICE_PATH *path, size_t *ret_bytes)
 {
     const uint8_t *start = (const uint8_t *)path;

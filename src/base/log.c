@@ -9,7 +9,7 @@
 #include "base/text.h"
 
 #define LINE_CHARS_MAX 160u
-#define ITEM_CHARS_MAX 64u /* leaves room for the reason behind it */
+#define ITEM_CHARS_MAX 64u /* leaves room for the reason after it */
 
 struct line {
     struct text text;
@@ -35,7 +35,7 @@ static void end(struct line *line)
 {
     line->text.capacity = LINE_CHARS_MAX;
     text_append(&line->text, L"\r\n");
-    /* There is no second console to complain about the first. */
+    /* There is no second console on which to report a failure of the first. */
     if (ST->ConOut)
         (void)ST->ConOut->OutputString(ST->ConOut, line->buffer);
 }

@@ -8,13 +8,13 @@
     "sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md\n"                \
     "virtio-net.efi,1,virtio-net.efi,virtio-net.efi," VIRTIO_NET_VERSION_STRING ",README.md\n"
 
-/* CSV has no place for a NUL. GCC, from 15 on, wants to be told that none is missing. */
+/* CSV has no place for a NUL. GCC 15 and later must be told that none is missing. */
 #if __GNUC__ >= 15
 #define NOT_TERMINATED __attribute__((nonstring))
 #else
 #define NOT_TERMINATED
 #endif
 
-/* Found by its section's name, referred to by nothing. */
+/* Found by the name of its section; nothing refers to it. */
 __attribute__((section(".sbat"), used))
 NOT_TERMINATED static const char sbat[sizeof SBAT_TEXT - 1] = SBAT_TEXT;

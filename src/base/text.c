@@ -44,7 +44,7 @@ void text_append_padded(struct text *text, const CHAR16 *string, size_t width)
         append_char(text, L' ');
 }
 
-/* By hand, 16 bits at a time: ia32 would need libgcc to divide 64. */
+/* Divides 16 bits at a time: ia32 would need libgcc for a 64-bit division. */
 static unsigned divide_by_ten(uint64_t *value)
 {
     uint64_t quotient = 0;

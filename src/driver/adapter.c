@@ -15,7 +15,7 @@
 
 _Static_assert(sizeof(MAC_ADDR_DEVICE_PATH) == 37, "UEFI 2.10, 10.3.4.10: 32 address bytes");
 
-/* …/MAC(x,1): the firmware's network boot options are told by this path. */
+/* …/MAC(x,1): the firmware's network boot options identify the NIC by this path. */
 static EFI_STATUS create_path(const EFI_DEVICE_PATH *parent, const EFI_SIMPLE_NETWORK_MODE *mode,
                               EFI_DEVICE_PATH **ret_path)
 {
@@ -59,7 +59,7 @@ static void free_adapter(struct adapter *adapter)
     snp_fini(&adapter->snp);
     if (adapter->device_path)
         (void)BS->FreePool(adapter->device_path); /* ours: cannot fail */
-    (void)BS->FreePool(adapter);                  /* as well */
+    (void)BS->FreePool(adapter);                  /* likewise */
 }
 
 static EFI_STATUS install(struct adapter *adapter)
@@ -131,7 +131,7 @@ EFI_STATUS adapter_of_child(EFI_HANDLE agent, EFI_HANDLE child, struct adapter *
     return EFI_SUCCESS;
 }
 
-/* The firmware tells a handle that has not got the protocol from what is no handle. */
+/* OpenProtocol distinguishes a handle without the protocol from a pointer that is no handle. */
 static bool is_handle(EFI_HANDLE agent, EFI_HANDLE handle)
 {
     return BS->OpenProtocol(handle, &device_path_guid, NULL, agent, NULL,
@@ -152,7 +152,7 @@ EFI_STATUS adapter_of_handles(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDL
     return EFI_SUCCESS;
 }
 
-/* PciIo knows: a child of ours opened it BY_CHILD_CONTROLLER. */
+/* The list of PciIo's openers tells: our child opened it BY_CHILD_CONTROLLER. */
 EFI_STATUS adapter_of_controller(EFI_HANDLE agent, EFI_HANDLE controller,
                                  struct adapter **ret_adapter)
 {

@@ -27,7 +27,7 @@ static void fill_media(struct snp *snp, union block *ret_block)
     ret_block->media.MediaState = snp_has_media(snp) ? EFI_SUCCESS : EFI_NO_MEDIA;
 }
 
-/* A NIC of frames and nothing more: what boots over it is the firmware's. */
+/* The NIC moves frames and nothing more. What boots over it is the firmware's business. */
 static void fill_boot(struct snp *snp, union block *ret_block)
 {
     (void)snp;

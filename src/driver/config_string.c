@@ -47,7 +47,7 @@ void config_header_append(struct text *text, const EFI_GUID *guid, const CHAR16 
     append_bytes(text, path, path_bytes(path));
 }
 
-/* Keys are in capitals and digits may be: one case is enough. */
+/* Keys are upper case. Digits may be either, so comparing in one case is enough. */
 static CHAR16 fold(CHAR16 c)
 {
     return c >= L'A' && c <= L'Z' ? (CHAR16)(c | 0x20) : c;
@@ -77,7 +77,7 @@ static int digit_of(CHAR16 c)
     return c >= L'a' && c <= L'f' ? c - L'a' + 10 : -1;
 }
 
-/* The digits behind `key`, of a number below 0x10000. NULL: something else. */
+/* The digits after `key`, of a number below 0x10000. NULL: anything else. */
 static const CHAR16 *read_number(const CHAR16 *at, const CHAR16 *key, uint16_t *ret_number)
 {
     uint32_t number = 0;

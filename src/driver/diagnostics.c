@@ -120,7 +120,7 @@ static void describe(struct report *report, const struct adapter *adapter)
         text_row(report, L"last failure", net->virtio.cause);
 }
 
-/* Reads registers and memory; changes nothing. */
+/* Reads registers and memory, and changes nothing. */
 static void test_standard(struct report *report, struct net_device *net)
 {
     bool needs_reset = true;
@@ -128,7 +128,7 @@ static void test_standard(struct report *report, struct net_device *net)
 
     check(report, L"the device answers and asks for no reset",
           !EFI_ERROR(virtio_device_needs_reset(&net->virtio, &needs_reset)) && !needs_reset);
-    if (net->virtio.is_reset_pending) { /* then it is left alone: asking takes a write */
+    if (net->virtio.is_reset_pending) { /* asking would take a write */
         check(report, L"the device has confirmed its reset", false);
         return;
     }
@@ -180,7 +180,7 @@ static void test_running(struct report *report, struct net_device *net)
     check(report, L"every receive buffer is with the device",
           net->rx.queue.ring.in_flight_count == net->rx.count);
     check(report, L"every transmit slot sends a frame", use_every_slot(net));
-    net->counters.tx = sent; /* which is for what SNP's client sends */
+    net->counters.tx = sent; /* the statistics count what SNP's client sends */
     check(report, L"the filter can be programmed", !EFI_ERROR(net_device_set_filter(net, &filter)));
     test_standard(report, net);
 }
@@ -245,19 +245,19 @@ static EFI_STATUS EFIAPI run_diagnostics(EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *this,
         BS->AllocatePool(EfiBootServicesData, REPORT_CHARS_MAX * sizeof(*buffer), (void **)&buffer);
     if (EFI_ERROR(status))
         return status;
-    /* The specification does not say whose it is; the shell's drvdiag frees it. */
+    /* The specification does not say who owns it. The shell's drvdiag frees it. */
     status = BS->AllocatePool(EfiBootServicesData, sizeof(*format), (void **)&format);
     if (EFI_ERROR(status)) {
         BS->FreePool(buffer);
         return status;
     }
-    *format = variable_guid; /* the report's format: text of this driver */
+    *format = variable_guid; /* marks the report as this driver's text */
 
     text_init(&report.text, buffer, REPORT_CHARS_MAX);
     tpl = BS->RaiseTPL(TPL_CALLBACK);
     status = run(adapter, type, &report);
     BS->RestoreTPL(tpl);
-    /* The shell's drvdiag asks for a report and then does not show it. */
+    /* The shell's drvdiag asks for a report and does not print it, so print it here. */
     if (ST->ConOut)
         (void)ST->ConOut->OutputString(ST->ConOut, buffer);
     *ret_error_type = format;

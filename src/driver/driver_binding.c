@@ -21,8 +21,8 @@
 
 #define UEFI_2_10 0x00020064u
 
-/* Opening EXCLUSIVE can make the firmware connect the controller once more before
- * it answers; the nested call must not start it a second time. */
+/* Opening EXCLUSIVE can make the firmware connect the controller once more before it
+ * returns. The nested call must not start it a second time. */
 struct start_under_way {
     EFI_HANDLE controller;
     const struct start_under_way *outer; /* the Start that this one is nested in */
@@ -60,7 +60,7 @@ static struct driver driver = {
     .supported_version = {sizeof(EFI_DRIVER_SUPPORTED_EFI_VERSION_PROTOCOL), UEFI_2_10},
 };
 
-/* UEFI 2.10, 11.6: asked ahead of a driver from the NIC's own option ROM. */
+/* UEFI 2.10, 11.6: consulted before a driver from the NIC's own option ROM. */
 static UINT32 EFIAPI family_version(EFI_DRIVER_FAMILY_OVERRIDE_PROTOCOL *this)
 {
     (void)this;
@@ -76,12 +76,12 @@ static EFI_STATUS open_pci_io(EFI_HANDLE agent, EFI_HANDLE controller, UINT32 at
 
 static void close_pci_io(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE by)
 {
-    /* Fails only for what was not open, and then there is nothing to close. */
+    /* Fails only if it was not open, and then there is nothing to close. */
     (void)BS->CloseProtocol(controller, &pci_io_guid, agent, by);
 }
 
-/* The user's word on this function; one without a location has no address to be
- * named by. */
+/* What the user chose for this function. A function without a location cannot be named in
+ * an option. */
 static bool is_admitted(EFI_PCI_IO_PROTOCOL *pci_io)
 {
     struct pci_address address;
@@ -98,7 +98,7 @@ static bool is_start_under_way(EFI_HANDLE controller)
     return start;
 }
 
-/* Also of a controller whose child is gone already. */
+/* Also true of a controller whose child is already gone. */
 static EFI_STATUS is_ours(EFI_HANDLE agent, EFI_HANDLE controller, bool *ret_is_ours)
 {
     EFI_OPEN_PROTOCOL_INFORMATION_ENTRY unused;
@@ -111,8 +111,8 @@ static EFI_STATUS is_ours(EFI_HANDLE agent, EFI_HANDLE controller, bool *ret_is_
     return EFI_SUCCESS;
 }
 
-/* Told by the PCI identity alone; nobody is evicted for a question. The remaining
- * path does not matter: a NIC has one child, and it is always made. */
+/* Decided by the PCI identity alone: a question must not evict another driver. The
+ * remaining path does not matter, because a NIC has one child and it is always created. */
 static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
                                           EFI_DEVICE_PATH *remaining_path)
 {
@@ -126,7 +126,7 @@ static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI
     if (driver.is_paused || is_start_under_way(controller))
         return EFI_ALREADY_STARTED;
     status = open_pci_io(agent, controller, EFI_OPEN_PROTOCOL_BY_DRIVER, &pci_io);
-    /* The firmware says the same of our own open, which is EXCLUSIVE as well. */
+    /* The firmware answers the same for our own open, which is EXCLUSIVE too. */
     if (status == EFI_ACCESS_DENIED && !EFI_ERROR(is_ours(agent, controller, &is_held)) && is_held)
         return EFI_ALREADY_STARTED;
     if (EFI_ERROR(status))
@@ -139,7 +139,7 @@ static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI
     return is_net ? EFI_SUCCESS : EFI_UNSUPPORTED;
 }
 
-/* Make the child and tie it to its parent. */
+/* Create the child and record it as the parent's. */
 static EFI_STATUS start_child(EFI_HANDLE agent, EFI_HANDLE controller, EFI_PCI_IO_PROTOCOL *pci_io,
                               const CHAR16 **ret_cause)
 {
@@ -203,8 +203,8 @@ static EFI_STATUS EFIAPI driver_start(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HAN
     return status;
 }
 
-/* The child's open goes first: closing needs the handle, which ends with its last
- * protocol. Where somebody holds on to that, the child is tied again. */
+/* The child's open is closed first: closing it needs the handle, which ends with its last
+ * protocol. If a client holds on to that protocol, the open is restored. */
 static EFI_STATUS stop_child(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE child)
 {
     EFI_PCI_IO_PROTOCOL *unused;
@@ -295,8 +295,8 @@ EFI_STATUS driver_binding_install(EFI_HANDLE image, const struct options *option
     return EFI_SUCCESS;
 }
 
-/* Disconnect what is ours of `handles`, and move it to the front, where *ret_count
- * tells how many there are. */
+/* Disconnect those of `handles` that are ours and move them to the front. *ret_count
+ * becomes their number. */
 static EFI_STATUS disconnect_ours(EFI_HANDLE *handles, UINTN count, UINTN *ret_count)
 {
     EFI_HANDLE agent = driver_binding_agent();
@@ -339,8 +339,8 @@ EFI_STATUS driver_binding_uninstall(void)
     status = disconnect_ours(handles, count, &ours);
     if (!EFI_ERROR(status))
         status = uninstall_protocols();
-    /* Either way each NIC goes to whoever wants it now: another driver, or us. That
-     * there is nobody is no failure. */
+    /* Each NIC now goes to any driver that wants it, another or ours. It is not a failure
+     * if none does. */
     for (UINTN i = 0; i < ours; i++)
         (void)BS->ConnectController(handles[i], NULL, NULL, TRUE);
     if (handles)

@@ -13,12 +13,12 @@
 #if defined(__x86_64__) && !defined(GNU_EFI_USE_MS_ABI)
 #error "without GNU_EFI_USE_MS_ABI EFIAPI is empty, and the firmware's calls go astray"
 #endif
-/* UEFI 2.10, 2.3.1: everything is aligned by its size, also on ia32. */
+/* UEFI 2.10, 2.3.1: every type is aligned by its size, on ia32 too. */
 _Static_assert(offsetof(EFI_LOADED_IMAGE, ImageSize) % sizeof(UINT64) == 0,
                "-malign-double is missing: structures are not the firmware's");
 
-/* Called by image_start with the compiler's own convention, so never EFIAPI. An error unloads
- * the image. */
+/* Called by image_start with the compiler's own convention, so never EFIAPI. Returning an
+ * error unloads the image. */
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table);
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)

@@ -14,7 +14,7 @@ _Static_assert(22 + 2 * (6 + OPTIONS_ADDRESSES_MAX * (SEGMENT_CHARS + ADDRESS_CH
                    OPTIONS_TEXT_MAX,
                "the longest text does not fit");
 
-/* A part of a text: from `at` up to `end`. */
+/* A part of a text: from `at` up to, but not including, `end`. */
 struct span {
     const CHAR16 *at;
     const CHAR16 *end;
@@ -39,7 +39,7 @@ static bool is_word(struct span span, const CHAR16 *word)
     return span.at == span.end && !*word;
 }
 
-/* Cut off what stands before the next `separator`, and the separator itself. */
+/* Cut off the text before the next `separator`, and the separator itself. */
 static struct span split(struct span *rest, CHAR16 separator)
 {
     struct span head = *rest;
@@ -137,7 +137,7 @@ static const CHAR16 *set_verbosity(struct options *options, struct span value)
     return NULL;
 }
 
-/* Why the item was not understood, or NULL. */
+/* Returns why the item was not understood, or NULL. */
 static const CHAR16 *apply(struct options *options, struct span item)
 {
     struct span value = item;

@@ -30,8 +30,8 @@ static void stay_silent(void *context, const CHAR16 *item, size_t length, const 
     (void)why;
 }
 
-/* Started by name in the shell, an image has its command line as load options,
- * and its own name stands first. */
+/* An image started by name in the shell has its command line as load options, which begins
+ * with its own name. */
 static size_t skip_command_name(const CHAR16 *text, size_t length)
 {
     static const CHAR16 suffix[] = L".efi";
@@ -47,13 +47,13 @@ static size_t skip_command_name(const CHAR16 *text, size_t length)
     return matched == 4 ? name : 0;
 }
 
-/* UCS-2 text of western option names has a zero in every second byte. */
+/* UCS-2 text of ASCII characters has a zero in every second byte. */
 static bool is_ucs2(const uint8_t *bytes, size_t length_bytes)
 {
     return length_bytes >= 2 && bytes[1] == 0;
 }
 
-/* `bytes` may stand anywhere; `source` names them on the console. */
+/* `bytes` may be unaligned. `source` names the options' origin on the console. */
 static void parse_bytes(struct options *options, const uint8_t *bytes, size_t length_bytes,
                         options_complaint *complaint, CHAR16 *source)
 {
@@ -113,7 +113,7 @@ void settings_load_variable(struct options *ret_options)
     load_variable(ret_options, stay_silent);
 }
 
-/* Someone's own attributes stay, as long as the variable outlives a reset. */
+/* Attributes that somebody else chose are kept, provided that the variable survives a reset. */
 static EFI_STATUS choose_attributes(UINT32 *ret_attributes)
 {
     UINT32 attributes = VARIABLE_ATTRIBUTES;

@@ -5,7 +5,7 @@
  */
 #include <efi.h>
 
-/* From the linker script; hidden, so that they are found without a table. */
+/* Defined by the linker script. Hidden, so that the compiler reaches them without a table. */
 extern char image_base[] __attribute__((visibility("hidden")));
 extern char image_dynamic[] __attribute__((visibility("hidden")));
 

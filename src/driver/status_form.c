@@ -16,8 +16,7 @@
 #define CONSTANT_CHARS_MAX 80u
 #define STORE 1u
 
-/* Texts that tell the state, and how each is named; they are written anew when the
- * form opens. */
+/* Texts that show the NIC's state, and the name of each. They are rewritten when the form opens. */
 #define VALUES(X)                                                                                  \
     X(DRIVER, "Driver")                                                                            \
     X(LOCATION, "PCI address")                                                                     \
@@ -69,7 +68,7 @@ enum string_id {
 };
 
 static const CHAR16 language_name[] = L"English";
-/* One behind the other, in ASCII to be small. */
+/* One after the other, in ASCII to save space. */
 static const char constants[] = VALUES(AS_TEXT) TEXTS(AS_TEXT);
 
 VALUES(CHECK_LENGTH)
@@ -124,7 +123,7 @@ struct block_store {
     CHAR8 name[sizeof(STATUS_FORM_BLOCK)];
 } __attribute__((packed));
 
-/* 33.3.8: the form as the browser reads it. */
+/* UEFI 2.10, 33.3.8: the form as the browser reads it. */
 static const struct {
     EFI_HII_PACKAGE_HEADER header;
     struct form_set set;
@@ -182,7 +181,7 @@ static const struct {
 static const EFI_HII_PACKAGE_HEADER end_package = {sizeof(end_package), EFI_HII_PACKAGE_END};
 static const CHAR8 language[] = STATUS_FORM_LANGUAGE;
 
-/* Constants are as they are, every other text has its longest length. */
+/* Constant texts have their final length; every other text has its longest. */
 #define STRINGS_BYTES_MAX                                                                          \
     (sizeof(EFI_HII_STRING_PACKAGE_HDR) + sizeof(language) + STRING_END + sizeof(language_name) +  \
      sizeof(constants) +                                                                           \
@@ -217,7 +216,7 @@ static void append_speed(struct text *text, uint32_t speed_mbps)
     text_append(text, L" Mbit/s");
 }
 
-/* The device is halted, and has forgotten them, while nobody wants frames. */
+/* While no client wants frames the device is halted and has forgotten them. */
 static void append_features(struct text *text, const struct net_device *net)
 {
     if (net_device_has_queues(net))
@@ -297,7 +296,7 @@ static void write_value(CHAR16 *buffer, const struct adapter *adapter, enum stri
         append_counter(&text, &adapter->snp.net, id);
 }
 
-/* A package list that grows at its end; what is put in is known to fit. */
+/* A package list that grows at its end. The caller knows that what it adds fits. */
 struct list {
     uint8_t *end;
 };
@@ -308,7 +307,7 @@ static void put(struct list *list, const void *bytes, size_t count)
     list->end += count;
 }
 
-/* 33.3.6.2: each text has the next string id. */
+/* UEFI 2.10, 33.3.6.2: each text gets the next string id. */
 static void put_string(struct list *list, const CHAR16 *string)
 {
     static const UINT8 block_type = EFI_HII_SIBT_STRING_UCS2;
@@ -388,7 +387,7 @@ void status_form_refresh(const struct adapter *adapter, const EFI_HII_STRING_PRO
 
     for (unsigned id = STRING_FIRST_VALUE; id < STRING_FIRST_CONSTANT; id++) {
         write_value(value, adapter, id);
-        /* Where it fails the row stays as it was. */
+        /* If it fails, the row keeps its old text. */
         (void)strings->SetString(strings, packages, (EFI_STRING_ID)id, language, value, NULL);
     }
 }

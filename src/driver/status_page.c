@@ -21,7 +21,7 @@ struct status_page {
     EFI_HII_STRING_PROTOCOL *strings;
     EFI_HII_HANDLE packages;
     size_t header_chars;
-    CHAR16 header[]; /* of the configuration strings that are for us */
+    CHAR16 header[]; /* prefix of the configuration strings meant for this page */
 };
 
 static const struct status_page *page_of(const EFI_HII_CONFIG_ACCESS_PROTOCOL *protocol)
@@ -58,8 +58,8 @@ static bool field_to_list(const CHAR16 *field, struct pci_address_list *list)
     return !options_parse_addresses(list, field, length);
 }
 
-/* Change `options` where `fields` differ from `shown`: a list that was too long to be
- * shown in full so stays whole. False for what is no option. */
+/* Change `options` where `fields` differ from `shown`, so that a list too long to be shown
+ * in full is kept whole. False: a field is not a valid option. */
 static bool fields_to_options(const struct status_fields *fields, const struct status_fields *shown,
                               struct options *options)
 {
@@ -74,7 +74,7 @@ static bool fields_to_options(const struct status_fields *fields, const struct s
            field_to_list(fields->skip, &options->skip);
 }
 
-/* Append the answer to `elements`, which are known to be sound. */
+/* Append the answer to `elements`, which are well-formed. */
 static void append_answer(struct text *text, const CHAR16 *elements)
 {
     struct options options;
@@ -109,7 +109,7 @@ static EFI_STATUS EFIAPI extract_config(const EFI_HII_CONFIG_ACCESS_PROTOCOL *th
         at = config_header_skip(request, page->header);
         if (!at)
             return EFI_NOT_FOUND;
-        elements = *at ? at : all; /* a bare header asks for everything, as does nothing */
+        elements = *at ? at : all; /* a bare header, like no request at all, asks for everything */
     }
 
     for (at = elements; config_element_next(&at, sizeof(struct status_fields), false, &element);)
@@ -119,8 +119,8 @@ static EFI_STATUS EFIAPI extract_config(const EFI_HII_CONFIG_ACCESS_PROTOCOL *th
         return EFI_INVALID_PARAMETER;
     }
 
-    /* One more character, zero too: a widespread test tool steps over the '&' behind each
-     * value, also behind the last one, where the terminator is, and reads on. */
+    /* Two terminators: a widespread test tool skips the '&' after each value, also after
+     * the last one, where the terminator is, and reads on. */
     status =
         BS->AllocatePool(EfiBootServicesData, (chars + 1) * sizeof(*results), (void **)&results);
     if (EFI_ERROR(status))
@@ -135,8 +135,8 @@ static EFI_STATUS EFIAPI extract_config(const EFI_HII_CONFIG_ACCESS_PROTOCOL *th
     return EFI_SUCCESS;
 }
 
-/* Apply the elements at *at to `options`. False: *at is one that is not well-formed, or
- * that leaves a field with what is no option. */
+/* Apply the elements at *at to `options`. False: the element at *at is malformed, or leaves
+ * a field that is not a valid option. */
 static bool apply(const CHAR16 **at, struct options *options, bool *ret_is_changed)
 {
     struct config_element element;
@@ -199,7 +199,7 @@ static EFI_TPL present_tpl(void)
     return tpl;
 }
 
-/* The link is read from the device, where it runs; all else is in memory. */
+/* The link is read from the device if it runs; everything else is in memory. */
 static EFI_STATUS EFIAPI callback(const EFI_HII_CONFIG_ACCESS_PROTOCOL *this,
                                   EFI_BROWSER_ACTION action, EFI_QUESTION_ID question, UINT8 type,
                                   VOID *value, EFI_BROWSER_ACTION_REQUEST *ret_request)
@@ -211,14 +211,14 @@ static EFI_STATUS EFIAPI callback(const EFI_HII_CONFIG_ACCESS_PROTOCOL *this,
     if (question != QUESTION_REFRESH || present_tpl() > TPL_CALLBACK ||
         (action != EFI_BROWSER_ACTION_FORM_OPEN && action != EFI_BROWSER_ACTION_CHANGED))
         return EFI_UNSUPPORTED;
-    (void)snp_has_media(&page->adapter->snp); /* for what it reads, not for its answer */
+    (void)snp_has_media(&page->adapter->snp); /* called for its side effect: it reads the link */
     status_form_refresh(page->adapter, page->strings, page->packages);
     if (ret_request)
         *ret_request = EFI_BROWSER_ACTION_REQUEST_NONE;
     return EFI_SUCCESS;
 }
 
-/* Make a page that nobody knows of yet. */
+/* Create a page that is not published yet. */
 static EFI_STATUS build(struct adapter *adapter, struct status_page **ret_page)
 {
     static const CHAR16 name[] = SETTINGS_VARIABLE;
@@ -282,7 +282,7 @@ void status_page_create(struct adapter *adapter)
         return;
     status = BS->InstallMultipleProtocolInterfaces(&adapter->child, &hii_config_access_guid,
                                                    &page->protocol, NULL);
-    /* One that is published only half stays, for status_page_destroy to remove. */
+    /* A page that was published only in part stays, for status_page_destroy to remove. */
     if (!EFI_ERROR(status) && (!EFI_ERROR(publish(page)) || EFI_ERROR(uninstall(page))))
         adapter->page = page;
     else

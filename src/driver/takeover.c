@@ -21,7 +21,7 @@ struct nic {
     EFI_PCI_IO_PROTOCOL *pci_io;
     EFI_DEVICE_PATH *path;
     EFI_HANDLE holder;         /* the agent that has PciIo open BY_DRIVER */
-    const CHAR16 *holder_name; /* only while the holder is loaded, which it stays */
+    const CHAR16 *holder_name; /* valid while the holder is loaded, which it stays */
 };
 
 static void *get_protocol(EFI_HANDLE handle, EFI_GUID *guid)
@@ -63,9 +63,9 @@ static bool is_nic(EFI_HANDLE handle, struct nic *ret_nic)
     return true;
 }
 
-/* A driver that came by PXE or HTTP boot must not cut the branch it sits on: the
- * image's device then lies below the NIC. One from the NIC's own ROM has the NIC
- * itself for a device, and nothing to lose. */
+/* A driver loaded by PXE or HTTP boot must not disconnect the NIC it came through: the
+ * image's device is then below the NIC. A driver from the NIC's own ROM has the NIC itself
+ * as its device and loses nothing. */
 static bool is_loaded_through(EFI_HANDLE image, const struct nic *nic)
 {
     EFI_LOADED_IMAGE *loaded = get_protocol(image, &loaded_image_guid);
@@ -76,8 +76,8 @@ static bool is_loaded_through(EFI_HANDLE image, const struct nic *nic)
     return path && device_path_is_below(path, nic->path) && !device_path_is_below(nic->path, path);
 }
 
-/* An application that has SNP to itself, as boot loaders do, is no driver that could
- * be stopped, and some drivers would let go of the NIC under its hands. */
+/* An application that has SNP open EXCLUSIVE, as boot loaders do, is not a driver that
+ * could be stopped, and some drivers would free the NIC while it is in use. */
 static void look_for_application(EFI_HANDLE handle, bool *is_used)
 {
     const UINT32 exclusive = EFI_OPEN_PROTOCOL_BY_DRIVER | EFI_OPEN_PROTOCOL_EXCLUSIVE;
@@ -94,7 +94,7 @@ static void look_for_application(EFI_HANDLE handle, bool *is_used)
     (void)BS->FreePool(openers); /* was allocated for us a moment ago */
 }
 
-/* Take the network stack off; what refuses shows later. */
+/* Disconnect the network stack. If it refuses, the NIC's holder shows that later. */
 static void disconnect_stack(EFI_HANDLE handle, bool *is_used)
 {
     (void)is_used;
@@ -134,14 +134,14 @@ static bool take(const struct nic *nic)
 
     driver_binding_pause(true);
     visit_snps(nic, disconnect_stack, NULL);
-    /* Its status says little: some drivers refuse and have let go all the same. */
+    /* The status says little: some drivers report failure and have let go all the same. */
     (void)BS->DisconnectController(nic->handle, NULL, NULL);
     driver_binding_pause(false);
 
-    (void)BS->ConnectController(nic->handle, ours, NULL, TRUE); /* judged by who holds it now */
+    (void)BS->ConnectController(nic->handle, ours, NULL, TRUE); /* judged by who holds it */
     if (driver_binding_holds(nic->handle))
         return true;
-    (void)BS->ConnectController(nic->handle, NULL, NULL, TRUE); /* as it was before */
+    (void)BS->ConnectController(nic->handle, NULL, NULL, TRUE); /* give it back to its old driver */
     return driver_binding_holds(nic->handle);
 }
 

@@ -14,7 +14,7 @@
 
 EFI_STATUS net_config_read_mac(struct net_device *net)
 {
-    uint8_t mac[MAC_BYTES] = {0}; /* no station's */
+    uint8_t mac[MAC_BYTES] = {0}; /* not a valid station address */
     EFI_STATUS status;
 
     if (virtio_device_has(&net->virtio, VIRTIO_NET_F_MAC)) {
@@ -44,7 +44,7 @@ EFI_STATUS net_config_read_mtu(struct net_device *net, uint16_t *ret_mtu)
                                      ret_mtu);
 }
 
-/* The status field; without one the link is up for good. */
+/* Read the status field. A device without one has a link that is always up. */
 EFI_STATUS net_config_read_link(struct net_device *net, bool *ret_wants_announcement)
 {
     uint16_t link = VIRTIO_NET_S_LINK_UP;
@@ -72,13 +72,12 @@ EFI_STATUS net_config_read_speed(struct net_device *net)
         if (EFI_ERROR(status))
             return status;
     }
-    net->speed_mbps = speed > INT32_MAX ? 0 : speed; /* 5.1.4: what is above is unknown */
+    net->speed_mbps = speed > INT32_MAX ? 0 : speed; /* 5.1.4: larger values mean unknown */
     return EFI_SUCCESS;
 }
 
-/* Tell the device its address, where it can be told. One that cannot is made
- * promiscuous instead, or, without CTRL_RX, passes every frame by itself: that is
- * the filter's part. */
+/* A device that cannot be told its address is made promiscuous instead, by the filter.
+ * Without CTRL_RX it passes every frame anyway. */
 EFI_STATUS net_config_program_mac(struct net_device *net, const uint8_t *mac)
 {
     if (virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR)) {
@@ -90,14 +89,15 @@ EFI_STATUS net_config_program_mac(struct net_device *net, const uint8_t *mac)
     return EFI_SUCCESS;
 }
 
-/* Whether the station's address is the device's by birth. */
+/* True when the station's address is the one the device came with. */
 bool net_config_is_native_address(const struct net_device *net)
 {
     return !net->is_mac_made_up && mac_is_equal(net->station_mac, net->permanent_mac);
 }
 
-/* Whether the device filters by the station's address. A legacy one is told it by a write,
- * which it may ignore; without the MAC feature there is nothing to be read back. */
+/* True when the device filters by the station's address. A legacy device is told by a
+ * register write, which it may ignore, so the address is read back. Without the MAC feature
+ * there is nothing to read. */
 bool net_config_knows_address(struct net_device *net)
 {
     uint8_t mac[MAC_BYTES];

@@ -13,7 +13,7 @@
 #define COMMAND_BYTES 2u /* class and command */
 #define BUFFER_BYTES 512u
 #define ANSWER_OFFSET (BUFFER_BYTES - 1u)
-#define ANSWER_PENDING 0xffu /* neither OK nor ERR: what stands there until the device writes */
+#define ANSWER_PENDING 0xffu /* neither OK nor ERR; stays until the device writes its answer */
 #define DATA_BYTES_MAX (2u * sizeof(uint32_t) + NET_FILTER_MULTICAST_MAX * MAC_BYTES)
 
 #define COMMAND_TIMEOUT_US 200000u
@@ -67,7 +67,7 @@ void net_control_fini(struct net_control *control)
     control->is_usable = false;
 }
 
-/* The answer to the command under way, ANSWER_PENDING when there is none in time. A
+/* Returns the answer to the command under way, or ANSWER_PENDING if none came in time. A
  * device that is slow to answer may have missed the doorbell (see net_device_tend). */
 static uint8_t wait_for_answer(struct net_control *control)
 {
@@ -88,8 +88,8 @@ static uint8_t wait_for_answer(struct net_control *control)
     return ANSWER_PENDING;
 }
 
-/* Command, data and answer in a descriptor each: what a legacy device without
- * ANY_LAYOUT insists on, and right for all (5.1.6.5, 2.7.4.1). */
+/* Command, data and answer in a descriptor each. A legacy device without ANY_LAYOUT
+ * requires that, and every device accepts it (5.1.6.5, 2.7.4.1). */
 static void describe(struct net_control *control, uint32_t data_bytes)
 {
     uint64_t start = control->buffer.device_address;
@@ -125,7 +125,7 @@ static EFI_STATUS command(struct net_control *control, uint8_t class, uint8_t co
         return EFI_SUCCESS;
     if (answer == ANSWER_PENDING) {
         control->overdue++;
-        control->is_usable = false; /* the buffer may still be the device's */
+        control->is_usable = false; /* the device may still write to the buffer */
     } else {
         control->refused++;
     }
@@ -139,7 +139,7 @@ static EFI_STATUS set_mode(struct net_control *control, uint8_t mode, bool is_on
     return command(control, VIRTIO_NET_CTRL_RX, mode, &value, sizeof(value));
 }
 
-/* The unicast table stays empty: the device's own address passes by itself. */
+/* The unicast table stays empty: a device passes its own address without an entry. */
 static EFI_STATUS set_table(struct net_control *control, const struct net_filter *filter)
 {
     uint32_t multicast_count = filter->multicast ? filter->multicast_count : 0;
@@ -152,8 +152,8 @@ static EFI_STATUS set_table(struct net_control *control, const struct net_filter
                    (uint32_t)(2 * sizeof(uint32_t)) + list_bytes);
 }
 
-/* A mode that holds frames of one kind back unless they are wanted. False: it may go
- * on holding back what is wanted; that a device does not hold back is no failure. */
+/* Set a mode that suppresses one kind of frame unless it is wanted. False: the device may
+ * suppress frames that are wanted. A device that suppresses nothing is not a failure. */
 static bool set_extra_mode(struct net_control *control, uint8_t mode, bool is_wanted)
 {
     return !EFI_ERROR(set_mode(control, mode, !is_wanted)) || !is_wanted;
@@ -175,8 +175,8 @@ static EFI_STATUS open_up(struct net_control *control)
     return control->is_open ? EFI_SUCCESS : EFI_DEVICE_ERROR;
 }
 
-/* First open, then narrow: a command that is refused in between leaves the device
- * passing too much, not too little. */
+/* Open first, then narrow. If a command is refused in between, the device passes too much
+ * rather than too little. */
 EFI_STATUS net_control_set_filter(struct net_control *control, const struct virtio_device *device,
                                   const struct net_filter *filter, bool is_own_address)
 {
@@ -190,7 +190,7 @@ EFI_STATUS net_control_set_filter(struct net_control *control, const struct virt
         return status;
 
     if (EFI_ERROR(set_table(control, filter)))
-        all_multicast |= filter->multicast; /* its table is too small */
+        all_multicast |= filter->multicast; /* the list did not fit into its table */
     if (EFI_ERROR(set_mode(control, VIRTIO_NET_CTRL_RX_ALLMULTI, all_multicast)))
         return EFI_SUCCESS;
     if (virtio_device_has(device, VIRTIO_NET_F_CTRL_RX_EXTRA) && !set_extra_modes(control, filter))
@@ -198,7 +198,7 @@ EFI_STATUS net_control_set_filter(struct net_control *control, const struct virt
     if (!control->is_usable)
         return EFI_SUCCESS;
     if (!EFI_ERROR(set_mode(control, VIRTIO_NET_CTRL_RX_PROMISC, false)) || !control->is_usable)
-        control->is_open = false; /* narrowed to the filter, or nobody knows: right both ways */
+        control->is_open = false; /* narrowed, or in an unknown state */
     return EFI_SUCCESS;
 }
 

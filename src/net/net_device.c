@@ -21,7 +21,7 @@
 
 #define QUEUE_SIZE_MAX 256u
 #define BUFFER_ALIGN_BYTES 64u              /* no two buffers share a cache line */
-#define POOL_BYTES_MAX (4u * 1024u * 1024u) /* what jumbo frames may cost a direction */
+#define POOL_BYTES_MAX (4u * 1024u * 1024u) /* upper bound per direction, for jumbo frames */
 
 /* VIRTIO 1.2, 5.1.3.1. */
 static const struct virtio_feature_need feature_needs[] = {
@@ -37,8 +37,8 @@ static EFI_STATUS negotiate_features(struct net_device *net, uint64_t wanted)
                                    sizeof(feature_needs) / sizeof(feature_needs[0]));
 }
 
-/* Negotiated features that nobody could use: an MTU that is none, a control queue
- * without room for a command. */
+/* Find negotiated features that are unusable: an MTU that is not valid, a control queue too
+ * small for a command. */
 static EFI_STATUS find_useless(struct net_device *net, uint64_t *ret_features)
 {
     uint64_t features = 0;
@@ -178,9 +178,8 @@ static EFI_STATUS program_filter(struct net_device *net)
                                   net_config_knows_address(net));
 }
 
-/* What a reset made the device forget, or what it may remember of another time. Its
- * filter was opened by the reset, so one that cannot be programmed costs nothing but
- * work. */
+/* Program what the reset made the device forget, or what it remembers from another owner.
+ * The reset opened its filter, so a filter that cannot be programmed costs only work. */
 static EFI_STATUS restore(struct net_device *net)
 {
     EFI_STATUS status = EFI_SUCCESS;
@@ -195,7 +194,7 @@ static EFI_STATUS restore(struct net_device *net)
 /* Let frames flow. */
 static void open_gates(struct net_device *net)
 {
-    net->attention = NET_UP; /* and no tend is due */
+    net->attention = NET_UP; /* clears is_tend_due as well */
     virtio_queue_publish(&net->rx.queue);
 }
 
@@ -218,16 +217,16 @@ static EFI_STATUS restart_queues(struct net_device *net)
     return EFI_SUCCESS;
 }
 
-/* What may have changed meanwhile: not the MTU, which is settled by negotiation (5.1.4.1). */
+/* Read what may have changed meanwhile. The MTU may not: it is settled by negotiation (5.1.4.1). */
 static EFI_STATUS read_again(struct net_device *net)
 {
-    bool unused; /* a wish for an announcement stays until tend sees it */
+    bool unused; /* a request for an announcement stays until net_device_tend sees it */
     EFI_STATUS status = net_config_read_speed(net);
 
     return EFI_ERROR(status) ? status : net_config_read_link(net, &unused);
 }
 
-/* Go on where park stopped. Whatever fails, a start from the reset on may not. */
+/* Continue where park stopped. If this fails, a start from the reset on may still succeed. */
 static EFI_STATUS resume(struct net_device *net)
 {
     bool is_ready;
@@ -257,7 +256,7 @@ EFI_STATUS net_device_start(struct net_device *net)
         if (!net_device_stop(net))
             return EFI_TIMEOUT;
     }
-    net->state = NET_DOWN; /* from here on stop has something to do */
+    net->state = NET_DOWN; /* from here on net_device_stop has something to undo */
     net->was_told_mac = false;
     status = negotiate(net);
     if (!EFI_ERROR(status))
@@ -274,16 +273,17 @@ EFI_STATUS net_device_start(struct net_device *net)
     return EFI_SUCCESS;
 }
 
-/* A legacy device may keep an address that was written, also for the next driver. */
+/* A legacy device may keep an address that was written to it, so that the next driver would
+ * read it. Restore the original. */
 static void forget_mac(struct net_device *net)
 {
     if (!net->virtio.is_halted && virtio_device_is_legacy(&net->virtio) &&
         !mac_is_equal(net->station_mac, net->permanent_mac))
-        (void)net_config_program_mac(net,
-                                     net->permanent_mac); /* the device is given up either way */
+        (void)net_config_program_mac(net, net->permanent_mac); /* given up either way */
 }
 
-/* A command under way, a broken ring, a device in need of a reset: those want one. */
+/* A command under way, a broken ring and a device in need of a reset rule it out: they
+ * require a full reset. */
 static bool can_be_parked(const struct net_device *net)
 {
     return net->state == NET_UP && virtio_device_has(&net->virtio, VIRTIO_F_RING_RESET) &&
@@ -312,7 +312,8 @@ void net_device_park(struct net_device *net)
     net->has_waiting = false;
 }
 
-/* Leave the memory to a device that may go on writing to it: fini then finds none. */
+/* Leak the memory, because the device may go on writing to it. The fini functions then find
+ * nothing to free. */
 static void abandon_memory(struct net_device *net)
 {
     struct dma *parts[] = {&net->rx.queue.memory,      &net->rx.pool,
@@ -384,21 +385,20 @@ EFI_STATUS net_device_set_mac(struct net_device *net, const uint8_t *mac)
     status = program_filter(net);
     if (EFI_ERROR(status)) {
         __builtin_memcpy(net->station_mac, before, MAC_BYTES);
-        (void)net_config_program_mac(
-            net, before); /* refused again: the caller knows that something is */
+        (void)net_config_program_mac(net, before); /* the caller gets an error either way */
     }
     return status;
 }
 
-/* What is announced is the clients' to know; that it was seen is ours to say. A device
- * decides how often it wants that said and how long each answer takes, so all of it
- * together gets a twentieth of the time: 5 ms a tick. */
+/* The announcement itself is the clients' business; the driver only acknowledges it. A
+ * device decides how often it asks and how long each answer takes, so all of it together
+ * gets a twentieth of the time: 5 ms per tick. */
 static void acknowledge_announcement(struct net_device *net)
 {
     if (net->ticks - net->announced_at < net->announcement_pause)
         return;
     net->counters.announcements++;
-    (void)net_control_acknowledge_announce(&net->control); /* a refusal is counted there */
+    (void)net_control_acknowledge_announce(&net->control); /* net_control counts a refusal */
     net->announced_at = net->ticks;
     net->announcement_pause = 1 + net->control.waited_us / (NET_DEVICE_TICK_US / 20u);
 }

@@ -14,7 +14,7 @@ static uint8_t *buffer_of(const struct net_queue *queue, uint16_t slot)
     return queue->pool.address + (size_t)slot * queue->stride_bytes;
 }
 
-/* One descriptor over header and frame, or two where a legacy device insists. */
+/* One descriptor covers header and frame; a legacy device without ANY_LAYOUT requires two. */
 void net_frames_describe(struct net_device *net, struct net_queue *queue, bool device_writable)
 {
     for (uint16_t slot = 0; slot < queue->count; slot++) {
@@ -35,7 +35,7 @@ void net_frames_describe(struct net_device *net, struct net_queue *queue, bool d
     }
 }
 
-/* The length of a queue's last segment when all of a buffer is used. */
+/* The length of a slot's last segment, for a frame of `frame_bytes`. */
 static uint32_t last_segment_bytes(const struct net_device *net, uint32_t frame_bytes,
                                    const struct net_queue *queue)
 {
@@ -50,8 +50,8 @@ static OUT_OF_LINE void rx_give_back(struct net_device *net)
     virtio_queue_publish(&net->rx.queue);
 }
 
-/* A quarter of the buffers at once: the device never runs dry, and the price of
- * publishing is shared. Until then the device must not name them. */
+/* Buffers are returned a quarter of the ring at a time: the device never runs dry, and the
+ * cost of publishing is shared. Until then the device must not name them. */
 static inline void rx_return(struct net_device *net, uint16_t slot)
 {
     uint16_t count = net->rx_kept_count;
@@ -62,7 +62,7 @@ static inline void rx_return(struct net_device *net, uint16_t slot)
         rx_give_back(net);
 }
 
-/* Every buffer is the device's to fill, or free to be sent. */
+/* Every RX buffer goes to the device, every TX buffer is free. */
 void net_frames_fill(struct net_device *net)
 {
     for (uint16_t slot = 0; slot < net->rx.count; slot++)
@@ -76,8 +76,8 @@ void net_frames_fill(struct net_device *net)
     net->rx_was_dry = false;
 }
 
-/* A barrier that the platform does not keep can cost a doorbell: QEMU 7.2 drops
- * the guest's barriers when it emulates a single CPU. One more does no harm. */
+/* A doorbell can be lost when the platform does not keep barriers: QEMU 7.2 drops the
+ * guest's when it emulates a single CPU. An extra doorbell does no harm. */
 void net_frames_wake(struct net_device *net)
 {
     if (virtqueue_is_busy(&net->tx.queue.ring))
@@ -105,7 +105,7 @@ static void count_bad(struct net_traffic *traffic, uint64_t *cause, size_t lengt
     (*cause)++;
 }
 
-/* The device broke a ring: believe nothing more of what it says. */
+/* The device broke a ring. Nothing that it says is believed from here on. */
 static OUT_OF_LINE EFI_STATUS ring_error(struct net_device *net)
 {
     net->counters.ring_errors++;
@@ -113,7 +113,7 @@ static OUT_OF_LINE EFI_STATUS ring_error(struct net_device *net)
     return EFI_DEVICE_ERROR;
 }
 
-/* The list of free slots is empty: fill it. */
+/* The list of free slots is empty. Refill it with completed ones. */
 static OUT_OF_LINE EFI_STATUS tx_reclaim(struct net_device *net)
 {
     struct virtqueue *ring = &net->tx.queue.ring;
@@ -163,7 +163,7 @@ static inline bool is_length_plausible(const struct net_device *net, uint32_t fr
            frame_bytes <= ETHERNET_HEADER_BYTES + ETHERNET_VLAN_BYTES + net->mtu;
 }
 
-/* Whether a station may receive the frame from a device that was offered no offload. */
+/* True when the frame needs no offload. No offload was negotiated, so anything else is a lie. */
 static inline bool is_plain(const struct net_device *net, const struct net_frame *frame)
 {
     const volatile struct virtio_net_hdr *header =
@@ -173,8 +173,7 @@ static inline bool is_plain(const struct net_device *net, const struct net_frame
            !(header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM);
 }
 
-/* Count a frame that is not shown by what it fails first, and let the device have its
- * buffer again. */
+/* Count a rejected frame under the first check it fails, and return its buffer to the device. */
 static OUT_OF_LINE void drop(struct net_device *net, const struct net_frame *frame)
 {
     struct net_traffic *rx = &net->counters.rx;
@@ -190,8 +189,8 @@ static OUT_OF_LINE void drop(struct net_device *net, const struct net_frame *fra
     rx_return(net, frame->slot);
 }
 
-/* Find the next frame to show. One lap of the ring at the most, so that a flood
- * of frames for others cannot hold the caller. */
+/* Find the next frame that passes. At most one lap of the ring, so that a flood of frames
+ * for other stations cannot hold the caller. */
 static ALWAYS_INLINE EFI_STATUS rx_advance(struct net_device *net)
 {
     struct virtqueue *ring = &net->rx.queue.ring;

@@ -10,7 +10,7 @@
 #include "base/mac.h"
 #include "base/pci_address.h"
 
-#define SEED_ATTRIBUTES EFI_VARIABLE_BOOTSERVICE_ACCESS /* until the reset, unseen by the OS */
+#define SEED_ATTRIBUTES EFI_VARIABLE_BOOTSERVICE_ACCESS /* gone after a reset */
 
 static CHAR16 seed_name[] = L"VirtioNetMacSeed";
 
@@ -24,7 +24,7 @@ static uint64_t mix(uint64_t value)
     return value;
 }
 
-/* A counter of the CPU's that EFI code may read and that runs fast; 0 where none is known. */
+/* A fast counter of the CPU that EFI code may read; 0 where none is known. */
 static uint64_t read_cycles(void)
 {
     uint64_t cycles = 0;
@@ -41,7 +41,7 @@ static uint64_t read_cycles(void)
     return cycles;
 }
 
-/* Without a random number generator: what differs between two boots. */
+/* Without a random number generator: mix what differs between two boots. */
 static uint64_t gather_entropy(void)
 {
     uint64_t entropy = (uintptr_t)&entropy;
@@ -68,9 +68,9 @@ static uint64_t make_seed(void)
     return gather_entropy();
 }
 
-/* Anybody may have written the variable. What is not as we write it is deleted first: other
- * attributes cannot be overwritten. If the new seed cannot be kept, the address changes with
- * the next Start, which is better than no NIC. */
+/* Anybody may have written the variable. If it is not what this driver writes, it is
+ * deleted first, because other attributes cannot be overwritten. If the new seed cannot be
+ * stored, the address changes with the next Start, which is better than no NIC. */
 static uint64_t get_seed(void)
 {
     uint64_t seed;
@@ -85,7 +85,7 @@ static uint64_t get_seed(void)
         (void)RT->SetVariable(seed_name, &variable_guid, attributes, 0, NULL);
 
     seed = make_seed();
-    /* A store that fails just now may hold a good seed for the next Start. */
+    /* If the store fails now, it may still hold a good seed at the next Start. */
     if (!EFI_ERROR(status) || status == EFI_BUFFER_TOO_SMALL || status == EFI_NOT_FOUND)
         (void)RT->SetVariable(seed_name, &variable_guid, SEED_ATTRIBUTES, sizeof(seed), &seed);
     return seed;

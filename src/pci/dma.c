@@ -23,9 +23,9 @@ EFI_STATUS dma_init(struct dma *dma, EFI_PCI_IO_PROTOCOL *pci_io, size_t length_
         return status;
     dma->address = address;
     dma->pages = pages;
-    /* Before Map: what the pages held is not the device's to read. After it again: Map may
-     * change what the CPU sees there, as it does when it decrypts the pages of a
-     * confidential guest. */
+    /* Cleared before Map, because the old contents are not for the device to read, and
+     * again after it, because Map may change what the CPU sees, as when it decrypts the
+     * pages of a confidential guest. */
     BS->SetMem(address, mapped_bytes, 0);
 
     status = pci_io->Map(pci_io, EfiPciIoOperationBusMasterCommonBuffer, address, &mapped_bytes,
@@ -35,7 +35,7 @@ EFI_STATUS dma_init(struct dma *dma, EFI_PCI_IO_PROTOCOL *pci_io, size_t length_
     dma->mapping = mapping;
     dma->device_address = device_address;
 
-    /* A common buffer in pieces is of no use (UEFI 2.10, 14.4, Map). */
+    /* A common buffer in pieces is useless (UEFI 2.10, 14.4, Map). */
     if (mapped_bytes < pages * EFI_PAGE_SIZE) {
         status = EFI_OUT_OF_RESOURCES;
         goto fail;
@@ -50,8 +50,8 @@ fail:
 
 void dma_fini(struct dma *dma)
 {
-    /* Neither call can fail for what dma_init was given; were it to, there is
-     * nobody to tell and nothing left to try. */
+    /* Neither call can fail for what dma_init was given. If one did, there would be nobody
+     * to tell and nothing left to try. */
     if (dma->mapping)
         (void)dma->pci_io->Unmap(dma->pci_io, dma->mapping);
     if (dma->pages)

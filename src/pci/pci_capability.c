@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #define CAPABILITY_POINTER 0x34u
-#define CAPABILITY_FIRST 0x40u /* below is the header */
+#define CAPABILITY_FIRST 0x40u /* the header is below */
 #define CAPABILITY_ALIGN 4u
 #define CAPABILITIES_MAX ((PCI_CONFIG_SPACE_BYTES - CAPABILITY_FIRST) / CAPABILITY_ALIGN)
 #define PCI_STATUS_CAPABILITY_LIST 0x0010u
@@ -47,7 +47,7 @@ EFI_STATUS pci_capability_next(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t id,
         next &= (uint8_t) ~(CAPABILITY_ALIGN - 1u);
         if (next == 0)
             return EFI_SUCCESS;
-        /* More steps than there is room for capabilities are a loop. */
+        /* More steps than capabilities could fit are a loop. */
         if (next < CAPABILITY_FIRST || walk->steps == CAPABILITIES_MAX)
             return EFI_UNSUPPORTED;
         walk->steps++;

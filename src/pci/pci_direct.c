@@ -29,7 +29,7 @@ static bool contains(uint64_t outer, uint64_t outer_bytes, uint64_t inner, uint6
            inner - outer <= outer_bytes - inner_bytes;
 }
 
-/* Port numbers are the processor's own: only x86 has them. */
+/* Only x86 processors have I/O ports. */
 static bool is_port_range(const DXE_SERVICES *services, uint64_t start, uint64_t length_bytes)
 {
     GCD_IO_SPACE_DESCRIPTOR io;
@@ -47,7 +47,7 @@ static bool is_register_range(const DXE_SERVICES *services, uint64_t start, uint
     return contains(0, UINTPTR_MAX, start, length_bytes) &&
            !EFI_ERROR(services->GetMemorySpaceDescriptor(start, &memory)) &&
            memory.GcdMemoryType == EfiGcdMemoryTypeMemoryMappedIo &&
-           (memory.Attributes & EFI_MEMORY_UC) && /* without it nothing may be mapped there */
+           (memory.Attributes & EFI_MEMORY_UC) && /* without it, possibly nothing is mapped there */
            contains(memory.BaseAddress, memory.Length, start, length_bytes);
 }
 
@@ -55,14 +55,14 @@ bool pci_direct_is_mapped(const struct pci_region *region)
 {
     const DXE_SERVICES *services = dxe_services();
 
-    if (!services || region->bar_bytes == 0) /* not reached through a BAR at all */
+    if (!services || region->bar_bytes == 0) /* not reached through a BAR */
         return false;
     return pci_region_is_io(region)
                ? is_port_range(services, region->bar_address, region->bar_bytes)
                : is_register_range(services, region->bar_address, region->bar_bytes);
 }
 
-/* Registers have addresses, not objects. */
+/* Registers are addresses, not C objects. */
 static void *pointer_of(uint64_t address)
 {
     return (void *)(uintptr_t)address; /* NOLINT(performance-no-int-to-ptr) */

@@ -23,16 +23,16 @@ struct bar_resource {
     uint64_t length_bytes;
 };
 
-/* A BAR reads as 0 until it gets an address. Only I/O without processor ports may really
- * start at 0: AAVMF places the first I/O BAR there. */
+/* A BAR reads as 0 until it is assigned an address. Only I/O on CPUs without ports may
+ * really start at 0: AAVMF puts the first I/O BAR there. */
 static bool is_nowhere(uint64_t address, uint8_t type)
 {
     return address == 0 && (PCI_HAS_PORTS || type != ACPI_ADDRESS_SPACE_IO);
 }
 
-/* What stands in the BAR register itself; length_bytes is the most that fits there.
- * EFI_NO_MAPPING: it holds no address. Memory that would end at the very top is a BAR
- * left in the middle of sizing, which reads as ones. */
+/* Read the BAR register itself. length_bytes is the most that fits at its address.
+ * EFI_NO_MAPPING: it holds no address. Memory that would end at the very top is a BAR left
+ * in the middle of sizing, which reads as ones. */
 static EFI_STATUS read_bar_register(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t bar,
                                     struct bar_resource *ret_resource)
 {
@@ -66,8 +66,8 @@ static EFI_STATUS read_bar_register(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t bar,
     return EFI_SUCCESS;
 }
 
-/* What PciIo says of its BAR `index`, in the first descriptor; nothing after it is read.
- * EFI_UNSUPPORTED: no descriptor, one of another kind, or one without an address. */
+/* Read what PciIo says of its BAR `index`, from the first descriptor only. EFI_UNSUPPORTED:
+ * no descriptor, one of another kind, or one without an address. */
 static EFI_STATUS read_pci_io_bar(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t index,
                                   struct bar_resource *ret_resource)
 {
@@ -97,8 +97,8 @@ static EFI_STATUS read_pci_io_bar(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t index,
     return status;
 }
 
-/* edk2 numbers BARs by their order, so that what follows a 64-bit BAR has a lower
- * index than in configuration space: go by the address, not by the number. */
+/* edk2 numbers BARs by their order, so a BAR after a 64-bit one has a lower index than in
+ * configuration space. Match by address, not by number. */
 static EFI_STATUS find_pci_io_bar(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t bar, uint8_t *ret_index,
                                   struct bar_resource *ret_resource)
 {
@@ -114,7 +114,7 @@ static EFI_STATUS find_pci_io_bar(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t bar, uint
 
         status = read_pci_io_bar(pci_io, (uint8_t)(bar - index), &seen);
         if (status == EFI_OUT_OF_RESOURCES)
-            return status; /* says nothing of the BAR */
+            return status; /* an error of the access, not of the BAR */
         if (EFI_ERROR(status) || seen.length_bytes == 0 ||
             seen.length_bytes > wanted.length_bytes || seen.type != wanted.type ||
             seen.bus_address != wanted.bus_address)
@@ -250,7 +250,7 @@ EFI_STATUS pci_region_write64(const struct pci_region *region, uint64_t offset, 
     EFI_STATUS status;
 
     if (!contains(region, offset + 4, sizeof(uint32_t)))
-        return EFI_UNSUPPORTED; /* half a register is none */
+        return EFI_UNSUPPORTED; /* half a register cannot be accessed */
     status = pci_region_write32(region, offset, (uint32_t)value);
     if (EFI_ERROR(status))
         return status;

@@ -75,7 +75,7 @@ void virtqueue_init(struct virtqueue *queue, void *memory, uint16_t size, uint16
         split_init(queue, memory);
 }
 
-/* The descriptors of a slot that stays where it is. */
+/* Write the descriptors of a fixed slot. */
 static void write_chain(struct virtqueue *queue, uint16_t first,
                         const struct virtqueue_segment *segments, uint16_t count)
 {
@@ -108,7 +108,7 @@ void virtqueue_set_slot(struct virtqueue *queue, uint16_t slot,
     queue->chains[first] = chain;
 }
 
-/* Where slots move. */
+/* For every format but the fixed one. */
 static inline void push_moving(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes)
 {
     if (queue->format.is_packed)
@@ -128,8 +128,8 @@ static OUT_OF_LINE void push_all_moving(struct virtqueue *queue, const uint16_t 
     }
 }
 
-/* What a frame passes through is `inline` here, and so becomes a part of its callers
- * in other files when the driver is linked. */
+/* Functions on the path of a frame are `inline` here: when the driver is linked, they
+ * become part of their callers in other files. */
 inline void virtqueue_push_fixed(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes)
 {
     unsigned first = slot * queue->segments_per_slot;
@@ -171,9 +171,9 @@ inline void virtqueue_push_all(struct virtqueue *queue, const uint16_t *slots, u
     virtqueue_suppress_interrupts(queue);
 }
 
-/* 2.7.10: the device wants to hear when entry `event` becomes available. Asked of
- * all entries since the last doorbell, not only of those published now. A device
- * that sleeps has at most `size` entries before it, so older ones are settled. */
+/* VIRTIO 1.2, 2.7.10: true when the device wants to hear that entry `event` is available.
+ * Tested for all entries since the last doorbell, not only for those published now. A
+ * sleeping device has at most `size` entries before it, so older ones are settled. */
 inline bool virtqueue_is_event_crossed(struct virtqueue *queue, uint16_t event)
 {
     uint16_t next = queue->avail_next;
@@ -188,13 +188,13 @@ inline bool virtqueue_is_event_crossed(struct virtqueue *queue, uint16_t event)
 
 inline bool virtqueue_publish_split(struct virtqueue *queue)
 {
-    /* Descriptors and ring entries before the index: the device may read them
-     * as soon as it sees it. */
+    /* Pairs with the device reading the index, then what it announces: descriptors and ring
+     * entries are in memory first. */
     barrier_write();
     queue->avail->idx = queue->avail_next;
 
-    /* The index before the device's wish: else it could go to sleep between
-     * our load and our store, and nobody would wake it. */
+    /* The index is stored before the device's wish is loaded. Otherwise the device could go
+     * to sleep between our load and our store, and nothing would wake it. */
     barrier_full();
     if (queue->format.has_event_idx)
         return virtqueue_is_event_crossed(queue, *queue->avail_event);
@@ -226,7 +226,7 @@ bool virtqueue_is_sound(const struct virtqueue *queue)
     return (uint16_t)(queue->used->idx - queue->used_next) <= queue->in_flight_count;
 }
 
-/* By value, so that the caller's completion can stay in registers. */
+/* Returned by value, so that the caller's completion can stay in registers. */
 static OUT_OF_LINE struct virtqueue_completion pop_moving(struct virtqueue *queue)
 {
     struct virtqueue_completion completion;
@@ -259,12 +259,12 @@ inline bool virtqueue_pop(struct virtqueue *queue, struct virtqueue_completion *
     if (waiting > queue->in_flight_count)
         return virtqueue_break(queue);
 
-    barrier_read(); /* the index before the entry that it announces */
+    barrier_read(); /* pairs with the device writing the entry, then the index */
     elem = &queue->used->ring[next & (queue->size - 1)];
     id = elem->id;
     length_bytes = elem->len;
 
-    /* A used id names the first descriptor of a chain. */
+    /* VIRTIO 1.2, 2.7.8: a used id names the first descriptor of a chain. */
     if (id >= queue->chained_count)
         return virtqueue_break(queue);
     chain = &queue->chains[id];

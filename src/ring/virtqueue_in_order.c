@@ -65,7 +65,7 @@ uint16_t virtqueue_in_order_segments(const struct virtqueue *queue, uint16_t nth
     return segments;
 }
 
-/* The used ring entry that comes next, and how many entries the device says it has used. */
+/* The next used ring entry, and how many entries the device says it has used. */
 static bool read_used(const struct virtqueue *queue, uint32_t *ret_id, uint32_t *ret_length_bytes,
                       uint16_t *ret_waiting)
 {
@@ -74,7 +74,7 @@ static bool read_used(const struct virtqueue *queue, uint32_t *ret_id, uint32_t 
 
     if (waiting == 0)
         return false;
-    barrier_read(); /* the index before the entry that it announces */
+    barrier_read(); /* pairs with the device writing the entry, then the index */
     elem = &queue->used->ring[queue->used_next & (queue->size - 1u)];
     *ret_id = elem->id;
     *ret_length_bytes = elem->len;
@@ -82,7 +82,7 @@ static bool read_used(const struct virtqueue *queue, uint32_t *ret_id, uint32_t 
     return true;
 }
 
-/* Begin a batch. False: there is none, or none that can be. */
+/* Begin a batch. False: there is none, or the device claims an impossible one. */
 static bool take_batch(struct virtqueue *queue)
 {
     uint16_t waiting = queue->in_flight_count;
@@ -108,7 +108,7 @@ static bool take_batch(struct virtqueue *queue)
     return true;
 }
 
-/* 2.7.9: what the device skips, it has read or written completely. */
+/* VIRTIO 1.2, 2.7.9: buffers that the device skips were read or written completely. */
 OUT_OF_LINE bool virtqueue_in_order_pop(struct virtqueue *queue,
                                         struct virtqueue_completion *ret_completion)
 {

@@ -11,7 +11,7 @@
 #include "ring/barrier.h"
 #include "ring/virtqueue_formats.h"
 
-/* 2.8.1: wrap counters begin at 1. */
+/* VIRTIO 1.2, 2.8.1: wrap counters start at 1. */
 static inline bool wrap_of(const struct virtqueue *queue, unsigned counter)
 {
     return !(counter & queue->size);
@@ -23,7 +23,7 @@ static inline volatile struct virtq_packed_desc *desc_at(const struct virtqueue 
     return &queue->packed.ring[counter & (queue->size - 1u)];
 }
 
-/* True when the device has used the descriptor, in the counter's lap. */
+/* True when the device has used the descriptor in the lap of the counter. */
 static inline bool is_used(const struct virtqueue *queue, unsigned counter)
 {
     return (desc_at(queue, counter)->flags & VIRTQ_PACKED_DESC_F_BOTH) ==
@@ -52,7 +52,8 @@ void virtqueue_packed_init(struct virtqueue *queue, void *memory)
     virtqueue_packed_watch(queue);
 }
 
-/* Both bits: what a chain or a batch left behind in the last lap has one of them. */
+/* Compare both bits: a descriptor that a chain or batch left behind in the last lap has one
+ * of them. */
 static inline void await_next(struct virtqueue *queue)
 {
     queue->news = &desc_at(queue, queue->desc_next)->flags;
@@ -67,7 +68,8 @@ void virtqueue_packed_watch(struct virtqueue *queue)
         queue->news_mask = queue->news_value = 0;
 }
 
-/* The device reads in ring order: the first of what is pushed hides the rest. */
+/* The device reads in ring order, so the first descriptor pushed hides the others until its
+ * flags are stored. */
 static inline void write_desc(struct virtqueue *queue, unsigned next, uint16_t id,
                               const struct virtqueue_segment *segment, uint32_t length_bytes,
                               unsigned flags)
@@ -98,7 +100,7 @@ static OUT_OF_LINE void write_chain(struct virtqueue *queue, uint16_t first,
     queue->avail_next = (uint16_t)next;
 }
 
-/* A frame is one descriptor: that comes without the loop and its registers. */
+/* A frame is usually one descriptor, which needs neither the loop nor its registers. */
 OUT_OF_LINE void virtqueue_packed_push(struct virtqueue *queue, uint16_t slot,
                                        uint32_t last_length_bytes)
 {
@@ -116,8 +118,8 @@ OUT_OF_LINE void virtqueue_packed_push(struct virtqueue *queue, uint16_t slot,
     queue->avail_next++;
 }
 
-/* The value of avail_next that the device's event structure stands for: in this lap, or
- * in the one before. */
+/* The value of avail_next that the device's event structure means: in this lap or the one
+ * before. */
 static uint16_t event_of(const struct virtqueue *queue, uint16_t off_wrap)
 {
     unsigned lap = queue->avail_next & ~(queue->size - 1u);
@@ -128,7 +130,7 @@ static uint16_t event_of(const struct virtqueue *queue, uint16_t off_wrap)
     return (uint16_t)(lap + offset);
 }
 
-/* One load: the two halves belong together. */
+/* One load, because the two halves belong together. */
 static struct virtq_packed_event read_event(const volatile struct virtq_packed_event *event)
 {
     uint32_t both = *(const volatile uint32_t *)(const volatile void *)event;
@@ -141,13 +143,14 @@ OUT_OF_LINE bool virtqueue_packed_publish(struct virtqueue *queue)
     struct virtq_packed_event event;
 
     if (queue->avail_shown != queue->avail_next) {
-        /* Everything before the flags that show it: the device may read it then. */
+        /* Pairs with the device reading the flags, then the descriptors: everything else is
+         * in memory first. */
         barrier_write();
         desc_at(queue, queue->avail_shown)->flags = queue->shown_flags;
         queue->avail_shown = queue->avail_next;
     }
 
-    /* The flags before the device's wish, as in the split format. */
+    /* The flags are stored before the device's wish is loaded, as in the split format. */
     barrier_full();
     event = read_event(queue->packed.device_event);
     if ((event.flags & VIRTQ_PACKED_EVENT_F_MASK) == VIRTQ_PACKED_EVENT_F_DISABLE)
@@ -166,13 +169,14 @@ bool virtqueue_packed_read_used(const struct virtqueue *queue, uint32_t *ret_id,
 
     if (!is_used(queue, queue->desc_next))
         return false;
-    barrier_read(); /* the flags before what they announce */
+    barrier_read(); /* pairs with the device writing the descriptor, then its flags */
     *ret_id = desc->id;
     *ret_length_bytes = desc->len;
     return true;
 }
 
-/* What read_used does, found by what has_news looks at. */
+/* Like virtqueue_packed_read_used, but finds the descriptor through `news`, which points at
+ * its flags. */
 static inline bool read_awaited(const struct virtqueue *queue, uint32_t *ret_id,
                                 uint32_t *ret_length_bytes)
 {
@@ -211,7 +215,7 @@ bool virtqueue_packed_pop(struct virtqueue *queue, struct virtqueue_completion *
     return true;
 }
 
-/* With IN_ORDER a used descriptor completes a batch, and stands where that begins. */
+/* With IN_ORDER a used descriptor completes a batch, and is where the batch begins. */
 static bool is_busy_in_order(const struct virtqueue *queue)
 {
     uint16_t nth = queue->batch_left;
@@ -221,7 +225,7 @@ static bool is_busy_in_order(const struct virtqueue *queue)
         uint16_t batch = virtqueue_in_order_batch(queue, nth, desc_at(queue, counter)->id);
 
         if (batch == 0)
-            return true; /* what pop will say to it is another matter */
+            return true; /* pop decides whether it is valid */
         counter = (uint16_t)(counter + virtqueue_in_order_segments(queue, nth, batch));
         nth += batch;
     }

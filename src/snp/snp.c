@@ -20,7 +20,8 @@
 
 _Static_assert(NET_FILTER_MULTICAST_MAX <= MAX_MCAST_FILTER_CNT, "Mode has no more room");
 
-/* What a method that needs the interface initialized answers when it is not. */
+/* UEFI 2.10, 24.1: the status of a method that needs the interface initialized and finds it
+ * in another state. */
 EFI_STATUS snp_check_initialized(const struct snp *snp)
 {
     if (snp->mode.State == EfiSimpleNetworkStopped)
@@ -44,13 +45,13 @@ static void clear_filters(EFI_SIMPLE_NETWORK_MODE *mode)
     __builtin_memset(mode->MCastFilter, 0, sizeof(mode->MCastFilter));
 }
 
-/* Start the device and everything that counts from its start. */
+/* Start the device, and reset everything that counts from its start. */
 static EFI_STATUS start_device(struct snp *snp)
 {
     struct net_filter filter = snp_filter_of_mode(&snp->mode);
     EFI_STATUS status;
 
-    (void)net_device_set_filter(&snp->net, &filter); /* not running: is only remembered */
+    (void)net_device_set_filter(&snp->net, &filter); /* stored only: it is not running */
     status = net_device_start(&snp->net);
     if (EFI_ERROR(status))
         return status;
@@ -63,25 +64,25 @@ static EFI_STATUS start_device(struct snp *snp)
     return EFI_SUCCESS;
 }
 
-/* The rings are empty now, and WaitForPacket waits again: CheckEvent takes a signal
- * that a client has not seen yet. */
+/* The rings are empty now, so WaitForPacket must wait again. CheckEvent consumes a signal
+ * that the client has not seen yet. */
 static void forget_frames(struct snp *snp)
 {
     returns_clear(&snp->returns);
-    (void)BS->CheckEvent(snp->protocol.WaitForPacket); /* either answer will do */
+    (void)BS->CheckEvent(snp->protocol.WaitForPacket); /* both answers are fine */
 }
 
 static void stop_device(struct snp *snp)
 {
-    /* A timer that is not set cannot fail to be cancelled. */
+    /* Cancelling a timer that is not set cannot fail. */
     (void)BS->SetTimer(snp->tend_timer, TimerCancel, 0);
     net_device_park(&snp->net);
     forget_frames(snp);
     clear_filters(&snp->mode);
 }
 
-/* What a method does first when the device needs attention: answer by state, and do
- * what only time calls for: link, health, lost doorbells. */
+/* The first step of a method when the device needs attention: check the state, then do what
+ * is due from time to time: read link and health, ring a doorbell that may be lost. */
 EFI_STATUS snp_look_after(struct snp *snp)
 {
     EFI_TPL tpl = BS->RaiseTPL(TPL_CALLBACK);
@@ -98,7 +99,7 @@ EFI_STATUS snp_look_after(struct snp *snp)
 bool snp_has_media(struct snp *snp)
 {
     snp->net.is_tend_due = true;
-    (void)snp_look_after(snp); /* not Initialized: as of the last time */
+    (void)snp_look_after(snp); /* if SNP is not Initialized, the last known state stays */
     return snp->mode.MediaPresent;
 }
 
@@ -133,9 +134,9 @@ static EFI_STATUS EFIAPI snp_stop(EFI_SIMPLE_NETWORK_PROTOCOL *this)
     if (snp->mode.State == EfiSimpleNetworkStopped)
         status = EFI_NOT_STARTED;
     else if (snp->mode.State == EfiSimpleNetworkInitialized || snp->has_exited)
-        status = EFI_DEVICE_ERROR; /* after ExitBootServices no memory is given back */
+        status = EFI_DEVICE_ERROR; /* no memory may be freed after ExitBootServices */
     else {
-        net_device_stop(&snp->net); /* what Shutdown kept for another Initialize */
+        net_device_stop(&snp->net); /* frees what Shutdown kept for another Initialize */
         snp->mode.State = EfiSimpleNetworkStopped;
     }
     BS->RestoreTPL(tpl);
@@ -156,16 +157,16 @@ static EFI_STATUS initialize(struct snp *snp)
     if (!EFI_ERROR(status))
         status = BS->SetTimer(snp->tend_timer, TimerPeriodic, TEND_INTERVAL_100NS);
     if (EFI_ERROR(status)) {
-        net_device_stop(&snp->net); /* all of it: the next try begins with a reset */
+        net_device_stop(&snp->net); /* nothing is kept: the next attempt begins with a reset */
         stop_device(snp);
-        /* A device that fails is one thing to a client, however it does. */
+        /* Clients are told DEVICE_ERROR for any failure of the device. */
         return status == EFI_OUT_OF_RESOURCES ? status : EFI_DEVICE_ERROR;
     }
     snp->mode.State = EfiSimpleNetworkInitialized;
     return EFI_SUCCESS;
 }
 
-/* The pools are fixed, so extra buffers are accepted and ignored. */
+/* The pools have a fixed size, so requests for extra buffers are accepted and ignored. */
 static EFI_STATUS EFIAPI snp_initialize(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN extra_rx_bytes,
                                         UINTN extra_tx_bytes)
 {
@@ -183,8 +184,8 @@ static EFI_STATUS EFIAPI snp_initialize(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN
     return status;
 }
 
-/* Filters, address and counters survive; a device that does not come back leaves
- * the interface Initialized and answering DEVICE_ERROR. */
+/* Filters, address and counters survive. If the device does not come back, the interface
+ * stays Initialized and its methods return DEVICE_ERROR. */
 static EFI_STATUS EFIAPI snp_reset(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN extended_verification)
 {
     struct snp *snp = snp_of(this);
@@ -247,7 +248,7 @@ static VOID EFIAPI on_tend_timer(EFI_EVENT event, VOID *context)
     net_device_tick(&snp->net);
 }
 
-/* The device must not write into memory that is about to be the OS's. */
+/* The memory is about to be the operating system's: the device must not write to it. */
 static VOID EFIAPI on_exit_boot_services(EFI_EVENT event, VOID *context)
 {
     struct snp *snp = context;
@@ -335,7 +336,7 @@ void snp_fini(struct snp *snp)
 {
     EFI_EVENT events[] = {snp->exit_event, snp->tend_timer, snp->protocol.WaitForPacket};
 
-    /* Events first: from here on nothing enters by itself. */
+    /* Close events first: nothing calls into this object afterwards. */
     for (unsigned i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
         if (events[i])
             (void)BS->CloseEvent(events[i]); /* created by us: cannot fail */

@@ -10,12 +10,12 @@
 
 #define ETHERTYPE_OFFSET 12u
 #define FRAME_BYTES_MAX                                                                            \
-    (ETHERNET_HEADER_BYTES + UINT16_MAX) /* with any MTU that a device can have */
+    (ETHERNET_HEADER_BYTES + UINT16_MAX) /* at the largest MTU that a device can have */
 
 _Static_assert((SNP_RETURNS_MAX & (SNP_RETURNS_MAX - 1)) == 0, "the indices run freely");
 
-/* What one answers that found out only in its middle: an event came in between, and
- * shut down what was Initialized, or the device has just broken. */
+/* The status of a method that finds the device down after its first check: an event in
+ * between shut SNP down, or the device has just broken. */
 static EFI_STATUS snp_why_down(const struct snp *snp)
 {
     EFI_STATUS status = snp_check_initialized(snp);
@@ -23,8 +23,8 @@ static EFI_STATUS snp_why_down(const struct snp *snp)
     return EFI_ERROR(status) ? status : EFI_DEVICE_ERROR;
 }
 
-/* Transmit, Receive and GetStatus are called for each frame, and all but always of a
- * device that is well: then one load says so. Never of one that is not Initialized. */
+/* Called for each frame, and nearly always the device is well, which one load shows. Fails
+ * if SNP is not Initialized, because the device is down then. */
 static inline EFI_STATUS snp_check_attention(struct snp *snp)
 {
     return net_device_needs_attention(&snp->net) ? snp_look_after(snp) : EFI_SUCCESS;
@@ -38,7 +38,7 @@ static bool returns_are_full(const struct snp_returns *returns)
 static void returns_push(struct snp_returns *returns, void *buffer)
 {
     if (returns_are_full(returns))
-        returns->first++; /* forgotten on purpose */
+        returns->first++; /* the oldest is dropped on purpose; see has_room */
     returns->buffers[returns->end++ & (SNP_RETURNS_MAX - 1)] = buffer;
 }
 
@@ -49,7 +49,7 @@ static void *returns_pop(struct snp_returns *returns)
     return returns->buffers[returns->first++ & (SNP_RETURNS_MAX - 1)];
 }
 
-/* What happened since the last call; a UEFI client has no use for the rest. */
+/* Interrupts since the last call. Only receive and transmit mean anything to a UEFI client. */
 static UINT32 take_interrupts(struct snp *snp)
 {
     uint16_t rx_now = virtqueue_progress(&snp->net.rx.queue.ring);
@@ -98,7 +98,7 @@ EFI_STATUS EFIAPI snp_get_status(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINT32 *ret_
     return status;
 }
 
-/* Fill in the media header in front of the caller's data. */
+/* Fill in the media header before the caller's data. */
 static void write_header(const struct snp *snp, uint8_t *frame, const EFI_MAC_ADDRESS *source,
                          const EFI_MAC_ADDRESS *destination, uint16_t protocol)
 {
@@ -110,14 +110,14 @@ static void write_header(const struct snp *snp, uint8_t *frame, const EFI_MAC_AD
     frame[ETHERTYPE_OFFSET + 1] = (uint8_t)protocol;
 }
 
-/* A client that has never asked for a buffer does not miss the oldest. */
+/* A client that has never asked for a buffer does not miss the oldest one. */
 static bool has_room(const struct snp_returns *returns)
 {
     return !returns_are_full(returns) || !returns->is_collected;
 }
 
-/* A frame that is not sent counts with its bytes all the same; what no frame can have
- * is a slip of the caller's, not bytes. */
+/* Count a frame that is not sent, with its bytes. A length that no frame can have is a
+ * mistake of the caller and adds no bytes. */
 static EFI_STATUS refuse(struct snp *snp, uint64_t *cause, UINTN frame_bytes, EFI_STATUS status)
 {
     (*cause)++;
@@ -126,7 +126,7 @@ static EFI_STATUS refuse(struct snp *snp, uint64_t *cause, UINTN frame_bytes, EF
     return status;
 }
 
-/* What is wrong with a frame's length. */
+/* Refuse a frame for its length: too short, or longer than the MTU allows. */
 static EFI_STATUS refuse_length(struct snp *snp, UINTN frame_bytes)
 {
     if (frame_bytes < ETHERNET_HEADER_BYTES)
@@ -134,7 +134,8 @@ static EFI_STATUS refuse_length(struct snp *snp, UINTN frame_bytes)
     return refuse(snp, &snp->net.counters.tx.oversize, frame_bytes, EFI_INVALID_PARAMETER);
 }
 
-/* Send the frame in `buffer`, its header filled in. Never entered twice. */
+/* Send the frame in `buffer`, whose header is complete. Never entered twice: the caller
+ * keeps events out. */
 static inline EFI_STATUS transmit(struct snp *snp, VOID *buffer, UINTN frame_bytes)
 {
     EFI_STATUS status;
@@ -181,8 +182,7 @@ EFI_STATUS EFIAPI snp_transmit(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN header_b
     return status;
 }
 
-/* Say what the header says, out of the caller's copy: the device can still write
- * to the original. */
+/* Parse the header from the caller's copy, because the device can still write to the original. */
 static void parse_header(const uint8_t *frame, UINTN *ret_header_bytes, EFI_MAC_ADDRESS *ret_source,
                          EFI_MAC_ADDRESS *ret_destination, UINT16 *ret_protocol)
 {
@@ -215,7 +215,7 @@ static inline EFI_STATUS receive(struct snp *snp, UINTN *buffer_bytes, VOID *buf
     return EFI_SUCCESS;
 }
 
-/* Receive when there may be something to say. */
+/* The slow half of Receive: the device needs attention, has news, or an argument is wrong. */
 static OUT_OF_LINE EFI_STATUS EFIAPI receive_frame(EFI_SIMPLE_NETWORK_PROTOCOL *this,
                                                    UINTN *ret_header_bytes, UINTN *buffer_bytes,
                                                    VOID *buffer, EFI_MAC_ADDRESS *ret_source,
@@ -240,7 +240,7 @@ static OUT_OF_LINE EFI_STATUS EFIAPI receive_frame(EFI_SIMPLE_NETWORK_PROTOCOL *
     return status;
 }
 
-/* Clients poll: nearly always there is nothing, and a few loads say so. */
+/* Clients poll. There is nearly always nothing to receive, and a few loads show that. */
 EFI_STATUS EFIAPI snp_receive(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN *ret_header_bytes,
                               UINTN *buffer_bytes, VOID *buffer, EFI_MAC_ADDRESS *ret_source,
                               EFI_MAC_ADDRESS *ret_destination, UINT16 *ret_protocol)

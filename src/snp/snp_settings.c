@@ -7,7 +7,7 @@
 
 #include <efilib.h>
 
-/* What Mode says, as the device wants it. */
+/* The receive filter that Mode describes. */
 struct net_filter snp_filter_of_mode(const EFI_SIMPLE_NETWORK_MODE *mode)
 {
     uint32_t setting = mode->ReceiveFilterSetting;
@@ -36,7 +36,7 @@ static bool is_multicast_list(const EFI_MAC_ADDRESS *list, UINTN count)
     return true;
 }
 
-/* `list` may be the one in Mode itself. */
+/* `list` may be the list in Mode itself. */
 static void set_multicast_list(EFI_SIMPLE_NETWORK_MODE *mode, UINTN count,
                                const EFI_MAC_ADDRESS *list)
 {
@@ -53,7 +53,7 @@ static void set_multicast_list(EFI_SIMPLE_NETWORK_MODE *mode, UINTN count,
 static EFI_STATUS receive_filters(struct snp *snp, UINT32 enable, UINT32 disable,
                                   BOOLEAN reset_list, UINTN count, const EFI_MAC_ADDRESS *list)
 {
-    /* "Multicast is being enabled": then, and only then, the list counts. */
+    /* UEFI 2.10, 24.1.7: the list counts only when multicast is being enabled. */
     bool wants_list = !reset_list && (enable & ~disable & EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST);
     EFI_SIMPLE_NETWORK_MODE *mode = &snp->mode;
     EFI_SIMPLE_NETWORK_MODE before = *mode;
@@ -75,7 +75,7 @@ static EFI_STATUS receive_filters(struct snp *snp, UINT32 enable, UINT32 disable
     filter = snp_filter_of_mode(mode);
     status = net_device_set_filter(&snp->net, &filter);
     if (EFI_ERROR(status))
-        *mode = before; /* which is still in force */
+        *mode = before; /* the old filter is still in force */
     return status;
 }
 
@@ -126,7 +126,7 @@ EFI_STATUS EFIAPI snp_station_address(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN
     return status;
 }
 
-/* No device tells of collisions or checksum errors of the wire: those stay 0. */
+/* A virtio device reports neither collisions nor checksum errors, so those counters stay 0. */
 static EFI_NETWORK_STATISTICS statistics_of(const struct net_counters *counters)
 {
     const struct net_traffic *rx = &counters->rx;
@@ -155,8 +155,8 @@ static EFI_NETWORK_STATISTICS statistics_of(const struct net_counters *counters)
     return table;
 }
 
-/* Reset first, then report. Without a table and without a reset there is nothing
- * to do, and it is done. */
+/* Reset first, then report. With neither a table nor a reset there is nothing to do, which
+ * succeeds. */
 static EFI_STATUS statistics(struct snp *snp, BOOLEAN reset, UINTN *table_bytes,
                              EFI_NETWORK_STATISTICS *ret_table)
 {

@@ -9,11 +9,11 @@
 #include "pci/pci_capability.h"
 #include "virtio_spec/pci.h"
 
-#define OFFSET_LIMIT (UINT64_C(1) << 32) /* the window's own offset has 32 bits */
+#define OFFSET_LIMIT (UINT64_C(1) << 32) /* the window's offset field has 32 bits */
 
 #define WINDOW(field) offsetof(struct virtio_pci_cfg_cap, field)
 
-/* What the window is set to; offset and length lie next to each other. */
+/* Where the window points; offset and length are adjacent. */
 struct place {
     uint8_t bar;
     uint32_t offset_and_length[2];
@@ -45,8 +45,8 @@ static EFI_STATUS get_place(const struct pci_config_window *window, struct place
                             ret_place->offset_and_length);
 }
 
-/* pci_region.c has checked bounds and alignment: the width divides the offset, which the
- * device may count on. */
+/* pci_region.c has checked bounds and alignment. The width divides the offset, as the
+ * device may require. */
 static EFI_STATUS select_register(const struct pci_config_window *window,
                                   EFI_PCI_IO_PROTOCOL_WIDTH width, UINT8 bar, UINT64 offset,
                                   UINTN count)

@@ -13,17 +13,18 @@
 #include "virtio/virtio_pci.h"
 #include "virtio_spec/core.h"
 
-/* How long a reset may take: hardware needs seconds at times, but ExitBootServices cannot
- * wait. A device that has let one wait run out gets the short one until it confirms. */
+/* How long a reset may take. Hardware sometimes needs seconds, but ExitBootServices cannot
+ * wait that long. A device that has missed one time limit gets the short one until it
+ * confirms a reset. */
 #define RESET_TIMEOUT_US 5000000u
 #define RESET_TIMEOUT_SHORT_US 500000u
-#define RESET_NOTICE_US 1000000u /* when people are told what the wait is for */
+#define RESET_NOTICE_US 1000000u /* when the console says what the wait is for */
 #define RESET_POLL_US 100u
-#define RESET_POLL_SLOW_US 10000u /* after RESET_POLLS_FAST_US: fewer accesses to wait longer */
+#define RESET_POLL_SLOW_US 10000u /* after RESET_POLLS_FAST_US: fewer accesses */
 #define RESET_POLLS_FAST_US 100000u
-#define QUEUE_RESET_TIMEOUT_US 500000u /* then the whole device is reset */
+#define QUEUE_RESET_TIMEOUT_US 500000u /* after that the whole device is reset */
 
-#define STATUS_ALL_ONES 0xffu /* what a device that has gone reads as */
+#define STATUS_ALL_ONES 0xffu /* what reads from an unplugged device return */
 
 static EFI_STATUS fault(struct virtio_device *device, EFI_STATUS status, const CHAR16 *cause)
 {
@@ -84,8 +85,8 @@ static void cut_off(struct virtio_device *device)
     device->is_out_of_control = EFI_ERROR(virtio_pci_forbid_dma(&device->transport));
 }
 
-/* Ask for a reset and wait for it. One that was asked for in an earlier call may still be
- * under way; patience is over by now. */
+/* Ask for a reset and wait for it. A reset requested by an earlier call may still be under
+ * way; its time limit has passed already. */
 static EFI_STATUS request_reset(struct virtio_device *device, unsigned timeout_us)
 {
     const struct virtio_transport *transport = &device->transport;
@@ -93,7 +94,7 @@ static EFI_STATUS request_reset(struct virtio_device *device, unsigned timeout_u
 
     if (device->is_reset_pending) {
         timeout_us = RESET_TIMEOUT_SHORT_US;
-        (void)wait_for_reset(device, timeout_us); /* the new one tells */
+        (void)wait_for_reset(device, timeout_us); /* the new one decides */
     }
     status = transport->ops->write_status(transport, 0);
     return EFI_ERROR(status) ? access_fault(device, status) : wait_for_reset(device, timeout_us);
@@ -155,7 +156,8 @@ static uint64_t drop_unsupported(uint64_t features, const struct virtio_feature_
     return features;
 }
 
-/* 2.2 and 6.1: the bits that both sides know, VERSION_1 wherever it is offered. */
+/* VIRTIO 1.2, 2.2 and 6.1: accept the bits that both sides know, and VERSION_1 wherever it
+ * is offered. */
 static EFI_STATUS settle_features(struct virtio_device *device, uint64_t wanted,
                                   const struct virtio_feature_need *needs, size_t need_count)
 {
@@ -200,8 +202,9 @@ static EFI_STATUS confirm_features(struct virtio_device *device)
     return EFI_SUCCESS;
 }
 
-/* During the first negotiation the status reads `expected` through PciIo: so it must at
- * the address where the registers seem to be, in this and in every state. */
+/* During the first negotiation the status reads `expected` through PciIo. Check that it
+ * reads the same at the address where the registers appear to be, in this state and in
+ * every other. */
 static void compare_status(struct virtio_device *device, uint8_t expected)
 {
     const struct virtio_transport *transport = &device->transport;
@@ -283,8 +286,8 @@ EFI_STATUS virtio_device_write_config(struct virtio_device *device, uint32_t off
 
 EFI_STATUS virtio_device_ready(struct virtio_device *device)
 {
-    /* The rings as they were set up before the device may look at them: a register is
-     * no memory, and need not wait for it. */
+    /* Pairs with the device, which looks at no ring before DRIVER_OK: the rings are in
+     * memory first. */
     barrier_write();
     return add_status(device, VIRTIO_STATUS_DRIVER_OK);
 }
@@ -294,7 +297,7 @@ void virtio_device_fail(struct virtio_device *device)
     const CHAR16 *cause = device->cause;
 
     if (!device->is_halted)
-        (void)add_status(device, VIRTIO_STATUS_FAILED); /* a courtesy; the halt is what counts */
+        (void)add_status(device, VIRTIO_STATUS_FAILED); /* a courtesy; the halt counts */
     virtio_device_halt(device);
     device->cause = cause;
 }
@@ -303,7 +306,7 @@ static void halt(struct virtio_device *device, unsigned timeout_us)
 {
     if (device->is_halted)
         return;
-    (void)reset(device, timeout_us); /* on failure the device was cut off */
+    (void)reset(device, timeout_us); /* on failure the device is cut off from memory */
     device->is_halted = true;
 }
 
@@ -325,7 +328,7 @@ EFI_STATUS virtio_device_needs_reset(struct virtio_device *device, bool *ret_nee
     status = read_status(device, &current);
     if (EFI_ERROR(status))
         return status;
-    *ret_needs = current & VIRTIO_STATUS_NEEDS_RESET; /* set in all ones as well */
+    *ret_needs = current & VIRTIO_STATUS_NEEDS_RESET; /* all ones, too */
     return EFI_SUCCESS;
 }
 
@@ -343,7 +346,8 @@ EFI_STATUS virtio_device_is_ready(struct virtio_device *device, bool *ret_is_rea
     return EFI_SUCCESS;
 }
 
-/* A modern driver may shrink the queue, to a power of two; a legacy one may not. */
+/* A driver may shrink the queue of a modern device to a power of two, but not that of a
+ * legacy device. */
 static uint16_t choose_size(const struct virtio_device *device, uint16_t device_max,
                             uint16_t size_max)
 {
@@ -356,7 +360,7 @@ static uint16_t choose_size(const struct virtio_device *device, uint16_t device_
     return size;
 }
 
-/* Where the device finds the ring's parts. */
+/* The device addresses of the ring's parts. */
 static struct virtio_queue_addresses addresses_of(const struct virtio_queue *queue, uint16_t size)
 {
     struct virtqueue_layout layout = virtqueue_layout(size, queue->ring.format.is_packed);
@@ -402,7 +406,7 @@ EFI_STATUS virtio_queue_size(struct virtio_device *device, uint16_t index, uint1
     return EFI_SUCCESS;
 }
 
-/* The ring in the queue's memory, empty. */
+/* Initialize an empty ring in the queue's memory. */
 EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *device,
                              uint16_t index, uint16_t size_max, uint16_t segments_per_slot)
 {
@@ -464,7 +468,7 @@ EFI_STATUS virtio_queue_restart(struct virtio_queue *queue, struct virtio_device
 
     virtqueue_init(&queue->ring, queue->memory.address, size, queue->ring.slot_count,
                    queue->ring.segments_per_slot, &format);
-    barrier_write(); /* the empty ring before the device looks at it: DRIVER_OK is set */
+    barrier_write(); /* DRIVER_OK is set: the ring must be empty before the device sees it */
     status = transport->ops->reenable_queue(transport, index, size, &addresses);
     return EFI_ERROR(status) ? access_fault(device, status) : EFI_SUCCESS;
 }

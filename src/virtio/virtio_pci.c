@@ -42,9 +42,9 @@ static EFI_STATUS find_transport(struct virtio_transport *transport)
     return status == EFI_NOT_FOUND ? EFI_UNSUPPORTED : status;
 }
 
-/* What reaching the registers needs, of what the function can do; bus mastering
- * waits for the reset. DUAL_ADDRESS_CYCLE lets PciIo map memory above 4 GiB, which
- * a legacy device may not be able to name. */
+/* The attributes needed to reach the registers, as far as the function supports them. Bus
+ * mastering waits for the reset. DUAL_ADDRESS_CYCLE lets PciIo map memory above 4 GiB,
+ * which a legacy device may be unable to address. */
 static EFI_STATUS enable(struct virtio_transport *transport)
 {
     EFI_PCI_IO_PROTOCOL *pci_io = transport->pci_io;
@@ -59,7 +59,8 @@ static EFI_STATUS enable(struct virtio_transport *transport)
     return pci_io->Attributes(pci_io, EfiPciIoAttributeOperationEnable, wanted & supported, NULL);
 }
 
-/* A function that cannot do it need not be forbidden to, and may not (UEFI 2.10, 14.4). */
+/* An attribute that the function does not support need not be disabled, and must not be
+ * (UEFI 2.10, 14.4). */
 static EFI_STATUS forbid_dual_address_cycle(EFI_PCI_IO_PROTOCOL *pci_io)
 {
     uint64_t supported;
@@ -102,8 +103,8 @@ EFI_STATUS virtio_pci_init(struct virtio_transport *transport, EFI_PCI_IO_PROTOC
         if (EFI_ERROR(status))
             goto fail;
     }
-    /* Whoever had the device before may have left it running. A refusal is no reason to
-     * stop here: the reset comes next. */
+    /* The previous owner may have left it running. A refusal is no reason to stop: the
+     * reset comes next. */
     if (attributes & EFI_PCI_IO_ATTRIBUTE_BUS_MASTER)
         (void)set_bus_mastering(transport, EfiPciIoAttributeOperationDisable);
     return EFI_SUCCESS;
@@ -120,7 +121,7 @@ void virtio_pci_fini(struct virtio_transport *transport)
 
     if (transport->is_cut_off)
         attributes &= ~(uint64_t)EFI_PCI_IO_ATTRIBUTE_BUS_MASTER;
-    /* Setting what was set before cannot be refused for a reason we could mend. */
+    /* These attributes were set before, so no failure here is one that we could repair. */
     if (pci_io)
         (void)pci_io->Attributes(pci_io, EfiPciIoAttributeOperationSet, attributes, NULL);
     *transport = (struct virtio_transport){0};

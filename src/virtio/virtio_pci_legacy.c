@@ -45,7 +45,7 @@ static EFI_STATUS write_features(const struct virtio_transport *transport, uint6
                               (uint32_t)features);
 }
 
-/* There is no generation: read until two readings agree (2.5.4). */
+/* Legacy devices have no generation counter: read until two readings agree (2.5.4). */
 static EFI_STATUS read_config(const struct virtio_transport *transport, uint32_t offset,
                               uint32_t width_bytes, uint32_t length_bytes, void *ret_field)
 {
@@ -89,7 +89,8 @@ static EFI_STATUS select_queue(const struct virtio_transport *transport, uint16_
     return pci_region_read16(&transport->common, VIRTIO_PCI_LEGACY_QUEUE_SIZE, ret_size_max);
 }
 
-/* The size is the device's, and the other two parts follow from the first. */
+/* The device determines the size, and the addresses of the other two parts follow from the
+ * first. */
 static EFI_STATUS enable_queue(const struct virtio_transport *transport, uint64_t features,
                                uint16_t index, uint16_t size,
                                const struct virtio_queue_addresses *addresses,
@@ -99,7 +100,7 @@ static EFI_STATUS enable_queue(const struct virtio_transport *transport, uint64_
     struct pci_register doorbell;
     EFI_STATUS status;
 
-    (void)features; /* a doorbell is its queue's number */
+    (void)features; /* a doorbell always writes its queue's number */
     (void)size;
     if (page > UINT32_MAX || addresses->desc % VIRTQ_LEGACY_ALIGN != 0)
         return EFI_UNSUPPORTED;
@@ -130,7 +131,7 @@ static const struct virtio_transport_ops legacy_ops = {
     .enable_queue = enable_queue,
 };
 
-/* While MSI-X is enabled, two vector registers push device configuration back. */
+/* While MSI-X is enabled, two vector registers precede the device configuration. */
 static EFI_STATUS is_msix_enabled(EFI_PCI_IO_PROTOCOL *pci_io, bool *ret_is_enabled)
 {
     struct pci_capability_walk walk = {0};

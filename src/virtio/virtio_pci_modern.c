@@ -61,7 +61,7 @@ static EFI_STATUS write_features(const struct virtio_transport *transport, uint6
     return EFI_SUCCESS;
 }
 
-/* 4.1.4.3.1: fields read under one generation belong together. */
+/* VIRTIO 1.2, 4.1.4.3.1: fields are consistent if the generation is the same before and after. */
 static EFI_STATUS read_config(const struct virtio_transport *transport, uint32_t offset,
                               uint32_t width_bytes, uint32_t length_bytes, void *ret_field)
 {
@@ -115,7 +115,7 @@ static EFI_STATUS write_addresses(const struct pci_region *common,
     return pci_region_write64(common, COMMON(queue_device), addresses->device);
 }
 
-/* 4.1.5.2: what is written, where, and how wide. */
+/* VIRTIO 1.2, 4.1.5.2: what a doorbell writes, where, and how wide. */
 static EFI_STATUS find_doorbell(const struct virtio_transport *transport, uint64_t features,
                                 uint16_t index, struct pci_register *ret_doorbell)
 {
@@ -135,7 +135,7 @@ static EFI_STATUS find_doorbell(const struct virtio_transport *transport, uint64
     return pci_region_register16(&transport->notify, offset, name, ret_doorbell);
 }
 
-/* Of the queue selected last; enabled when all else stands. */
+/* Applies to the queue selected last. The queue is enabled after everything else is set. */
 static EFI_STATUS switch_on(const struct pci_region *common, uint16_t size,
                             const struct virtio_queue_addresses *addresses)
 {
@@ -147,7 +147,7 @@ static EFI_STATUS switch_on(const struct pci_region *common, uint16_t size,
         status = pci_region_read16(common, COMMON(queue_size), &size_kept);
     if (EFI_ERROR(status))
         return status;
-    /* It would use a larger ring beyond the end of ours. */
+    /* With a larger size the device would use memory beyond the end of our ring. */
     if (size_kept != size)
         return EFI_BAD_BUFFER_SIZE;
     status = write_addresses(common, addresses);
@@ -192,7 +192,8 @@ static EFI_STATUS begin_queue_reset(const struct virtio_transport *transport, ui
     return pci_region_write16(&transport->common, COMMON(queue_reset), 1);
 }
 
-/* 4.1.4.3.1: queue_reset is 1 as long as it lasts, then both it and queue_enable are 0. */
+/* VIRTIO 1.2, 4.1.4.3.1: queue_reset reads 1 during the reset; afterwards it and
+ * queue_enable read 0. */
 static EFI_STATUS is_queue_reset(const struct virtio_transport *transport, bool *ret_is_reset)
 {
     uint16_t is_under_way;
@@ -225,7 +226,7 @@ static const struct virtio_transport_ops modern_ops = {
     .reenable_queue = reenable_queue,
 };
 
-/* Read the `bytes` long capability at `position`. */
+/* Read the capability at `position`, `bytes` long. */
 static EFI_STATUS read_capability(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t position, UINTN bytes,
                                   struct virtio_pci_notify_cap *ret_cap)
 {
@@ -235,7 +236,7 @@ static EFI_STATUS read_capability(EFI_PCI_IO_PROTOCOL *pci_io, uint8_t position,
     return pci_io->Pci.Read(pci_io, EfiPciIoWidthUint8, position, bytes, ret_cap);
 }
 
-/* Where a capability says that a region is; a length of 0 is a claim, too. */
+/* Where a capability says that a region is. A length of 0 counts as a claim. */
 struct place {
     bool is_named;
     uint8_t bar;
@@ -243,15 +244,15 @@ struct place {
     uint32_t length_bytes;
 };
 
-/* What the capability list says before it is believed: the window to a region may
- * stand behind the region. */
+/* What the capability list says, before any of it is believed. The window to a region may
+ * come after the region in the list. */
 struct places {
     struct place common;
     struct place notify;
     struct place config;
 };
 
-/* Where the place of a capability type is kept; NULL for one we do not use. */
+/* Where the place of a capability type is stored; NULL for a type that is not used. */
 static struct place *place_of_type(struct places *places, uint8_t cfg_type)
 {
     switch (cfg_type) {
@@ -262,12 +263,12 @@ static struct place *place_of_type(struct places *places, uint8_t cfg_type)
     case VIRTIO_PCI_CAP_DEVICE_CFG:
         return &places->config;
     default:
-        return NULL; /* ISR: interrupts stay off; others: reserved */
+        return NULL; /* ISR: interrupts stay off. Others are reserved */
     }
 }
 
-/* Use the capability at `position` if it is the first usable one of its type. What
- * we do not use may have any length: vendor data has 8 bytes (4.1.4.8). */
+/* Use the capability at `position` if it is the first usable one of its type. One that is
+ * not used may have any length: vendor data has 8 bytes (4.1.4.8). */
 static EFI_STATUS take_capability(struct virtio_transport *transport, struct places *places,
                                   uint8_t position)
 {
@@ -279,7 +280,7 @@ static EFI_STATUS take_capability(struct virtio_transport *transport, struct pla
     status = read_capability(transport->pci_io, position, CAPABILITY_HEADER_BYTES, &cap);
     if (EFI_ERROR(status))
         return status;
-    /* One that is malformed is none: hardly a device needs it. */
+    /* A malformed window is treated as missing: hardly any device needs one. */
     if (cap.cap.cfg_type == VIRTIO_PCI_CAP_PCI_CFG && !transport->window.pci_io)
         (void)pci_config_window_init(&transport->window, transport->pci_io, position,
                                      cap.cap.cap_len);
@@ -302,12 +303,12 @@ static EFI_STATUS take_capability(struct virtio_transport *transport, struct pla
     return EFI_SUCCESS;
 }
 
-/* Two registers came with VIRTIO 1.2, at the end. */
+/* VIRTIO 1.2 added two registers at the end of the common configuration. */
 static uint64_t missing_features(const struct virtio_transport *transport)
 {
     static const struct {
         uint64_t feature;
-        uint32_t offset; /* of the 16-bit register that it needs */
+        uint32_t offset; /* of the 16-bit register that the feature needs */
     } needs[] = {
         {VIRTIO_F_NOTIF_CONFIG_DATA, COMMON(queue_notify_data)},
         {VIRTIO_F_RING_RESET, COMMON(queue_reset)},
@@ -337,9 +338,9 @@ static EFI_STATUS take_capabilities(struct virtio_transport *transport, struct p
     }
 }
 
-/* Whether the firmware lets the BAR of a region be accessed: only trying tells, and one
- * register speaks for its whole BAR. A doorbell has 16 bits before features are negotiated.
- * Device configuration has no register that is always there. */
+/* True when the firmware lets the BAR of a region be accessed. Only an access can tell, and
+ * one register speaks for its whole BAR. A doorbell is 16 bits wide before features are
+ * negotiated. Device configuration has no register that is always present. */
 static bool is_accessible(const struct virtio_transport *transport, const struct places *places,
                           const struct place *place, const struct pci_region *region)
 {
@@ -353,7 +354,7 @@ static bool is_accessible(const struct virtio_transport *transport, const struct
     return place == &places->config || !EFI_ERROR(pci_region_read16(region, 0, &unused_doorbell));
 }
 
-/* Find the region at `place`, that of the common configuration first. */
+/* Find the region at `place`. The common configuration comes first. */
 static EFI_STATUS find_region(struct virtio_transport *transport, const struct places *places,
                               const struct place *place, struct pci_region *ret_region)
 {
@@ -395,7 +396,7 @@ EFI_STATUS virtio_pci_modern_init(struct virtio_transport *transport)
         if (EFI_ERROR(status))
             return status;
     }
-    /* Last: it stays empty when the device falls back to its legacy registers. */
+    /* Must be last: it stays empty when the device falls back to its legacy registers. */
     status = find_region(transport, &places, &places.notify, &transport->notify);
     if (EFI_ERROR(status))
         return status;
