@@ -5,9 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The structure of `type` whose `member` is at `pointer`. Firmware hands a protocol back to
- * us; what belongs to it surrounds it. A pointer of another type does not compile. It goes
- * through an integer since that alone serves const and other pointers. */
+/* The structure of `type` whose `member` is at `pointer`. Firmware passes our own protocol
+ * back to us, and the structure around it holds what belongs to it. A pointer of the wrong
+ * type does not compile. The cast goes through an integer so that it works for const and
+ * non-const alike. */
 #define container_of(pointer, type, member)                                                        \
     ((type *)/* NOLINT(performance-no-int-to-ptr) */                                               \
      ((uintptr_t)(1 ? (pointer) : &((type *)0)->member) - offsetof(type, member)))

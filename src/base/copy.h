@@ -27,8 +27,8 @@ static inline void copy_by_bytes(uint8_t *to, const uint8_t *from, size_t length
     }
 }
 
-/* `count` words to an aligned `to`, each put together from the two aligned words in
- * which it lies. No word is read that holds no byte of it. Little-endian. */
+/* Copy `count` words to an aligned `to`, each combined from the two aligned words that
+ * contain it. No word without a wanted byte is read. Little-endian. */
 static inline void copy_words(copy_word *to, const uint8_t *from, size_t count)
 {
     unsigned shift = (uintptr_t)from % COPY_WORD_BYTES * 8;

@@ -12,11 +12,11 @@
 /* The most bytes that a path is followed, its end node included. */
 #define DEVICE_PATH_BYTES_MAX 0x10000u
 
-/* Bytes in front of the end node. 0: there are none, or the path is malformed (a node
- * shorter than its header, or no end within DEVICE_PATH_BYTES_MAX). */
+/* Bytes before the end node. 0: there are none, or the path is malformed (a node shorter
+ * than its header, or no end within DEVICE_PATH_BYTES_MAX). */
 size_t device_path_bytes(const EFI_DEVICE_PATH *path);
 
-/* True when `path` lies below `parent`, or is the same; never if either is malformed. */
+/* True when `path` is below `parent` or equal to it. False if either is malformed. */
 bool device_path_is_below(const EFI_DEVICE_PATH *path, const EFI_DEVICE_PATH *parent);
 
 #endif

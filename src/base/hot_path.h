@@ -7,11 +7,11 @@
 #ifndef HOT_PATH_H
 #define HOT_PATH_H
 
-/* Every frame comes through here: a part of each caller. */
+/* Every frame passes through: inlined into each caller. */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-/* Hardly a frame comes through here: kept out of the callers, whose registers it would
- * take. */
+/* Hardly any frame passes through: kept out of line, so that it takes no registers of its
+ * callers. */
 #define OUT_OF_LINE __attribute__((noinline))
 
 #endif

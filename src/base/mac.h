@@ -27,7 +27,7 @@ static inline bool mac_is_broadcast(const uint8_t *mac)
     return (mac[0] & mac[1] & mac[2] & mac[3] & mac[4] & mac[5]) == 0xffu;
 }
 
-/* An address that a station can have: not a group's and not all zero. */
+/* True for an address that a station can have: neither a group address nor all zero. */
 static inline bool mac_is_station(const uint8_t *mac)
 {
     return !mac_is_group(mac) && (mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);

@@ -42,8 +42,8 @@ void text_append_pci_location(struct text *text, EFI_PCI_IO_PROTOCOL *pci_io);
 /* The name of a status, or its number. */
 void text_append_status(struct text *text, EFI_STATUS status);
 
-/* True when the language code `language` names `ours`, also as "en-US" for "en"
- * (RFC 4646; ISO 639-2 codes have no parts). */
+/* True when the language code `language` matches `ours`; "en-US" matches "en" (RFC 4646;
+ * ISO 639-2 codes have no parts). */
 bool text_is_language(const CHAR8 *ours, const CHAR8 *language);
 
 #endif

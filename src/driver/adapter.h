@@ -34,22 +34,22 @@ EFI_STATUS adapter_create(EFI_PCI_IO_PROTOCOL *pci_io, const EFI_DEVICE_PATH *pa
                           struct adapter **ret_adapter, const CHAR16 **ret_cause)
     __attribute__((warn_unused_result));
 
-/* Take the protocols off the child handle, which ends it, and free everything, in
- * whatever state SNP is. Error: what UninstallMultipleProtocolInterfaces answers
- * when somebody does not let go; the adapter is then as it was. */
+/* Uninstall the protocols from the child handle, which ends it, and free everything, in
+ * whatever state SNP is. Error: what UninstallMultipleProtocolInterfaces answers when a
+ * client does not let go; the adapter is then unchanged. */
 EFI_STATUS adapter_destroy(struct adapter *adapter) __attribute__((warn_unused_result));
 
-/* The adapter of a child handle, or of the child that `agent` (the driver binding
- * handle) has on `controller`. EFI_NOT_FOUND: there is none. Any other error: the
- * firmware does not tell. */
+/* Find the adapter of a child handle, or of the child that `agent` (the driver binding
+ * handle) has on `controller`. EFI_NOT_FOUND: there is none. Any other error comes from the
+ * firmware. */
 EFI_STATUS adapter_of_child(EFI_HANDLE agent, EFI_HANDLE child, struct adapter **ret_adapter)
     __attribute__((warn_unused_result));
 EFI_STATUS adapter_of_controller(EFI_HANDLE agent, EFI_HANDLE controller,
                                  struct adapter **ret_adapter) __attribute__((warn_unused_result));
 
-/* The same for handles that a caller named, with `child` NULL or the adapter's own.
- * Errors: EFI_INVALID_PARAMETER, one of them is no handle; EFI_UNSUPPORTED, they are not
- * those of a NIC of `agent`. */
+/* The same for handles that a caller named; `child` is NULL or the adapter's own. Errors:
+ * EFI_INVALID_PARAMETER, one of them is not a handle; EFI_UNSUPPORTED, they do not belong
+ * to a NIC of `agent`. */
 EFI_STATUS adapter_of_handles(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE child,
                               struct adapter **ret_adapter) __attribute__((warn_unused_result));
 

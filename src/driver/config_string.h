@@ -21,7 +21,7 @@
 #include "base/text.h"
 
 struct config_element {
-    const CHAR16 *text; /* as it stands in the string, from its '&' on */
+    const CHAR16 *text; /* as it is in the string, from its '&' on */
     size_t length;      /* of the text, without the value */
     uint16_t offset;
     uint16_t width;
@@ -35,19 +35,18 @@ size_t config_header_chars(const CHAR16 *name, const EFI_DEVICE_PATH *path);
 void config_header_append(struct text *text, const EFI_GUID *guid, const CHAR16 *name,
                           const EFI_DEVICE_PATH *path);
 
-/* The rest of `string` behind `header`, or NULL when it begins with another one. */
+/* Returns the part of `string` after `header`, or NULL when it begins with another header. */
 const CHAR16 *config_header_skip(const CHAR16 *string, const CHAR16 *header);
 
-/* Read the element at *at, of a block of `block_bytes`, and move *at behind it. False
- * when there is none, or one that is not well-formed or leaves the block; *at then
- * stays. */
+/* Read the element at *at, of a block of `block_bytes`, and move *at past it. False when
+ * there is none, or when it is malformed or outside the block; *at is then unchanged. */
 bool config_element_next(const CHAR16 **at, size_t block_bytes, bool has_value,
                          struct config_element *ret_element);
 
 /* Copy the element's value into the block. */
 void config_element_get(const struct config_element *element, uint8_t *block);
 
-/* Append the element as it was requested, and its value out of the block. */
+/* Append the element as it was requested, followed by its value from the block. */
 void config_element_append(const struct config_element *element, const uint8_t *block,
                            struct text *text);
 

@@ -15,28 +15,28 @@
 
 #include "driver/options.h"
 
-/* Above every driver that a firmware or an option ROM brings along, so that ours
- * is asked first (UEFI 2.10, 11.1, Version: an IHV may use all of the range). */
+/* Higher than any driver that comes with a firmware or an option ROM, so that ours is asked
+ * first (UEFI 2.10, 11.1, Version: an IHV may use the whole range). */
 #define DRIVER_BINDING_VERSION 0x20000000u
 
-/* Install the protocols of a driver on its image handle, and its Unload; `options`
- * are copied. Errors: what the firmware answers; nothing is then installed. */
+/* Install the driver's protocols on its image handle, and its Unload. `options` are copied.
+ * Errors: what the firmware answers; nothing is then installed. */
 EFI_STATUS driver_binding_install(EFI_HANDLE image, const struct options *options)
     __attribute__((warn_unused_result));
 
-/* Let go of every NIC, take the protocols off again, and let the firmware connect
- * the NICs to whoever else wants them. Error: somebody does not let go of a NIC or
- * of a protocol; the driver then stays installed and whole. */
+/* Release every NIC, uninstall the protocols, and let the firmware connect the NICs to any
+ * other driver that wants them. Error: a client does not let go of a NIC or a protocol; the
+ * driver then stays installed and intact. */
 EFI_STATUS driver_binding_uninstall(void) __attribute__((warn_unused_result));
 
-/* While it is paused the driver answers ALREADY_STARTED to Supported and Start,
- * so that a firmware that reconnects behind a disconnect does not come to us. */
+/* While paused, Supported and Start return ALREADY_STARTED, so that firmware that
+ * reconnects during a disconnection does not come back to us. */
 void driver_binding_pause(bool is_paused);
 
-/* The handle that our opens are made by. */
+/* The handle under which we open protocols. */
 EFI_HANDLE driver_binding_agent(void);
 
-/* True when `controller` is a NIC of ours. */
+/* True when `controller` is a NIC that this driver holds. */
 bool driver_binding_holds(EFI_HANDLE controller);
 
 #endif

@@ -43,30 +43,28 @@ struct options {
     struct pci_address_list skip;
 };
 
-/* Told of each item that was not understood: the item as it stands in the text,
- * `length` characters, not terminated. */
+/* Called for each item that was not understood. `item` is the item in the text, `length`
+ * characters, not terminated. */
 typedef void options_complaint(void *context, const CHAR16 *item, size_t length, const CHAR16 *why);
 
 void options_init(struct options *options);
 
-/* Apply a text of `length` characters, which a terminator may end earlier: what is
- * behind it may be anything. An item that is not understood changes nothing and is
- * complained of. */
+/* Apply a text of `length` characters. A terminator may end it earlier; what follows the
+ * terminator is ignored. An item that is not understood is reported and changes nothing. */
 void options_parse(struct options *options, const CHAR16 *text, size_t length,
                    options_complaint *complain, void *context);
 
-/* Set `list` to the addresses of a text of `length` characters, in the form that
- * stands behind `only=`, or to none when it is empty. Returns why it was not
- * understood, and the list is as it was, or NULL. */
+/* Set `list` to the addresses in a text of `length` characters, in the syntax of `only=`,
+ * or to none when it is empty. Returns NULL, or why the text was not understood; the list
+ * is then unchanged. */
 const CHAR16 *options_parse_addresses(struct pci_address_list *list, const CHAR16 *text,
                                       size_t length);
 
-/* The other way round. An address for which there is no room is left out, and so are
- * those behind it. */
+/* The reverse. The first address without room, and all after it, are left out. */
 void options_append_addresses(const struct pci_address_list *list, struct text *text);
 
-/* Append the text that options_parse makes the same options of: at most
- * OPTIONS_TEXT_MAX characters, the terminator included. */
+/* Append a text from which options_parse makes the same options: at most OPTIONS_TEXT_MAX
+ * characters, the terminator included. */
 void options_append(const struct options *options, struct text *text);
 
 /* False for a PCI function that the user wants left alone. */

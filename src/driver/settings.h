@@ -15,16 +15,15 @@
  * it, in UCS-2 (`setvar … =L"…"`) or in ASCII (`setvar … =S"…"`, efibootmgr). */
 #define SETTINGS_VARIABLE L"VirtioNetOptions"
 
-/* The options of the image `image`. */
+/* Read the options of the image `image`. */
 void settings_load(EFI_HANDLE image, struct options *ret_options);
 
-/* The options of the variable alone; nothing is said on the console. TPL_CALLBACK at
- * most, as for settings_save. */
+/* Read the options of the variable alone. Prints nothing. At TPL_CALLBACK or below, like
+ * settings_save. */
 void settings_load_variable(struct options *ret_options);
 
-/* Write the variable anew, which the next start of the driver then finds. Errors:
- * what the variable services answer; only where attributes had to change can the
- * old variable then be gone. */
+/* Replace the variable; the next start of the driver reads it. Errors: what the variable
+ * services answer. Only where attributes had to change can the old variable then be gone. */
 EFI_STATUS settings_save(const struct options *options) __attribute__((warn_unused_result));
 
 #endif

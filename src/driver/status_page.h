@@ -10,12 +10,12 @@
 
 #include "driver/adapter.h"
 
-/* Give `adapter`, whose child is installed, a page. Where the firmware has no setup,
- * or there is no memory, it goes without, and nothing is left behind. */
+/* Give `adapter`, whose child is installed, a page. If the firmware has no setup or there
+ * is no memory, it gets none, and nothing is left behind. */
 void status_page_create(struct adapter *adapter);
 
-/* Take the page away, if there is one. Error: what UninstallMultipleProtocolInterfaces
- * answers when somebody does not let go; the page is then as it was. */
+/* Remove the page, if there is one. Error: what UninstallMultipleProtocolInterfaces answers
+ * when a client does not let go; the page is then unchanged. */
 EFI_STATUS status_page_destroy(struct adapter *adapter) __attribute__((warn_unused_result));
 
 #endif

@@ -11,10 +11,9 @@
 
 #include "driver/options.h"
 
-/* Take over every NIC that `options` admit, but never the one that `image` was
- * itself loaded through. The driver binding is installed. One line per NIC tells
- * whom it was taken from, or why not; a NIC that does not come over is given back
- * to whoever wants it. */
+/* Take over every NIC that `options` admit, except the one that `image` was loaded through.
+ * The driver binding is installed. One line per NIC says whom it was taken from, or why
+ * not. A NIC that does not come over is given back to any driver that wants it. */
 void takeover_run(EFI_HANDLE image, const struct options *options);
 
 #endif

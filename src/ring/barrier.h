@@ -11,7 +11,7 @@
 #define BARRIER_H
 
 #if defined(__x86_64__) || defined(__i386__)
-#define BARRIER_READ "" /* the compiler alone must be told */
+#define BARRIER_READ "" /* only the compiler must be told */
 #define BARRIER_WRITE ""
 #define BARRIER_FULL "lock; orl $0, (%%" BARRIER_STACK ")"
 #ifdef __x86_64__
@@ -37,19 +37,19 @@
 #error "barrier.h does not know this architecture"
 #endif
 
-/* Loads before it are done before loads after it. */
+/* Orders earlier loads before later loads. */
 static inline void barrier_read(void)
 {
     __asm__ volatile(BARRIER_READ ::: "memory");
 }
 
-/* Stores before it are seen before stores after it. */
+/* Orders earlier stores before later stores, for the device as well. */
 static inline void barrier_write(void)
 {
     __asm__ volatile(BARRIER_WRITE ::: "memory");
 }
 
-/* Everything before it is seen before anything after it. */
+/* Orders everything before it before everything after it. */
 static inline void barrier_full(void)
 {
     __asm__ volatile(BARRIER_FULL ::: "memory", "cc");

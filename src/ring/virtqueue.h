@@ -31,9 +31,9 @@ struct virtqueue_format {
     bool has_event_idx; /* EVENT_IDX */
 };
 
-/* Offsets and size in bytes of one queue's memory; the descriptors come first. A split
- * one satisfies the legacy layout (used ring on its own page), which is also a valid
- * modern one. */
+/* Offsets and size in bytes of one queue's memory; the descriptors come first. The split
+ * layout satisfies the legacy rules (used ring on its own page), which are valid for modern
+ * devices too. */
 struct virtqueue_layout {
     size_t driver_offset; /* available ring, or the driver's event structure */
     size_t device_offset; /* used ring, or the device's event structure */
@@ -48,19 +48,19 @@ struct virtqueue_segment {
 
 struct virtqueue_completion {
     uint16_t slot;
-    uint32_t length_bytes; /* written by the device; at most what it could write */
+    uint32_t length_bytes; /* written by the device; never more than it could write */
 };
 
-/* What is private of a slot, found by its number times segments_per_slot: the
- * descriptor that it starts with where slots stay, the buffer id in a packed ring. */
+/* The private state of a slot. Its index is the slot number times segments_per_slot: the
+ * first descriptor of a fixed slot, the buffer id in a packed ring. */
 struct virtqueue_chain {
     uint32_t writable_bytes;
     uint16_t slot;
     uint8_t segment_count;
-    bool is_in_flight; /* never for an index inside a chain */
+    bool is_in_flight; /* never set for an index inside a chain */
 };
 
-/* A buffer with the device, in the order in which they were pushed. */
+/* A buffer in flight, in the order of pushes. */
 struct virtqueue_turn {
     uint16_t slot;
     uint16_t id; /* by which the device names it */
@@ -82,22 +82,22 @@ struct virtqueue {
         } packed;
     };
 
-    /* Where the device says that it used something: in a split ring by another value than
-     * news_value, in a packed one by that value. */
+    /* Where the device shows that it used something: in a split ring the value differs from
+     * news_value, in a packed ring it equals it. */
     const volatile uint16_t *news;
     uint16_t news_mask;
 
     uint16_t size; /* entries, a power of two */
     uint16_t slot_count;
     uint16_t segments_per_slot;
-    bool is_fixed; /* slots stay where they are: split, and no IN_ORDER */
+    bool is_fixed; /* slots never move: split, without IN_ORDER */
     struct virtqueue_format format;
     bool is_broken; /* the device broke the ring; stays set until the next init */
 
-    /* Counters that run through 65,536: of entries in the available and the used ring,
-     * or of descriptors in a packed ring, whose wrap counter is the bit of `size`, inverted. */
+    /* Counters modulo 65,536: of entries in the available and the used ring, or of
+     * descriptors in a packed ring, whose wrap counter is the bit of `size`, inverted. */
     uint16_t avail_next; /* the next to be made available */
-    uint16_t avail_rung; /* that at the last doorbell, or `size` entries back if that is later */
+    uint16_t avail_rung; /* avail_next at the last doorbell; at most `size` back */
     union {
         uint16_t used_next; /* split: the next completion, which is what used->idx reads as */
         uint16_t news_value;
@@ -106,9 +106,9 @@ struct virtqueue {
     uint16_t chained_count;   /* descriptors that belong to slots, from the first on */
     struct virtqueue_chain chains[VIRTQUEUE_SLOTS_MAX * VIRTQUEUE_SEGMENTS_MAX];
 
-    /* Where slots move */
+    /* For formats whose slots move */
     uint16_t avail_shown; /* packed: the first descriptor that the device must not see yet */
-    uint16_t shown_flags; /* which it will see by these, those behind it included */
+    uint16_t shown_flags; /* the flags that will show it, and the descriptors after it */
     uint16_t desc_next;   /* split: the next descriptor to write; packed: to be used */
     struct virtqueue_segment segments[VIRTQUEUE_MOVING_MAX];
 
@@ -123,45 +123,44 @@ struct virtqueue {
 /* The layout of a queue of `size` entries, a power of two up to VIRTQ_SIZE_MAX. */
 struct virtqueue_layout virtqueue_layout(uint16_t size, bool is_packed);
 
-/* So many slots of `segments_per_slot` descriptors can a queue have; 0: none. */
+/* The number of slots of `segments_per_slot` descriptors that a queue can have; 0: none. */
 uint16_t virtqueue_slots_max(uint16_t size, uint16_t segments_per_slot,
                              const struct virtqueue_format *format);
 
-/* Take over `memory`, page-aligned and `layout.size_bytes` long, which stays the
- * caller's to free, and clear it. `slot_count` is at most virtqueue_slots_max. The
- * device is asked for no interrupt, ever. */
+/* Clear `memory` and use it. It is page-aligned and `layout.size_bytes` long; the caller
+ * frees it. `slot_count` is at most virtqueue_slots_max. The device is asked for no
+ * interrupt, ever. */
 void virtqueue_init(struct virtqueue *queue, void *memory, uint16_t size, uint16_t slot_count,
                     uint16_t segments_per_slot, const struct virtqueue_format *format);
 
-/* Describe `slot`, which is not in flight, from now on: `count` segments, at most
- * `segments_per_slot`, device-readable ones first. */
+/* Describe `slot`, which is not in flight: `count` segments, at most `segments_per_slot`,
+ * device-readable ones first. Valid until the next call. */
 void virtqueue_set_slot(struct virtqueue *queue, uint16_t slot,
                         const struct virtqueue_segment *segments, uint16_t count);
 
-/* Queue a slot that is not in flight; its last segment, where `is_fixed` the last of
- * `segments_per_slot`, is `last_length_bytes` long this time. Completions are checked
- * against what set_slot said. The device sees it at the next publish. */
+/* Push a slot that is not in flight. Its last segment (of a fixed slot, the last of
+ * `segments_per_slot`) is `last_length_bytes` long this time. Completions are checked
+ * against what set_slot described. The device sees the slot at the next publish. */
 void virtqueue_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes);
 
-/* Queue `count` slots that are not in flight, each as it was described last. */
+/* Push `count` slots that are not in flight, each as it was described last. */
 void virtqueue_push_all(struct virtqueue *queue, const uint16_t *slots, uint16_t count);
 
-/* Show the device what was pushed. True when it wants a doorbell for that, or
- * wanted one since the last: a wish that came too late for its own publish is
- * found by the next. */
+/* Show the device what was pushed. True when it wants a doorbell for that, or wanted one
+ * since the last doorbell: a wish that arrived too late for its own publish is found by the
+ * next. */
 bool virtqueue_publish(struct virtqueue *queue);
 
-/* What push does where `is_fixed`, and publish where not `format.is_packed`. */
+/* virtqueue_push for a fixed slot, and virtqueue_publish for a split ring. */
 void virtqueue_push_fixed(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes);
 bool virtqueue_publish_split(struct virtqueue *queue);
 
-/* What is_busy does where `format.is_packed`. */
+/* virtqueue_is_busy for a packed ring. */
 bool virtqueue_packed_is_busy(const struct virtqueue *queue);
 
 /* True while the device has not used everything that was published; in a packed ring of
- * chains, until pop has taken it all. Between push and publish, a packed ring that is full
- * is busy too. A device that overwrites what this is seen by gains a doorbell by it, or
- * loses one. */
+ * chains, until pop has taken it all. Between push and publish a full packed ring is busy
+ * too. A device that tampers with the memory read here only gains or loses a doorbell. */
 static inline bool virtqueue_is_busy(const struct virtqueue *queue)
 {
     if (queue->format.is_packed)
@@ -169,7 +168,7 @@ static inline bool virtqueue_is_busy(const struct virtqueue *queue)
     return queue->used->idx != queue->avail->idx;
 }
 
-/* True while the device says that it used something which pop has not taken. */
+/* True while the device shows something that pop has not taken. */
 static inline bool virtqueue_has_news(const struct virtqueue *queue)
 {
     bool is_value = (*queue->news & queue->news_mask) == queue->news_value;
@@ -177,8 +176,8 @@ static inline bool virtqueue_has_news(const struct virtqueue *queue)
     return is_value == queue->format.is_packed;
 }
 
-/* A number that changes when the device uses something: each time in the split format,
- * and in a packed ring when pop had taken what was there. A batch may change it once more. */
+/* A number that changes when the device uses something: each time in the split format; in a
+ * packed ring if pop had taken everything before. A batch may change it once more. */
 static inline uint16_t virtqueue_progress(const struct virtqueue *queue)
 {
     if (queue->format.is_packed)
@@ -186,13 +185,13 @@ static inline uint16_t virtqueue_progress(const struct virtqueue *queue)
     return *queue->news;
 }
 
-/* Take the next completion; the slot is the caller's again. False when there is
- * none, or when the device broke the ring; is_broken then stays set. */
+/* Take the next completion; its slot is the caller's again. False when there is none, or
+ * when the device broke the ring. */
 bool virtqueue_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion);
 
-/* The device broke the ring: nothing more is taken from it, and is_broken stays set until the
- * next init. For the ring itself, and for a caller to whom a completion makes no sense.
- * Always false, as the answer of pop. */
+/* The device broke the ring. Nothing more is taken from it, and is_broken stays set until
+ * the next init. Called by the ring itself, and by a caller for whom a completion makes no
+ * sense. Always returns false, so that pop can return it. */
 static inline bool virtqueue_break(struct virtqueue *queue)
 {
     queue->is_broken = true;
@@ -200,18 +199,18 @@ static inline bool virtqueue_break(struct virtqueue *queue)
     return false;
 }
 
-/* What a doorbell tells under NOTIFICATION_DATA: where the next buffer will stand in the
- * available ring, as 16 bits, or in a packed ring, under the wrap counter (VIRTIO 1.2, 2.9). */
+/* The value of a doorbell under NOTIFICATION_DATA: the position of the next buffer in the
+ * available ring, 16 bits; in a packed ring with the wrap counter on top (VIRTIO 1.2, 2.9). */
 uint16_t virtqueue_next_offset(const struct virtqueue *queue);
 
-/* False when the ring is broken, or the device says that it has used what it has not got. */
+/* False when the ring is broken, or when the device claims to have used more than it has. */
 bool virtqueue_is_sound(const struct virtqueue *queue);
 
-/* Ask for no interrupt for the next 65,535 completions. Once after each batch of pops
- * is enough; init and push_all do it too. A packed ring is asked once, by init. */
+/* Suppress interrupts for the next 65,535 completions. Once after each batch of pops is
+ * enough; init and push_all call it too. A packed ring needs it once, in init. */
 static inline void virtqueue_suppress_interrupts(struct virtqueue *queue)
 {
-    /* With EVENT_IDX the flag is ignored: keep the event a lap of the index away. */
+    /* With EVENT_IDX the flag is ignored, so the event index is kept a full lap away. */
     if (!queue->format.is_packed)
         *queue->used_event = (uint16_t)(queue->used_next - 1);
 }

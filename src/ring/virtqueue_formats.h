@@ -21,21 +21,21 @@ void virtqueue_in_order_push(struct virtqueue *queue, uint16_t slot, uint32_t la
 void virtqueue_in_order_note(struct virtqueue *queue, uint16_t slot, uint16_t id);
 bool virtqueue_in_order_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion);
 
-/* How many of the buffers with the device, from the nth oldest on, a used entry for
- * `id` completes; 0: none has that id. */
+/* How many buffers in flight, from the nth oldest on, a used entry for `id` completes. 0:
+ * none of them has that id. */
 uint16_t virtqueue_in_order_batch(const struct virtqueue *queue, uint16_t nth, uint32_t id);
 
-/* The descriptors of so many buffers. */
+/* The number of descriptors of `count` buffers, from the nth oldest on. */
 uint16_t virtqueue_in_order_segments(const struct virtqueue *queue, uint16_t nth, uint16_t count);
 
-/* Make has_news say what is true of the used descriptor or the batch that comes next. */
+/* Make has_news watch the next used descriptor, or the batch under way. */
 void virtqueue_packed_watch(struct virtqueue *queue);
 
-/* The used descriptor that comes next; false: there is none yet. */
+/* Read the next used descriptor. False: there is none yet. */
 bool virtqueue_packed_read_used(const struct virtqueue *queue, uint32_t *ret_id,
                                 uint32_t *ret_length_bytes);
 
-/* True when the device wants to hear of `event`, a value of avail_next. */
+/* True when the device wants a doorbell for `event`, a value of avail_next. */
 bool virtqueue_is_event_crossed(struct virtqueue *queue, uint16_t event);
 
 /* False when `*length_bytes` is more than the device could write into the chain. */
@@ -45,7 +45,7 @@ static inline bool virtqueue_check_length(const struct virtqueue_chain *chain,
     if (*length_bytes > chain->writable_bytes) {
         if (chain->writable_bytes != 0)
             return false;
-        *length_bytes = 0; /* nothing to write: legacy devices put anything here (2.7.8.1) */
+        *length_bytes = 0; /* legacy devices put any length here (2.7.8.1) */
     }
     return true;
 }

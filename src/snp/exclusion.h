@@ -19,7 +19,7 @@
 
 #if defined(__x86_64__) || defined(__i386__)
 
-/* False in a sandbox that runs drivers without privilege, and in a unit test. */
+/* False in a sandbox that runs drivers unprivileged, and in a unit test. */
 static inline bool interrupts_are_maskable(void)
 {
     uint16_t code_segment;
@@ -123,7 +123,7 @@ static inline UINTN interrupts_mask(void)
     return mode;
 }
 
-#else /* nobody has looked at it: TPL_CALLBACK it is */
+#else /* not examined on this architecture: use TPL_CALLBACK */
 
 static inline bool interrupts_are_maskable(void)
 {
@@ -142,7 +142,7 @@ static inline void interrupts_restore(UINTN flags)
 
 #endif
 
-/* `masks_interrupts` is the same for both calls of a pair; what enter returns goes to
+/* `masks_interrupts` must be the same for both calls of a pair. Pass what enter returns to
  * leave. At any TPL up to TPL_CALLBACK. */
 static inline UINTN exclusion_enter(bool masks_interrupts)
 {

@@ -33,24 +33,23 @@ struct snp {
     uint16_t rx_reported;     /* used index at the last GetStatus */
     bool has_transmitted;     /* since the last GetStatus */
     bool masks_interrupts;    /* how Transmit, Receive and GetStatus keep events out */
-    volatile bool has_exited; /* ExitBootServices was called: touch nothing */
+    volatile bool has_exited; /* ExitBootServices was called: the device must not be touched */
     EFI_EVENT tend_timer;
     EFI_EVENT exit_event;
 };
 
-/* Find the device behind `pci_io` and make `snp->protocol` ready to be installed,
- * in state Stopped. The object must stay where it is until snp_fini.
- * Errors: as net_device_init, and what CreateEvent answers; nothing is left
- * behind, and *ret_cause says why, for people. */
+/* Find the device behind `pci_io` and prepare `snp->protocol` for installation, in state
+ * Stopped. The object must not move until snp_fini. Errors: as net_device_init, and what
+ * CreateEvent answers. Nothing is then left behind, and *ret_cause says why, for people. */
 EFI_STATUS snp_init(struct snp *snp, EFI_PCI_IO_PROTOCOL *pci_io, const CHAR16 **ret_cause)
     __attribute__((warn_unused_result));
 
-/* Whether there is a link: read from the device now when SNP is Initialized, else as
- * of the last time that it was looked at. At any TPL up to CALLBACK. */
+/* True when there is a link. Read from the device if SNP is Initialized, otherwise the last
+ * known state. At any TPL up to TPL_CALLBACK. */
 bool snp_has_media(struct snp *snp);
 
-/* Undo snp_init in whatever state the protocol is; it is not installed any more.
- * A zeroed object is accepted. */
+/* Undo snp_init in any state of the protocol, which is no longer installed. A zeroed object
+ * is accepted. */
 void snp_fini(struct snp *snp);
 
 #endif
