@@ -14,8 +14,9 @@
 #define PROMISCUOUS EFI_SIMPLE_NETWORK_RECEIVE_PROMISCUOUS
 #define PROMISCUOUS_MULTICAST EFI_SIMPLE_NETWORK_RECEIVE_PROMISCUOUS_MULTICAST
 
-#define WAIT_MS 3000 /* for what has to happen */
-#define QUIET_MS 150 /* for what must not happen */
+#define WAIT_MS 3000      /* for what has to happen */
+#define PATIENCE_MS 15000 /* the same, where nothing ever waits that long but on a starved host */
+#define QUIET_MS 150      /* for what must not happen */
 
 static EFI_SIMPLE_NETWORK *snp;
 static EFI_SIMPLE_NETWORK_MODE *mode;
@@ -168,6 +169,13 @@ static inline bool ask(enum operation operation, uint32_t first, uint32_t second
     return !EFI_ERROR(send_command(operation, first, second)) && await_frame(REPLY, WAIT_MS) != 0;
 }
 
+/* Likewise, of a peer that is sure to answer. */
+static inline bool ask_patiently(enum operation operation, uint32_t first, uint32_t second)
+{
+    return !EFI_ERROR(send_command(operation, first, second)) &&
+           await_frame(REPLY, PATIENCE_MS) != 0;
+}
+
 /* Ask the peer what it saw last: its size, 0 without exactly one frame; its bytes are at
  * rx_buffer + PAYLOAD_OFFSET. */
 static inline size_t seen_by_peer(void)
@@ -191,7 +199,7 @@ static inline EFI_STATUS inject(const void *destination, uint32_t number, uint32
 /* From stopped to initialized, with a peer that knows us. */
 static inline bool start(void)
 {
-    return !EFI_ERROR(bring_up(snp)) && ask(HELLO, 0, 0);
+    return !EFI_ERROR(bring_up(snp)) && ask_patiently(HELLO, 0, 0);
 }
 
 static inline void stop(void)

@@ -67,15 +67,17 @@ static bool recover(uint32_t number)
     }
     if (EFI_ERROR(status))
         Print(L"HOSTILE %d not back: %r\n", number, status);
-    return !EFI_ERROR(status) && ask(HELLO, 0, 0) && ask(REPORT, 0, 0);
+    return !EFI_ERROR(status) && ask_patiently(HELLO, 0, 0) && ask_patiently(REPORT, 0, 0);
 }
 
 static bool suffer(uint32_t number)
 {
     struct outcome outcome = {0};
 
-    if (!ask(MISBEHAVE, number, 0))
+    if (!ask_patiently(MISBEHAVE, number, 0)) {
+        Print(L"HOSTILE %d not begun: no answer\n", number);
         return false;
+    }
     for (uint32_t round = 0; round < ROUNDS; round++) {
         call_data_path(round, &outcome);
         if (round % 100 == 0) {
