@@ -33,7 +33,7 @@ run_unit() {
         test=$(basename "$source" .c)
         log=$logs/$test.log
         status=0
-        CMOCKA_MESSAGE_OUTPUT=TAP timeout 300 "build/host/${source%.c}" >"$log" 2>&1 || status=$?
+        CMOCKA_MESSAGE_OUTPUT=TAP timeout 900 "build/host/${source%.c}" >"$log" 2>&1 || status=$?
         planned=$(awk -F '[. ]+' '/^1\.\.[0-9]/ { n += $2 } END { print n + 0 }' "$log")
         good=$(grep -c '^ok ' "$log") || true
         bad=$((planned - good)) # after a crash also those that never ran
