@@ -10,7 +10,7 @@
 #define NET_CONTROL_H
 
 #include "net/net_filter.h"
-#include "virtio/virtio_device.h"
+#include "virtio/virtio_queue.h"
 
 struct net_control {
     struct virtio_queue queue;

@@ -17,7 +17,7 @@
 
 #include "net/net_control.h"
 #include "net/net_filter.h"
-#include "virtio/virtio_device.h"
+#include "virtio/virtio_queue.h"
 
 /* What may be asked of a device, in the order of what it has:
  *

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Reset, negotiation, queues and DRIVER_OK, the same for every transport.
+ * Reset, negotiation and DRIVER_OK, the same for every transport.
  */
 #include "virtio/virtio_device.h"
 
 #include <efilib.h>
 
-#include "base/hot_path.h"
 #include "base/log.h"
 #include "pci/pci_direct.h"
 #include "ring/barrier.h"
@@ -22,19 +21,12 @@
 #define RESET_POLL_US 100u
 #define RESET_POLL_SLOW_US 10000u /* after RESET_POLLS_FAST_US: fewer accesses */
 #define RESET_POLLS_FAST_US 100000u
-#define QUEUE_RESET_TIMEOUT_US 500000u /* after that the whole device is reset */
 
 #define STATUS_ALL_ONES 0xffu /* what reads from an unplugged device return */
 
-static EFI_STATUS fault(struct virtio_device *device, EFI_STATUS status, const CHAR16 *cause)
+EFI_STATUS virtio_device_access_fault(struct virtio_device *device, EFI_STATUS status)
 {
-    device->cause = cause;
-    return status;
-}
-
-static EFI_STATUS access_fault(struct virtio_device *device, EFI_STATUS status)
-{
-    return fault(device, status, L"a register could not be accessed");
+    return virtio_device_fault(device, status, L"a register could not be accessed");
 }
 
 static EFI_STATUS read_status(struct virtio_device *device, uint8_t *ret_status)
@@ -42,7 +34,7 @@ static EFI_STATUS read_status(struct virtio_device *device, uint8_t *ret_status)
     const struct virtio_transport *transport = &device->transport;
     EFI_STATUS status = transport->ops->read_status(transport, ret_status);
 
-    return EFI_ERROR(status) ? access_fault(device, status) : EFI_SUCCESS;
+    return EFI_ERROR(status) ? virtio_device_access_fault(device, status) : EFI_SUCCESS;
 }
 
 static EFI_STATUS add_status(struct virtio_device *device, uint8_t bits)
@@ -54,7 +46,7 @@ static EFI_STATUS add_status(struct virtio_device *device, uint8_t bits)
     status = transport->ops->read_status(transport, &current);
     if (!EFI_ERROR(status))
         status = transport->ops->write_status(transport, current | bits);
-    return EFI_ERROR(status) ? access_fault(device, status) : EFI_SUCCESS;
+    return EFI_ERROR(status) ? virtio_device_access_fault(device, status) : EFI_SUCCESS;
 }
 
 static EFI_STATUS wait_for_reset(struct virtio_device *device, unsigned timeout_us)
@@ -75,7 +67,7 @@ static EFI_STATUS wait_for_reset(struct virtio_device *device, unsigned timeout_
             poll_us = RESET_POLL_SLOW_US;
         BS->Stall(poll_us);
     }
-    return fault(device, EFI_TIMEOUT, L"the device does not confirm its reset");
+    return virtio_device_fault(device, EFI_TIMEOUT, L"the device does not confirm its reset");
 }
 
 /* The device may be in the middle of a reset, so nothing more is written to it. */
@@ -97,7 +89,8 @@ static EFI_STATUS request_reset(struct virtio_device *device, unsigned timeout_u
         (void)wait_for_reset(device, timeout_us); /* the new one decides */
     }
     status = transport->ops->write_status(transport, 0);
-    return EFI_ERROR(status) ? access_fault(device, status) : wait_for_reset(device, timeout_us);
+    return EFI_ERROR(status) ? virtio_device_access_fault(device, status)
+                             : wait_for_reset(device, timeout_us);
 }
 
 /* Reset the device, or cut it off from memory. */
@@ -120,7 +113,8 @@ EFI_STATUS virtio_device_init(struct virtio_device *device, EFI_PCI_IO_PROTOCOL 
     *device = (struct virtio_device){0};
     status = virtio_pci_init(&device->transport, pci_io);
     if (EFI_ERROR(status))
-        return fault(device, status, L"no usable virtio registers: capabilities or BARs malformed");
+        return virtio_device_fault(device, status,
+                                   L"no usable virtio registers: capabilities or BARs malformed");
     return EFI_SUCCESS;
 }
 
@@ -167,9 +161,10 @@ static EFI_STATUS settle_features(struct virtio_device *device, uint64_t wanted,
 
     status = transport->ops->read_features(transport, &device->offered);
     if (EFI_ERROR(status))
-        return access_fault(device, status);
+        return virtio_device_access_fault(device, status);
     if (!transport->ops->is_legacy && !(device->offered & VIRTIO_F_VERSION_1))
-        return fault(device, EFI_UNSUPPORTED, L"a modern device does not offer VERSION_1");
+        return virtio_device_fault(device, EFI_UNSUPPORTED,
+                                   L"a modern device does not offer VERSION_1");
 
     chosen = drop_unsupported(device->offered & wanted & ~transport->missing, needs, need_count);
     if (transport->ops->is_legacy)
@@ -178,7 +173,7 @@ static EFI_STATUS settle_features(struct virtio_device *device, uint64_t wanted,
         chosen = (chosen | VIRTIO_F_VERSION_1) & ~VIRTIO_F_ANY_LAYOUT;
     status = transport->ops->write_features(transport, chosen);
     if (EFI_ERROR(status))
-        return access_fault(device, status);
+        return virtio_device_access_fault(device, status);
     device->negotiated = chosen;
     return EFI_SUCCESS;
 }
@@ -198,7 +193,8 @@ static EFI_STATUS confirm_features(struct virtio_device *device)
     if (EFI_ERROR(status))
         return status;
     if (current == STATUS_ALL_ONES || !(current & VIRTIO_STATUS_FEATURES_OK))
-        return fault(device, EFI_UNSUPPORTED, L"the device refuses the features it offered");
+        return virtio_device_fault(device, EFI_UNSUPPORTED,
+                                   L"the device refuses the features it offered");
     return EFI_SUCCESS;
 }
 
@@ -230,7 +226,7 @@ static EFI_STATUS negotiate(struct virtio_device *device, uint64_t wanted,
     compare_status(device, 0);
     status = virtio_pci_allow_dma(&device->transport);
     if (EFI_ERROR(status))
-        return fault(device, status, L"bus mastering could not be enabled");
+        return virtio_device_fault(device, status, L"bus mastering could not be enabled");
     status = add_status(device, VIRTIO_STATUS_ACKNOWLEDGE);
     if (EFI_ERROR(status))
         return status;
@@ -267,7 +263,8 @@ EFI_STATUS virtio_device_read_config(struct virtio_device *device, uint32_t offs
 
     status = transport->ops->read_config(transport, offset, width_bytes, length_bytes, ret_field);
     if (EFI_ERROR(status))
-        return fault(device, status, L"device configuration is missing or never settles");
+        return virtio_device_fault(device, status,
+                                   L"device configuration is missing or never settles");
     return EFI_SUCCESS;
 }
 
@@ -281,7 +278,7 @@ EFI_STATUS virtio_device_write_config(struct virtio_device *device, uint32_t off
     if (!transport->ops->write_config)
         return EFI_UNSUPPORTED;
     status = transport->ops->write_config(transport, offset, width_bytes, length_bytes, field);
-    return EFI_ERROR(status) ? access_fault(device, status) : EFI_SUCCESS;
+    return EFI_ERROR(status) ? virtio_device_access_fault(device, status) : EFI_SUCCESS;
 }
 
 EFI_STATUS virtio_device_ready(struct virtio_device *device)
@@ -344,149 +341,4 @@ EFI_STATUS virtio_device_is_ready(struct virtio_device *device, bool *ret_is_rea
         (current & (VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_NEEDS_RESET | VIRTIO_STATUS_FAILED)) ==
         VIRTIO_STATUS_DRIVER_OK;
     return EFI_SUCCESS;
-}
-
-/* A driver may shrink the queue of a modern device to a power of two, but not that of a
- * legacy device. */
-static uint16_t choose_size(const struct virtio_device *device, uint16_t device_max,
-                            uint16_t size_max)
-{
-    uint16_t size = VIRTQ_SIZE_MAX;
-
-    if (virtio_device_is_legacy(device))
-        return (device_max & (device_max - 1)) || device_max > VIRTQ_SIZE_MAX ? 0 : device_max;
-    while (size > device_max || size > size_max)
-        size /= 2;
-    return size;
-}
-
-/* The device addresses of the ring's parts. */
-static struct virtio_queue_addresses addresses_of(const struct virtio_queue *queue, uint16_t size)
-{
-    struct virtqueue_layout layout = virtqueue_layout(size, queue->ring.format.is_packed);
-    uint64_t start = queue->memory.device_address;
-
-    return (struct virtio_queue_addresses){
-        .desc = start,
-        .driver = start + layout.driver_offset,
-        .device = start + layout.device_offset,
-    };
-}
-
-static EFI_STATUS hand_over(struct virtio_queue *queue, struct virtio_device *device,
-                            uint16_t index, uint16_t size)
-{
-    const struct virtio_transport *transport = &device->transport;
-    struct virtio_queue_addresses addresses = addresses_of(queue, size);
-    EFI_STATUS status;
-
-    status = transport->ops->enable_queue(transport, device->negotiated, index, size, &addresses,
-                                          &queue->doorbell);
-    if (status == EFI_BAD_BUFFER_SIZE)
-        return fault(device, status, L"the device does not keep the size given to a queue");
-    if (EFI_ERROR(status))
-        return fault(device, status, L"a queue could not be enabled");
-    queue->tells_offset = virtio_device_has(device, VIRTIO_F_NOTIFICATION_DATA);
-    if (device->is_direct)
-        pci_direct_adopt(&transport->common, &queue->doorbell);
-    return EFI_SUCCESS;
-}
-
-EFI_STATUS virtio_queue_size(struct virtio_device *device, uint16_t index, uint16_t size_max,
-                             uint16_t *ret_size)
-{
-    const struct virtio_transport *transport = &device->transport;
-    uint16_t device_max;
-    EFI_STATUS status;
-
-    status = transport->ops->select_queue(transport, index, &device_max);
-    if (EFI_ERROR(status))
-        return access_fault(device, status);
-    *ret_size = choose_size(device, device_max, size_max);
-    return EFI_SUCCESS;
-}
-
-/* Initialize an empty ring in the queue's memory. */
-EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *device,
-                             uint16_t index, uint16_t size_max, uint16_t segments_per_slot)
-{
-    const struct virtqueue_format format = {
-        .is_packed = virtio_device_has(device, VIRTIO_F_RING_PACKED),
-        .is_in_order = virtio_device_has(device, VIRTIO_F_IN_ORDER),
-        .has_event_idx = virtio_device_has(device, VIRTIO_F_EVENT_IDX),
-    };
-    uint16_t size;
-    uint16_t slot_count;
-    EFI_STATUS status;
-
-    status = virtio_queue_size(device, index, size_max, &size);
-    if (EFI_ERROR(status))
-        return status;
-    slot_count = virtqueue_slots_max(size, segments_per_slot, &format);
-    if (slot_count == 0)
-        return fault(device, EFI_UNSUPPORTED, L"a queue is missing or has an impossible size");
-
-    status = dma_init(&queue->memory, device->transport.pci_io,
-                      virtqueue_layout(size, format.is_packed).size_bytes);
-    if (EFI_ERROR(status))
-        return fault(device, status, L"no memory for a queue");
-    virtqueue_init(&queue->ring, queue->memory.address, size, slot_count, segments_per_slot,
-                   &format);
-
-    return hand_over(queue, device, index, size);
-}
-
-EFI_STATUS virtio_queue_reset(struct virtio_device *device, uint16_t index)
-{
-    const struct virtio_transport *transport = &device->transport;
-    EFI_STATUS status;
-
-    status = transport->ops->begin_queue_reset(transport, index);
-    if (EFI_ERROR(status))
-        return access_fault(device, status);
-    for (unsigned waited_us = 0; waited_us <= QUEUE_RESET_TIMEOUT_US; waited_us += RESET_POLL_US) {
-        bool is_reset;
-
-        status = transport->ops->is_queue_reset(transport, &is_reset);
-        if (EFI_ERROR(status))
-            return fault(device, status, L"the state of a queue's reset could not be read");
-        if (is_reset)
-            return EFI_SUCCESS;
-        BS->Stall(RESET_POLL_US);
-    }
-    return fault(device, EFI_TIMEOUT, L"the device does not confirm the reset of a queue");
-}
-
-EFI_STATUS virtio_queue_restart(struct virtio_queue *queue, struct virtio_device *device,
-                                uint16_t index)
-{
-    const struct virtio_transport *transport = &device->transport;
-    uint16_t size = queue->ring.size;
-    struct virtio_queue_addresses addresses = addresses_of(queue, size);
-    struct virtqueue_format format = queue->ring.format;
-    EFI_STATUS status;
-
-    virtqueue_init(&queue->ring, queue->memory.address, size, queue->ring.slot_count,
-                   queue->ring.segments_per_slot, &format);
-    barrier_write(); /* DRIVER_OK is set: the ring must be empty before the device sees it */
-    status = transport->ops->reenable_queue(transport, index, size, &addresses);
-    return EFI_ERROR(status) ? access_fault(device, status) : EFI_SUCCESS;
-}
-
-void virtio_queue_publish(struct virtio_queue *queue)
-{
-    if (virtqueue_publish(&queue->ring))
-        virtio_queue_ring(queue);
-}
-
-OUT_OF_LINE void virtio_queue_send_moving(struct virtio_queue *queue, uint16_t slot,
-                                          uint32_t last_length_bytes)
-{
-    virtqueue_push(&queue->ring, slot, last_length_bytes);
-    virtio_queue_publish(queue);
-}
-
-void virtio_queue_fini(struct virtio_queue *queue)
-{
-    dma_fini(&queue->memory);
 }

@@ -19,8 +19,8 @@
 #ifndef VIRTIO_DEVICE_H
 #define VIRTIO_DEVICE_H
 
-#include "pci/dma.h"
-#include "ring/virtqueue.h"
+#include <stddef.h>
+
 #include "virtio/virtio_transport.h"
 
 /* A device class's features: what the driver can use, and which bits make no sense
@@ -42,14 +42,6 @@ struct virtio_device {
 
     /* Why the last call failed, for people; NULL when nothing did. Static text. */
     const CHAR16 *cause;
-};
-
-/* A virtqueue with its memory and its doorbell. */
-struct virtio_queue {
-    struct virtqueue ring;
-    struct dma memory;
-    struct pci_register doorbell;
-    bool tells_offset; /* with each doorbell: NOTIFICATION_DATA */
 };
 
 /* Find and enable. Errors: EFI_UNSUPPORTED, no usable transport; what PciIo
@@ -117,64 +109,14 @@ EFI_STATUS virtio_device_needs_reset(struct virtio_device *device, bool *ret_nee
 EFI_STATUS virtio_device_is_ready(struct virtio_device *device, bool *ret_is_ready)
     __attribute__((warn_unused_result));
 
-/* The size that virtio_queue_init would give to queue `index`; 0: the device has no
- * such queue or one of impossible size. Errors: what PciIo answers. */
-EFI_STATUS virtio_queue_size(struct virtio_device *device, uint16_t index, uint16_t size_max,
-                             uint16_t *ret_size) __attribute__((warn_unused_result));
-
-/* Allocate queue `index` and hand it to the device: at most `size_max` entries (a
- * power of two; a legacy device's own size wins) and as many slots of
- * `segments_per_slot` descriptors as fit, up to VIRTQUEUE_SLOTS_MAX.
- * Errors: EFI_UNSUPPORTED, the device has no such queue or one of impossible
- * size; EFI_BAD_BUFFER_SIZE, it does not keep the size that it was given;
- * EFI_OUT_OF_RESOURCES; what PciIo answers. After a failure the device may know the
- * queue's memory: halt it, then call virtio_queue_fini. */
-EFI_STATUS virtio_queue_init(struct virtio_queue *queue, struct virtio_device *device,
-                             uint16_t index, uint16_t size_max, uint16_t segments_per_slot)
-    __attribute__((warn_unused_result));
-
-/* Take queue `index` from the device, which keeps all else; RING_RESET was negotiated.
- * When it has succeeded, and not before, the device leaves the queue's memory alone.
- * Errors: EFI_TIMEOUT, not confirmed within QUEUE_RESET_TIMEOUT_US; EFI_DEVICE_ERROR, the
- * device contradicts itself; what PciIo answers. Then only a halt helps. */
-EFI_STATUS virtio_queue_reset(struct virtio_device *device, uint16_t index)
-    __attribute__((warn_unused_result));
-
-/* Hand a queue that was reset to the device again, in the same memory, cleared: its
- * slots are to be described and pushed anew. Errors: what PciIo answers. */
-EFI_STATUS virtio_queue_restart(struct virtio_queue *queue, struct virtio_device *device,
-                                uint16_t index) __attribute__((warn_unused_result));
-
-/* Free a queue of a halted device that is not out of control. A zeroed object is accepted. */
-void virtio_queue_fini(struct virtio_queue *queue);
-
-/* The doorbell, and nothing else: one device access. */
-static inline void virtio_queue_ring(const struct virtio_queue *queue)
+/* Record why a call failed, for people, and return `status`. */
+static inline EFI_STATUS virtio_device_fault(struct virtio_device *device, EFI_STATUS status,
+                                             const CHAR16 *cause)
 {
-    if (queue->tells_offset)
-        pci_register_write32(&queue->doorbell, virtqueue_next_offset(&queue->ring));
-    else
-        pci_register_write16(&queue->doorbell);
+    device->cause = cause;
+    return status;
 }
 
-/* Show the device what was pushed and ring if it wants to be rung. */
-void virtio_queue_publish(struct virtio_queue *queue);
-
-/* What virtio_queue_send does where slots move. */
-void virtio_queue_send_moving(struct virtio_queue *queue, uint16_t slot,
-                              uint32_t last_length_bytes);
-
-/* Push, publish, ring. */
-static inline void virtio_queue_send(struct virtio_queue *queue, uint16_t slot,
-                                     uint32_t last_length_bytes)
-{
-    if (!queue->ring.is_fixed) {
-        virtio_queue_send_moving(queue, slot, last_length_bytes);
-        return;
-    }
-    virtqueue_push_fixed(&queue->ring, slot, last_length_bytes);
-    if (virtqueue_publish_split(&queue->ring))
-        virtio_queue_ring(queue);
-}
+EFI_STATUS virtio_device_access_fault(struct virtio_device *device, EFI_STATUS status);
 
 #endif

@@ -7,7 +7,7 @@
 #include "assert_status.h"
 #include "dxe_services.h"
 #include "fixture.h"
-#include "virtio/virtio_device.h"
+#include "virtio/virtio_queue.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define STATUS_WRITES_MAX 1024u
