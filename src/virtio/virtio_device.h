@@ -117,6 +117,7 @@ static inline EFI_STATUS virtio_device_fault(struct virtio_device *device, EFI_S
     return status;
 }
 
+/* The same for an access to a register that failed with `status`. */
 EFI_STATUS virtio_device_access_fault(struct virtio_device *device, EFI_STATUS status);
 
 #endif
