@@ -2,7 +2,7 @@
  *
  * The virtqueue: slots in, completions out, nothing of the device's believed. The
  * split format whose slots stay where they are is here, and what the formats share.
- * Allocation, addresses and doorbells are virtio_device.c's.
+ * Allocation, addresses and doorbells are virtio_queue.c's.
  */
 #include "ring/virtqueue.h"
 
