@@ -58,10 +58,10 @@ CFLAGS   = $(COMMON) $($(ARCH)_CFLAGS) -O2 -ffreestanding -fPIC -fno-stack-prote
            -fno-asynchronous-unwind-tables -fvisibility=hidden -ffunction-sections -fdata-sections
 # The driver is optimized as a whole: what a frame passes through lies in several files.
 LTO     := -flto=auto -fno-fat-lto-objects
-HOT      := snp/snp_frames net/net_frames net/net_filter ring/virtqueue ring/virtqueue_packed
-aarch64_HOT := snp/snp_frames net/net_frames ring/virtqueue # leaves room below 64 KiB
-ia32_HOT    := snp/snp_frames net/net_frames ring/virtqueue # gcc 14 makes more of it than gcc 12
-loongarch64_HOT := ring/virtqueue
+HOT      := snp/snp_frames net/net_frames net/net_filter ring/virtqueue ring/virtqueue_split ring/virtqueue_packed
+aarch64_HOT := snp/snp_frames net/net_frames ring/virtqueue ring/virtqueue_split # leaves room below 64 KiB
+ia32_HOT    := snp/snp_frames net/net_frames ring/virtqueue ring/virtqueue_split # gcc 14 makes more of it than gcc 12
+loongarch64_HOT := ring/virtqueue ring/virtqueue_split
 HOT_OBJS := $(patsubst %,$(OUT)/src/%.o,$(or $($(ARCH)_HOT),$(HOT)))
 LDS     := elf_$(ARCH)_efi.lds elf_sections.lds
 LDFLAGS := $($(ARCH)_LDFLAGS) -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --gc-sections --hash-style=sysv \

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 FOLDERS = "driver snp net virtio ring pci base".split()  # of src/, top to bottom
-NO_EFI = "ring/virtqueue ring/virtqueue_packed ring/virtqueue_in_order".split()
+NO_EFI = "ring/virtqueue ring/virtqueue_split ring/virtqueue_packed".split()
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 

@@ -14,4 +14,7 @@
  * callers. */
 #define OUT_OF_LINE __attribute__((noinline))
 
+/* Nearly every frame takes the other branch, which is laid out straight on. */
+#define UNLIKELY(condition) __builtin_expect(condition, 0)
+
 #endif

@@ -5,9 +5,11 @@
  *
  * Life cycle: virtqueue_init, virtqueue_set_slot for each slot, then any
  * number of push, publish and pop. A slot is a chain of one to three descriptors
- * over memory that need not move. In the split format its descriptors stay where
- * they are, so giving a buffer to the device is one store to the available ring; a
- * packed ring, and a split one with IN_ORDER, has them written anew in ring order.
+ * over memory that need not move. In a split ring its descriptors stay where they
+ * are (the slots are fixed), so giving a buffer to the device is one store to the
+ * available ring. In a packed ring, and in a split ring with IN_ORDER, slots move:
+ * each push writes their descriptors anew, in ring order.
+ *
  * Everything that the device writes is copied once and checked against private
  * shadows; descriptors are never read back. Source: VIRTIO 1.2, sections 2.7 and 2.8.
  */
@@ -66,6 +68,15 @@ struct virtqueue_turn {
     uint16_t id; /* by which the device names it */
 };
 
+/* Where the device shows that it used something: a word of the ring, its value under `mask`,
+ * and what to compare it with. In a split ring there is news while the used index differs from
+ * `value`; in a packed ring, while the flags of the next used descriptor equal it. */
+struct virtqueue_watch {
+    const volatile uint16_t *word;
+    uint16_t mask;
+    uint16_t value;
+};
+
 struct virtqueue {
     union {
         struct { /* split */
@@ -81,35 +92,29 @@ struct virtqueue {
             const volatile struct virtq_packed_event *device_event;
         } packed;
     };
-
-    /* Where the device shows that it used something: in a split ring the value differs from
-     * news_value, in a packed ring it equals it. */
-    const volatile uint16_t *news;
-    uint16_t news_mask;
+    struct virtqueue_watch watch;
 
     uint16_t size; /* entries, a power of two */
     uint16_t slot_count;
     uint16_t segments_per_slot;
-    bool is_fixed; /* slots never move: split, without IN_ORDER */
+    uint16_t chained_count; /* descriptors that belong to slots, from the first on */
     struct virtqueue_format format;
+    bool is_fixed;  /* slots never move: split, without IN_ORDER */
     bool is_broken; /* the device broke the ring; stays set until the next init */
 
     /* Counters modulo 65,536: of entries in the available and the used ring, or of
      * descriptors in a packed ring, whose wrap counter is the bit of `size`, inverted. */
     uint16_t avail_next; /* the next to be made available */
     uint16_t avail_rung; /* avail_next at the last doorbell; at most `size` back */
-    union {
-        uint16_t used_next; /* split: the next completion, which is what used->idx reads as */
-        uint16_t news_value;
-    };
+    uint16_t used_next;  /* the next that the device will use */
+
     uint16_t in_flight_count; /* slots; 0 as well once the ring is broken */
-    uint16_t chained_count;   /* descriptors that belong to slots, from the first on */
     struct virtqueue_chain chains[VIRTQUEUE_SLOTS_MAX * VIRTQUEUE_SEGMENTS_MAX];
 
-    /* For formats whose slots move */
+    /* Slots that move */
+    uint16_t desc_next;   /* split: the next descriptor to write */
     uint16_t avail_shown; /* packed: the first descriptor that the device must not see yet */
     uint16_t shown_flags; /* the flags that will show it, and the descriptors after it */
-    uint16_t desc_next;   /* split: the next descriptor to write; packed: to be used */
     struct virtqueue_segment segments[VIRTQUEUE_MOVING_MAX];
 
     /* IN_ORDER */
@@ -151,38 +156,27 @@ void virtqueue_push_all(struct virtqueue *queue, const uint16_t *slots, uint16_t
  * next. */
 bool virtqueue_publish(struct virtqueue *queue);
 
-/* virtqueue_push for a fixed slot, and virtqueue_publish for a split ring. */
-void virtqueue_push_fixed(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes);
-bool virtqueue_publish_split(struct virtqueue *queue);
-
-/* virtqueue_is_busy for a packed ring. */
-bool virtqueue_packed_is_busy(const struct virtqueue *queue);
-
 /* True while the device has not used everything that was published; in a packed ring of
  * chains, until pop has taken it all. Between push and publish a full packed ring is busy
  * too. A device that tampers with the memory read here only gains or loses a doorbell. */
-static inline bool virtqueue_is_busy(const struct virtqueue *queue)
-{
-    if (queue->format.is_packed)
-        return virtqueue_packed_is_busy(queue);
-    return queue->used->idx != queue->avail->idx;
-}
+bool virtqueue_is_busy(const struct virtqueue *queue);
 
 /* True while the device shows something that pop has not taken. */
 static inline bool virtqueue_has_news(const struct virtqueue *queue)
 {
-    bool is_value = (*queue->news & queue->news_mask) == queue->news_value;
+    const struct virtqueue_watch *watch = &queue->watch;
+    bool is_equal = (*watch->word & watch->mask) == watch->value;
 
-    return is_value == queue->format.is_packed;
+    return is_equal == queue->format.is_packed;
 }
 
-/* A number that changes when the device uses something: each time in the split format; in a
- * packed ring if pop had taken everything before. A batch may change it once more. */
+/* A number that changes when the device uses something: each time in a split ring; in a packed
+ * ring if pop had taken everything before. There it may change with a pop as well. */
 static inline uint16_t virtqueue_progress(const struct virtqueue *queue)
 {
     if (queue->format.is_packed)
-        return (uint16_t)(queue->desc_next + (queue->batch_left == 0 && virtqueue_has_news(queue)));
-    return *queue->news;
+        return (uint16_t)(queue->used_next + virtqueue_has_news(queue));
+    return *queue->watch.word;
 }
 
 /* Take the next completion; its slot is the caller's again. False when there is none, or

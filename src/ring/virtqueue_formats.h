@@ -1,52 +1,72 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * What virtqueue.c does itself only for the split format without IN_ORDER, and what
- * the formats share. Contracts are those of virtqueue.h.
+ * What a ring's format supplies to virtqueue.c, which keeps the books and decides what
+ * to believe. A format lays out the ring, writes to it and reads from it.
+ *
+ *   layout     where the parts are
+ *   init       point at them; the memory is cleared
+ *   write      the descriptors of a slot, in ring order
+ *   publish    show the device what was written; true: it wants a doorbell
+ *   read_used  copy the next used entry, unchecked
+ *   advance    pop has taken a buffer of so many descriptors
+ *
+ * `first` is the slot's index in `chains` and `segments`, and the id by which the device names
+ * the slot; but a split ring's moving slots are named by where their descriptors are. For slots
+ * that do not move a split ring has `describe`, which writes the descriptors once, and `offer`,
+ * which gives them to the device.
  */
 #ifndef VIRTQUEUE_FORMATS_H
 #define VIRTQUEUE_FORMATS_H
 
 #include "ring/virtqueue.h"
 
+/* A used entry as the device wrote it: nothing in it is true until virtqueue.c has checked it. */
+struct virtqueue_used {
+    uint32_t id;
+    uint32_t length_bytes;
+    uint16_t claimed; /* buffers that the device says it used, this one included */
+};
+
+struct virtqueue_layout virtqueue_split_layout(uint16_t size);
+void virtqueue_split_init(struct virtqueue *queue, void *memory);
+void virtqueue_split_write(struct virtqueue *queue, unsigned first, uint32_t last_length_bytes);
+bool virtqueue_split_publish(struct virtqueue *queue);
+bool virtqueue_split_read_used(const struct virtqueue *queue, struct virtqueue_used *ret_used);
+void virtqueue_split_advance(struct virtqueue *queue);
+
+/* The id of the slot that is written next. */
+static inline uint16_t virtqueue_split_next_id(const struct virtqueue *queue)
+{
+    return (uint16_t)(queue->desc_next & (queue->size - 1u));
+}
+
+void virtqueue_split_describe(struct virtqueue *queue, unsigned first,
+                              const struct virtqueue_segment *segments, unsigned count);
+void virtqueue_split_offer(struct virtqueue *queue, unsigned first);
+
 struct virtqueue_layout virtqueue_packed_layout(uint16_t size);
 void virtqueue_packed_init(struct virtqueue *queue, void *memory);
-void virtqueue_packed_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes);
+void virtqueue_packed_write(struct virtqueue *queue, unsigned first, uint32_t last_length_bytes);
 bool virtqueue_packed_publish(struct virtqueue *queue);
-bool virtqueue_packed_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion);
+bool virtqueue_packed_read_used(const struct virtqueue *queue, struct virtqueue_used *ret_used);
+void virtqueue_packed_advance(struct virtqueue *queue, unsigned descriptors);
 
-/* Split, with descriptors in ring order. */
-void virtqueue_in_order_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes);
+/* A packed ring does not count what was used, so is_busy looks ahead. True when the descriptor
+ * `counter` is used; `ret_id` is the id in it. */
+bool virtqueue_packed_peek(const struct virtqueue *queue, unsigned counter, uint32_t *ret_id);
 
-/* IN_ORDER in either format. */
-void virtqueue_in_order_note(struct virtqueue *queue, uint16_t slot, uint16_t id);
-bool virtqueue_in_order_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion);
-
-/* How many buffers in flight, from the nth oldest on, a used entry for `id` completes. 0:
- * none of them has that id. */
-uint16_t virtqueue_in_order_batch(const struct virtqueue *queue, uint16_t nth, uint32_t id);
-
-/* The number of descriptors of `count` buffers, from the nth oldest on. */
-uint16_t virtqueue_in_order_segments(const struct virtqueue *queue, uint16_t nth, uint16_t count);
-
-/* Make has_news watch the next used descriptor, or the batch under way. */
-void virtqueue_packed_watch(struct virtqueue *queue);
-
-/* Read the next used descriptor. False: there is none yet. */
-bool virtqueue_packed_read_used(const struct virtqueue *queue, uint32_t *ret_id,
-                                uint32_t *ret_length_bytes);
-
-/* True when the device wants a doorbell for `event`, a value of avail_next. */
-bool virtqueue_is_event_crossed(struct virtqueue *queue, uint16_t event);
-
-/* False when `*length_bytes` is more than the device could write into the chain. */
-static inline bool virtqueue_check_length(const struct virtqueue_chain *chain,
-                                          uint32_t *length_bytes)
+/* VIRTIO 1.2, 2.7.10: true when the device wants to hear that entry `event` is available.
+ * Tested for all entries since the last doorbell, not only for those published now. A
+ * sleeping device has at most `size` entries before it, so older ones are settled. */
+static inline bool virtqueue_is_event_crossed(struct virtqueue *queue, uint16_t event)
 {
-    if (*length_bytes > chain->writable_bytes) {
-        if (chain->writable_bytes != 0)
-            return false;
-        *length_bytes = 0; /* legacy devices put any length here (2.7.8.1) */
-    }
+    uint16_t next = queue->avail_next;
+
+    if ((uint16_t)(next - queue->avail_rung) > queue->size)
+        queue->avail_rung = (uint16_t)(next - queue->size);
+    if ((uint16_t)(next - event - 1) >= (uint16_t)(next - queue->avail_rung))
+        return false;
+    queue->avail_rung = next;
     return true;
 }
 

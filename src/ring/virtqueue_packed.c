@@ -7,6 +7,7 @@
  * 65,536, a multiple of two laps: the low bits are the offset, the bit above them tells
  * the lap.
  */
+#include "base/container_of.h"
 #include "base/hot_path.h"
 #include "ring/barrier.h"
 #include "ring/virtqueue_formats.h"
@@ -23,13 +24,6 @@ static inline volatile struct virtq_packed_desc *desc_at(const struct virtqueue 
     return &queue->packed.ring[counter & (queue->size - 1u)];
 }
 
-/* True when the device has used the descriptor in the lap of the counter. */
-static inline bool is_used(const struct virtqueue *queue, unsigned counter)
-{
-    return (desc_at(queue, counter)->flags & VIRTQ_PACKED_DESC_F_BOTH) ==
-           (wrap_of(queue, counter) ? VIRTQ_PACKED_DESC_F_BOTH : 0);
-}
-
 struct virtqueue_layout virtqueue_packed_layout(uint16_t size)
 {
     struct virtqueue_layout layout;
@@ -38,6 +32,14 @@ struct virtqueue_layout virtqueue_packed_layout(uint16_t size)
     layout.device_offset = layout.driver_offset + sizeof(struct virtq_packed_event);
     layout.size_bytes = layout.device_offset + sizeof(struct virtq_packed_event);
     return layout;
+}
+
+/* Compare both bits: a descriptor that a chain or batch left behind in the last lap has one
+ * of them. */
+static inline void watch_next(struct virtqueue *queue)
+{
+    queue->watch.word = &desc_at(queue, queue->used_next)->flags;
+    queue->watch.value = wrap_of(queue, queue->used_next) ? VIRTQ_PACKED_DESC_F_BOTH : 0;
 }
 
 void virtqueue_packed_init(struct virtqueue *queue, void *memory)
@@ -49,26 +51,11 @@ void virtqueue_packed_init(struct virtqueue *queue, void *memory)
     queue->packed.driver_event = (void *)(base + layout.driver_offset);
     queue->packed.device_event = (const void *)(base + layout.device_offset);
     queue->packed.driver_event->flags = VIRTQ_PACKED_EVENT_F_DISABLE;
-    virtqueue_packed_watch(queue);
+    queue->watch.mask = VIRTQ_PACKED_DESC_F_BOTH;
+    watch_next(queue);
 }
 
-/* Compare both bits: a descriptor that a chain or batch left behind in the last lap has one
- * of them. */
-static inline void await_next(struct virtqueue *queue)
-{
-    queue->news = &desc_at(queue, queue->desc_next)->flags;
-    queue->news_value = wrap_of(queue, queue->desc_next) ? VIRTQ_PACKED_DESC_F_BOTH : 0;
-}
-
-void virtqueue_packed_watch(struct virtqueue *queue)
-{
-    await_next(queue);
-    queue->news_mask = VIRTQ_PACKED_DESC_F_BOTH;
-    if (queue->batch_left > 0)
-        queue->news_mask = queue->news_value = 0;
-}
-
-/* The device reads in ring order, so the first descriptor pushed hides the others until its
+/* The device reads in ring order, so the first descriptor written hides the others until its
  * flags are stored. */
 static inline void write_desc(struct virtqueue *queue, unsigned next, uint16_t id,
                               const struct virtqueue_segment *segment, uint32_t length_bytes,
@@ -87,7 +74,7 @@ static inline void write_desc(struct virtqueue *queue, unsigned next, uint16_t i
         desc->flags = (uint16_t)flags;
 }
 
-static OUT_OF_LINE void write_chain(struct virtqueue *queue, uint16_t first,
+static OUT_OF_LINE void write_chain(struct virtqueue *queue, unsigned first,
                                     uint32_t last_length_bytes)
 {
     const struct virtqueue_segment *segment = &queue->segments[first];
@@ -95,26 +82,22 @@ static OUT_OF_LINE void write_chain(struct virtqueue *queue, uint16_t first,
     unsigned next = queue->avail_next;
 
     for (; left > 1; left--, segment++)
-        write_desc(queue, next++, first, segment, segment->length_bytes, VIRTQ_DESC_F_NEXT);
-    write_desc(queue, next++, first, segment, last_length_bytes, 0);
+        write_desc(queue, next++, (uint16_t)first, segment, segment->length_bytes,
+                   VIRTQ_DESC_F_NEXT);
+    write_desc(queue, next++, (uint16_t)first, segment, last_length_bytes, 0);
     queue->avail_next = (uint16_t)next;
 }
 
 /* A frame is usually one descriptor, which needs neither the loop nor its registers. */
-OUT_OF_LINE void virtqueue_packed_push(struct virtqueue *queue, uint16_t slot,
-                                       uint32_t last_length_bytes)
+inline void virtqueue_packed_write(struct virtqueue *queue, unsigned first,
+                                   uint32_t last_length_bytes)
 {
-    uint16_t first = (uint16_t)(slot * queue->segments_per_slot);
-
-    queue->in_flight_count++;
-    queue->chains[first].is_in_flight = true;
-    if (queue->format.is_in_order)
-        virtqueue_in_order_note(queue, slot, first);
     if (queue->chains[first].segment_count > 1) {
         write_chain(queue, first, last_length_bytes);
         return;
     }
-    write_desc(queue, queue->avail_next, first, &queue->segments[first], last_length_bytes, 0);
+    write_desc(queue, queue->avail_next, (uint16_t)first, &queue->segments[first],
+               last_length_bytes, 0);
     queue->avail_next++;
 }
 
@@ -162,79 +145,38 @@ OUT_OF_LINE bool virtqueue_packed_publish(struct virtqueue *queue)
     return true;
 }
 
-bool virtqueue_packed_read_used(const struct virtqueue *queue, uint32_t *ret_id,
-                                uint32_t *ret_length_bytes)
-{
-    const volatile struct virtq_packed_desc *desc = desc_at(queue, queue->desc_next);
-
-    if (!is_used(queue, queue->desc_next))
-        return false;
-    barrier_read(); /* pairs with the device writing the descriptor, then its flags */
-    *ret_id = desc->id;
-    *ret_length_bytes = desc->len;
-    return true;
-}
-
-/* Like virtqueue_packed_read_used, but finds the descriptor through `news`, which points at
- * its flags. */
-static inline bool read_awaited(const struct virtqueue *queue, uint32_t *ret_id,
-                                uint32_t *ret_length_bytes)
+inline bool virtqueue_packed_read_used(const struct virtqueue *queue,
+                                       struct virtqueue_used *ret_used)
 {
     const volatile struct virtq_packed_desc *desc =
-        (const volatile void *)((const volatile uint8_t *)queue->news -
-                                offsetof(struct virtq_packed_desc, flags));
+        container_of(queue->watch.word, const volatile struct virtq_packed_desc, flags);
 
-    if ((desc->flags & VIRTQ_PACKED_DESC_F_BOTH) != queue->news_value)
+    if ((desc->flags & VIRTQ_PACKED_DESC_F_BOTH) != queue->watch.value)
         return false;
-    barrier_read();
+    barrier_read(); /* pairs with the device writing the descriptor, then its flags */
+    ret_used->id = desc->id;
+    ret_used->length_bytes = desc->len;
+    ret_used->claimed = queue->in_flight_count; /* the ring does not say: as many as there are */
+    return true;
+}
+
+inline void virtqueue_packed_advance(struct virtqueue *queue, unsigned descriptors)
+{
+    queue->used_next = (uint16_t)(queue->used_next + descriptors);
+    watch_next(queue);
+    if (!queue->format.is_in_order)
+        return;
+    /* The rest of a batch is news whatever the ring says by now: its descriptors may have been
+     * written anew. */
+    queue->watch.mask = queue->batch_left > 0 ? 0 : VIRTQ_PACKED_DESC_F_BOTH;
+    queue->watch.value &= queue->watch.mask;
+}
+
+bool virtqueue_packed_peek(const struct virtqueue *queue, unsigned counter, uint32_t *ret_id)
+{
+    const volatile struct virtq_packed_desc *desc = desc_at(queue, counter);
+
     *ret_id = desc->id;
-    *ret_length_bytes = desc->len;
-    return true;
-}
-
-bool virtqueue_packed_pop(struct virtqueue *queue, struct virtqueue_completion *ret_completion)
-{
-    struct virtqueue_chain *chain;
-    uint32_t id;
-    uint32_t length_bytes;
-
-    if (!read_awaited(queue, &id, &length_bytes))
-        return false;
-    if (queue->is_broken || id >= queue->chained_count)
-        return virtqueue_break(queue);
-    chain = &queue->chains[id];
-    if (!chain->is_in_flight || !virtqueue_check_length(chain, &length_bytes))
-        return virtqueue_break(queue);
-
-    chain->is_in_flight = false;
-    queue->in_flight_count--;
-    queue->desc_next = (uint16_t)(queue->desc_next + chain->segment_count);
-    await_next(queue);
-    ret_completion->slot = chain->slot;
-    ret_completion->length_bytes = length_bytes;
-    return true;
-}
-
-/* With IN_ORDER a used descriptor completes a batch, and is where the batch begins. */
-static bool is_busy_in_order(const struct virtqueue *queue)
-{
-    uint16_t nth = queue->batch_left;
-    uint16_t counter = queue->desc_next;
-
-    while (nth < queue->in_flight_count && is_used(queue, counter)) {
-        uint16_t batch = virtqueue_in_order_batch(queue, nth, desc_at(queue, counter)->id);
-
-        if (batch == 0)
-            return true; /* pop decides whether it is valid */
-        counter = (uint16_t)(counter + virtqueue_in_order_segments(queue, nth, batch));
-        nth += batch;
-    }
-    return counter != queue->avail_shown;
-}
-
-OUT_OF_LINE bool virtqueue_packed_is_busy(const struct virtqueue *queue)
-{
-    if (queue->format.is_in_order)
-        return is_busy_in_order(queue);
-    return queue->in_flight_count > 0 && !is_used(queue, queue->avail_shown - 1u);
+    return (desc->flags & VIRTQ_PACKED_DESC_F_BOTH) ==
+           (wrap_of(queue, counter) ? VIRTQ_PACKED_DESC_F_BOTH : 0);
 }

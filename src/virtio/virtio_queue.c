@@ -6,7 +6,6 @@
 
 #include <efilib.h>
 
-#include "base/hot_path.h"
 #include "pci/pci_direct.h"
 #include "ring/barrier.h"
 #include "virtio_spec/core.h"
@@ -143,19 +142,6 @@ EFI_STATUS virtio_queue_restart(struct virtio_queue *queue, struct virtio_device
     barrier_write(); /* DRIVER_OK is set: the ring must be empty before the device sees it */
     status = transport->ops->reenable_queue(transport, index, size, &addresses);
     return EFI_ERROR(status) ? virtio_device_access_fault(device, status) : EFI_SUCCESS;
-}
-
-void virtio_queue_publish(struct virtio_queue *queue)
-{
-    if (virtqueue_publish(&queue->ring))
-        virtio_queue_ring(queue);
-}
-
-OUT_OF_LINE void virtio_queue_send_moving(struct virtio_queue *queue, uint16_t slot,
-                                          uint32_t last_length_bytes)
-{
-    virtqueue_push(&queue->ring, slot, last_length_bytes);
-    virtio_queue_publish(queue);
 }
 
 void virtio_queue_fini(struct virtio_queue *queue)

@@ -58,23 +58,18 @@ static inline void virtio_queue_ring(const struct virtio_queue *queue)
 }
 
 /* Show the device what was pushed and ring if it wants to be rung. */
-void virtio_queue_publish(struct virtio_queue *queue);
-
-/* What virtio_queue_send does where slots move. */
-void virtio_queue_send_moving(struct virtio_queue *queue, uint16_t slot,
-                              uint32_t last_length_bytes);
+static inline void virtio_queue_publish(struct virtio_queue *queue)
+{
+    if (virtqueue_publish(&queue->ring))
+        virtio_queue_ring(queue);
+}
 
 /* Push, publish, ring. */
 static inline void virtio_queue_send(struct virtio_queue *queue, uint16_t slot,
                                      uint32_t last_length_bytes)
 {
-    if (!queue->ring.is_fixed) {
-        virtio_queue_send_moving(queue, slot, last_length_bytes);
-        return;
-    }
-    virtqueue_push_fixed(&queue->ring, slot, last_length_bytes);
-    if (virtqueue_publish_split(&queue->ring))
-        virtio_queue_ring(queue);
+    virtqueue_push(&queue->ring, slot, last_length_bytes);
+    virtio_queue_publish(queue);
 }
 
 #endif

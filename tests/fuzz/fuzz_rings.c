@@ -130,16 +130,14 @@ static void check_turns(const struct virtqueue *ring)
 }
 
 /* Where the next buffer goes and where the next used descriptor is looked for: so many apart
- * as are in flight. A batch is behind that as soon as it begins. */
+ * as are in flight. */
 static void check_packed(const struct virtqueue *ring, unsigned in_flight_descriptors)
 {
-    unsigned apart = (uint16_t)(ring->avail_next - ring->desc_next);
+    unsigned apart = (uint16_t)(ring->avail_next - ring->used_next);
 
-    for (unsigned i = 0; i < ring->batch_left; i++)
-        in_flight_descriptors -= turn_of(ring, i)->segment_count;
     fuzz_claim(apart == in_flight_descriptors && apart <= ring->size,
                "%u descriptors are in flight, the ring says %u", in_flight_descriptors, apart);
-    fuzz_claim(ring->news == &ring->packed.ring[ring->desc_next % ring->size].flags,
+    fuzz_claim(ring->watch.word == &ring->packed.ring[ring->used_next % ring->size].flags,
                "news are looked for elsewhere");
 }
 

@@ -330,9 +330,7 @@ static void progress_changes_when_a_batch_follows_one_that_was_seen_half_taken(v
         assert_pop_gives(&ring, 0, length_of(0, 1));
         seen = virtqueue_progress(&ring.queue);
         assert_pop_gives(&ring, 1, length_of(1, 1));
-        assert_int_equal(virtqueue_progress(&ring.queue), seen);
         assert_pop_gives(&ring, 2, 0);
-        assert_int_equal(virtqueue_progress(&ring.queue), seen);
         use(&ring, &taken[3], 0);
         assert_int_not_equal(virtqueue_progress(&ring.queue), seen);
         ring_fini(&ring);
