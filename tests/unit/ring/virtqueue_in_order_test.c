@@ -45,6 +45,7 @@ static void init_asks_for_no_interrupt(void **state)
 }
 
 /* 2.7.5 and 2.7.5.2: x + 1, and 0 behind the last; the head follows the tail before it. */
+/* holds: virtio.in_order.push */
 static void push_writes_split_descriptors_in_ring_order_past_65536(void **state)
 {
     static const uint16_t sizes[] = {1, 2, 4, 8, 256, 1024};
@@ -159,6 +160,7 @@ static void descriptors_are_written_anew_and_never_read_back(void **state)
 
 /* ---- batches ---- */
 
+/* holds: virtio.in_order.batch */
 static void a_batch_of_any_size_completes_all_before_its_last_with_all_their_bytes(void **state)
 {
     struct taken taken[8];
@@ -216,6 +218,7 @@ static void a_full_ring_in_one_batch_survives_the_wrap_past_65536(void **state)
 }
 
 /* 2.7.9: a batch of three is entry 0 of the used ring, and the next begins with entry 3. */
+/* holds: virtio.in_order.batch */
 static void a_split_used_entry_stands_where_its_batch_begins(void **state)
 {
     struct ring ring;
@@ -236,6 +239,7 @@ static void a_split_used_entry_stands_where_its_batch_begins(void **state)
 }
 
 /* 2.8.9: behind all descriptors of the batch. */
+/* holds: virtio.in_order.batch */
 static void a_packed_used_descriptor_stands_where_its_batch_begins(void **state)
 {
     struct ring ring;
@@ -433,6 +437,7 @@ static void pop_rejects_what_is_used_while_nothing_is_in_flight(void **state)
     }
 }
 
+/* holds: virtio.in_order.batch */
 static void pop_rejects_a_batch_larger_than_the_used_index_announces(void **state)
 {
     struct taken taken[4];

@@ -8,6 +8,7 @@ static const uint16_t sizes[] = {1, 2, 4, 8, 16, 32, 64, 128, 256};
 
 /* ---- memory ---- */
 
+/* holds: virtio.packed.alignment */
 static void layout_is_aligned_and_disjoint_at_every_size(void **state)
 {
     (void)state;
@@ -35,6 +36,7 @@ static void init_clears_its_memory_and_nothing_beside_it(void **state)
 }
 
 /* 2.8.10: 1 is RING_EVENT_FLAGS_DISABLE. */
+/* holds: virtio.packed.interrupts */
 static void init_asks_for_no_interrupt_with_and_without_event_idx(void **state)
 {
     struct ring ring;
@@ -103,6 +105,7 @@ static void assert_chain(const struct ring *ring, uint32_t nth, uint16_t slot, u
     }
 }
 
+/* holds: virtio.packed.wrap */
 static void push_writes_descriptors_as_the_wrap_counter_says_past_65536(void **state)
 {
     struct ring ring;
@@ -138,6 +141,7 @@ static void push_writes_descriptors_as_the_wrap_counter_says_past_65536(void **s
     }
 }
 
+/* holds: virtio.packed.wrap */
 static void a_full_ring_survives_the_wrap_past_65536(void **state)
 {
     static struct taken taken[256];
@@ -162,6 +166,7 @@ static void a_full_ring_survives_the_wrap_past_65536(void **state)
 }
 
 /* Whatever is pushed, wherever the ring stands: the one store of publish shows it. */
+/* holds: virtio.packed.publish */
 static void push_shows_nothing_before_publish_writes_the_first_flags(void **state)
 {
     struct virtq_packed_desc before[8];
@@ -254,6 +259,7 @@ static void descriptors_are_written_anew_and_never_read_back(void **state)
 /* ---- publish ---- */
 
 /* 2.8.10; DESC without EVENT_IDX is the device's mistake, and costs a doorbell. */
+/* holds: virtio.packed.event */
 static void publish_honours_the_device_event_flags(void **state)
 {
     static const struct {
@@ -301,6 +307,7 @@ static bool vring_need_event(uint16_t event_idx, uint16_t new_idx, uint16_t old_
 
 /* 2.8.10: the event is one descriptor, by its offset and the wrap counter that makes it available.
  * Said twice: as 2.7.10.1's formula over offsets, and as what it means. */
+/* holds: virtio.packed.event */
 static void publish_wants_a_doorbell_exactly_when_the_event_is_crossed(void **state)
 {
     static const uint16_t tried[] = {1, 4, 256};
@@ -364,6 +371,7 @@ static void publish_asks_for_one_doorbell_per_event(void **state)
     ring_fini(&ring);
 }
 
+/* holds: virtio.packed.event */
 static void publish_finds_a_wish_that_came_too_late_for_its_own_descriptor(void **state)
 {
     struct ring ring;
@@ -448,6 +456,7 @@ static void a_ring_of_chains_is_busy_until_pop_has_taken_all(void **state)
 }
 
 /* The device writes the first descriptor of a chain; the others still say "available". */
+/* holds: virtio.packed.used */
 static void has_news_takes_what_a_chain_leaves_behind_for_no_news(void **state)
 {
     struct taken taken[2];
@@ -469,6 +478,7 @@ static void has_news_takes_what_a_chain_leaves_behind_for_no_news(void **state)
 
 /* ---- pop ---- */
 
+/* holds: virtio.packed.used */
 static void pop_follows_the_order_of_the_used_descriptors(void **state)
 {
     struct taken taken[4];
@@ -494,6 +504,7 @@ static void pop_follows_the_order_of_the_used_descriptors(void **state)
     ring_fini(&ring);
 }
 
+/* holds: virtio.packed.checks */
 static void pop_rejects_an_id_that_names_no_slot_in_flight(void **state)
 {
     static const uint16_t ids[] = {1,   3,   4,   5,      6,      7,      8,     255,
@@ -551,6 +562,7 @@ static void pop_rejects_an_id_that_comes_twice(void **state)
     ring_fini(&ring);
 }
 
+/* holds: virtio.packed.checks */
 static void pop_rejects_a_used_descriptor_while_nothing_is_in_flight(void **state)
 {
     struct taken taken;
@@ -575,6 +587,7 @@ static void pop_rejects_a_used_descriptor_while_nothing_is_in_flight(void **stat
     ring_fini(&ring);
 }
 
+/* holds: virtio.packed.checks, virtio.broken.memory */
 static void pop_checks_the_length_against_the_writable_bytes(void **state)
 {
     static const struct {
@@ -626,6 +639,7 @@ static void pop_takes_any_length_of_a_slot_that_the_device_only_reads(void **sta
     ring_fini(&ring);
 }
 
+/* holds: virtio.broken.counted */
 static void a_broken_ring_stays_broken_when_the_device_mends_its_ways(void **state)
 {
     struct taken taken[2];
@@ -650,6 +664,7 @@ static void a_broken_ring_stays_broken_when_the_device_mends_its_ways(void **sta
     ring_fini(&ring);
 }
 
+/* holds: virtio.broken.recovery */
 static void init_recovers_a_broken_ring(void **state)
 {
     struct taken taken;
@@ -673,6 +688,7 @@ static void init_recovers_a_broken_ring(void **state)
 
 /* Whatever the device writes over everything, pop gives slots that are in flight, each once, with a
  * length that fits, or breaks; and nothing outside the ring is touched. */
+/* holds: virtio.packed.checks */
 static void scribbling_over_the_ring_gives_no_wrong_slot(void **state)
 {
     unsigned random = 1;

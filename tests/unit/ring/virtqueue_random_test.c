@@ -314,6 +314,7 @@ static void a_split_ring_in_order_agrees_with_the_oracle(void **state)
     run_all(false, true);
 }
 
+/* holds: virtio.packed.checks */
 static void a_packed_ring_agrees_with_the_oracle(void **state)
 {
     (void)state;

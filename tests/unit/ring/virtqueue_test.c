@@ -118,6 +118,7 @@ static void assert_pop_breaks(struct ring *ring)
 
 /* ---- memory ---- */
 
+/* holds: virtio.split.alignment */
 static void layout_is_aligned_and_disjoint_at_every_size(void **state)
 {
     (void)state;
@@ -132,6 +133,7 @@ static void layout_is_aligned_and_disjoint_at_every_size(void **state)
     }
 }
 
+/* holds: virtio.split.legacy */
 static void layout_of_256_entries_is_the_one_legacy_devices_expect(void **state)
 {
     struct virtqueue_layout layout = virtqueue_layout(256, false);
@@ -198,6 +200,7 @@ static void set_slot_describes_one_segment_in_one_descriptor(void **state)
     ring_fini(&ring);
 }
 
+/* holds: virtio.net.rx_buffers, virtio.legacy.header */
 static void set_slot_chains_two_segments_the_writable_one_last(void **state)
 {
     const struct virtqueue_segment segments[] = {
@@ -258,6 +261,7 @@ static void set_slot_chains_two_writable_segments(void **state)
 
 /* ---- push and publish ---- */
 
+/* holds: virtio.split.publish */
 static void push_shows_nothing_before_publish(void **state)
 {
     struct ring ring;
@@ -289,6 +293,7 @@ static void push_names_the_first_descriptor_and_sizes_the_last(void **state)
     ring_fini(&ring);
 }
 
+/* holds: virtio.suppression.flags */
 static void publish_honours_no_notify_and_no_other_flag(void **state)
 {
     static const struct {
@@ -314,6 +319,7 @@ static bool vring_need_event(uint16_t event_idx, uint16_t new_idx, uint16_t old_
     return (uint16_t)(new_idx - event_idx - 1) < (uint16_t)(new_idx - old_idx);
 }
 
+/* holds: virtio.suppression.event_idx */
 static void publish_wants_a_doorbell_exactly_when_the_event_is_crossed(void **state)
 {
     static const uint16_t olds[] = {0, 1, 254, 0x7fff, 0x8000, 0xff80, 0xfffe, 0xffff};
@@ -359,6 +365,7 @@ static void publish_asks_for_one_doorbell_per_event(void **state)
     ring_fini(&ring);
 }
 
+/* holds: virtio.split.event */
 static void publish_finds_a_wish_that_came_too_late_for_its_own_entry(void **state)
 {
     struct ring ring;
@@ -421,6 +428,7 @@ static void publish_with_event_idx_ignores_no_notify(void **state)
 
 /* ---- pop ---- */
 
+/* holds: virtio.split.used */
 static void pop_gives_nothing_while_nothing_is_used(void **state)
 {
     struct virtqueue_completion completion;
@@ -484,6 +492,7 @@ static void pop_does_not_read_descriptors_and_available_ring_back(void **state)
     ring_fini(&ring);
 }
 
+/* holds: virtio.broken.memory */
 static void pop_rejects_an_id_that_names_no_slot(void **state)
 {
     static const uint32_t ids[] = {4, 7, 8, 255, 0x10000, 0x10001, 0x80000000, UINT32_MAX};
@@ -540,6 +549,7 @@ static void pop_rejects_the_id_behind_the_last_slot_there_can_be(void **state)
     }
 }
 
+/* holds: virtio.broken.memory */
 static void pop_rejects_id_that_was_never_pushed(void **state)
 {
     struct ring ring;
@@ -566,6 +576,7 @@ static void pop_rejects_id_that_comes_twice(void **state)
     ring_fini(&ring);
 }
 
+/* holds: virtio.broken.memory */
 static void pop_checks_the_length_against_the_writable_bytes(void **state)
 {
     static const struct {
@@ -596,6 +607,7 @@ static void pop_checks_the_length_against_the_writable_bytes(void **state)
     }
 }
 
+/* holds: virtio.legacy.used_length */
 static void pop_takes_any_length_of_a_slot_that_the_device_only_reads(void **state)
 {
     static const uint32_t lengths[] = {0, 1, 1514, 65536, UINT32_MAX};
@@ -611,6 +623,7 @@ static void pop_takes_any_length_of_a_slot_that_the_device_only_reads(void **sta
     }
 }
 
+/* holds: virtio.broken.memory */
 static void pop_rejects_an_index_ahead_of_what_is_in_flight(void **state)
 {
     static const struct {
@@ -645,6 +658,7 @@ static void pop_rejects_an_index_that_runs_backwards(void **state)
     ring_fini(&ring);
 }
 
+/* holds: virtio.broken.counted */
 static void a_broken_ring_stays_broken_when_the_device_mends_its_ways(void **state)
 {
     struct virtqueue_completion completion;
@@ -664,6 +678,7 @@ static void a_broken_ring_stays_broken_when_the_device_mends_its_ways(void **sta
     ring_fini(&ring);
 }
 
+/* holds: virtio.broken.recovery */
 static void init_recovers_a_broken_ring(void **state)
 {
     struct ring ring;
