@@ -90,6 +90,7 @@ def test_machine_is_the_one_that_it_was_built_for(pe, build):
     assert pe.FILE_HEADER.Machine == build.machine
 
 
+# holds: virtio.split.platform
 def test_memory_barriers_are_those_that_a_physical_device_needs(build):
     out = subprocess.run([build.tools + "objdump", "-d", "--no-show-raw-insn",
                           build.image.with_suffix(".so")],

@@ -65,6 +65,7 @@ def count_window_writes(trace: Path) -> Counter[int]:
 PLATFORMS = (OVMF, OVMF32) if offers("in_order") else (OVMF, OVMF32, AAVMF)
 
 
+# holds: virtio.discovery.unreachable
 @pytest.mark.parametrize("platform", PLATFORMS, ids=lambda platform: platform.arch)
 def test_network_stack_without_bars(platform: Platform) -> None:
     with Guest(
@@ -84,6 +85,7 @@ def test_network_stack_without_bars(platform: Platform) -> None:
         guest.power_off()
 
 
+# holds: virtio.discovery.unreachable
 @pytest.mark.parametrize("slot", [2, 3], ids=["refused", "fails"])
 def test_flood_without_bars_loses_nothing(slot: int) -> None:
     trace = OUTPUT / f"barless-{slot}.trace"

@@ -23,6 +23,7 @@ TIMEOUT_S = 300
 DEVICES = {"modern": (MODERN, "modern"), "legacy": (LEGACY, "legacy"), "packed": (PACKED, "modern")}
 
 
+# holds: snp.filters.no_list
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", CLIENTS)
 def test_client_boots_linux(name: str, device: str, tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ CASES = [
 ]
 
 
+# holds: snp.transmit.too_large, virtio.split.publish, virtio.split.event, virtio.split.used
+# holds: virtio.packed.publish, virtio.net.header, virtio.net.mtu
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_flood_loses_nothing(case: Case) -> None:
     with Peer() as peer, Guest(

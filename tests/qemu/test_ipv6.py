@@ -40,6 +40,7 @@ def server(tmp_path: Path) -> Iterator[network.Server]:
     served.close()
 
 
+# holds: snp.filters.frames, virtio.control.tables
 @pytest.mark.parametrize(
     ("device", "platform"),
     [*((device, OVMF) for device in DEVICES), *(("modern", other) for other in EACH_ARCH[1:])],
@@ -69,6 +70,7 @@ def test_ipv6_works_by_multicast(device: str, platform: Platform, server: networ
         guest.power_off()
 
 
+# holds: snp.filters.frames
 @pytest.mark.parametrize("device", DEVICES)
 def test_dhcpv6_leases_an_address(device: str, tmp_path: Path) -> None:
     """On a network whose router says that addresses come from its DHCPv6 server alone."""

@@ -41,6 +41,7 @@ def assert_mode_follows(guest: Guest) -> None:
         raise guest.error("`SNPINFO watch ended: Success`", f"`{output[-80:]}`")
 
 
+# holds: snp.get_status.media
 @pytest.mark.parametrize(
     ("transport", "platform"),
     [("legacy", OVMF), *(("modern", platform) for platform in EACH_ARCH)],
@@ -71,6 +72,7 @@ def test_media_present_follows_the_link(transport: str, platform: Platform) -> N
         guest.power_off()
 
 
+# holds: snp.initialize.media
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_link_down_at_start_gives_no_lease_until_it_is_up(transport: str) -> None:
     with Guest(
@@ -98,6 +100,7 @@ def test_link_down_at_start_gives_no_lease_until_it_is_up(transport: str) -> Non
         guest.power_off()
 
 
+# holds: virtio.control.announcement
 def test_announcement_is_acknowledged() -> None:
     """QEMU asks for one, as after a migration; a paused guest cannot answer, a running one does.
 

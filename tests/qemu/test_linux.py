@@ -37,6 +37,7 @@ CASES = [
 ]
 
 
+# holds: snp.exit.quiet
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_linux_takes_over(case: Case, server: network.Server) -> None:
     require(files=[LINUX / "vmlinuz", LINUX / "busybox", LINUX / "complete"])

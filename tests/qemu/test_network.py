@@ -120,6 +120,7 @@ CASES = [
 ]
 
 
+# holds: virtio.discovery.transitional, virtio.split.legacy
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_network_works(case: Case, server: network.Server) -> None:
     nic = Nic(case.options, netdev=server.netdev())

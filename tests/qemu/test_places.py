@@ -67,6 +67,7 @@ if OVMF_STRICT_NX.firmware.exists():  # from Debian 13 on
     CASES += [Case("strictnx-q35-root-port", OVMF_STRICT_NX, ROOT_PORT)]
 
 
+# holds: virtio.discovery.no_address
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_nic_works_where_it_sits(case: Case, server: network.Server) -> None:
     nics = [Nic(f"{case.options},{at}", netdev=server.netdev()) for at in case.place.nics]

@@ -45,6 +45,7 @@ QEMU_ONLY = {"ANY_LAYOUT", "GSO", "NOTIFY_ON_EMPTY", "PROTOCOL_FEATURES", "RING_
 INFORMATION = ["MediaState", "NetworkBoot", "UndiIpv6Support"]
 
 
+# holds: snp.statistics.drvdiag
 @pytest.mark.parametrize(
     ("transport", "platform"),
     [("legacy", OVMF), *(("modern", platform) for platform in EACH_ARCH)],

@@ -80,6 +80,8 @@ WITHOUT = {
 }
 
 
+# holds: snp.filters.supported, snp.filters.frames, snp.address.device, snp.address.source
+# holds: virtio.features.needs, virtio.legacy.mac
 @pytest.mark.parametrize("transport", ["modern", "legacy"])
 def test_frames_that_arrive_depend_on_the_setting_alone(transport: str) -> None:
     """A NIC for each thing that a device can lack, all in one guest, each on its own wire."""

@@ -122,9 +122,11 @@ static void test_multicast_list(void)
         groups[i] = (EFI_MAC_ADDRESS){{0x01, 0x00, 0x5e, 0x40, 0x00, i}};
         kinds[i] = &groups[i];
     }
+    /* holds: snp.mode.list_size */
     check_number(L"list_has_room_for_16", LIST_MAX, mode->MaxMCastFilterCount);
     check_status(L"list_can_be_full", EFI_SUCCESS,
                  set_filters(UNICAST | MULTICAST, LIST_MAX, groups));
+    /* holds: snp.filters.frames */
     check_number(L"full_list_admits_each_address_and_no_other", all,
                  kinds_received(kinds, KINDS_MAX, all));
     check_status(L"list_can_be_replaced", EFI_SUCCESS,
@@ -133,7 +135,9 @@ static void test_multicast_list(void)
                  kinds_received(kinds, KINDS_MAX, UINT32_C(1) << LIST_MAX));
     check_status(L"list_can_be_reset_with_the_bit_on", EFI_SUCCESS,
                  snp->ReceiveFilters(snp, UNICAST, 0, TRUE, 0, NULL));
+    /* holds: snp.filters.clear_list */
     check_number(L"reset_list_admits_no_group", 0, kinds_received(kinds, KINDS_MAX, 0));
+    /* holds: snp.filters.clear_list */
     check_number(L"reset_list_is_empty_in_the_mode", 0, mode->MCastFilterCount);
 }
 
@@ -186,6 +190,7 @@ static void test_statistics_of_known_traffic(void)
     check_number(L"tx_total_frames_are_counted", 8, table.TxTotalFrames);
     check_number(L"tx_good_frames_are_counted", 6, table.TxGoodFrames);
     check_number(L"tx_unicast_frames_are_counted", 1, table.TxUnicastFrames);
+    /* holds: snp.statistics.kinds */
     check_number(L"tx_multicast_frames_are_counted", 2, table.TxMulticastFrames);
     check_number(L"tx_broadcast_frames_are_counted", 3, table.TxBroadcastFrames);
     check_number(L"tx_undersize_frames_are_counted", 1, table.TxUndersizeFrames);
@@ -206,6 +211,7 @@ static void test_statistics_of_known_traffic(void)
     check_number(L"rx_oversize_frames_are_counted", 1, table.RxOversizeFrames);
     check_number(L"rx_undersize_and_dropped_frames_are_none", 0,
                  table.RxUndersizeFrames + table.RxDroppedFrames);
+    /* holds: snp.statistics.kinds */
     check_number(L"rx_bytes_are_counted", 3 * SMALLEST_FRAME + JUST_TOO_LARGE, table.RxTotalBytes);
 }
 
@@ -221,13 +227,16 @@ static void test_statistics_arguments(void)
     check_status(L"statistics_work", EFI_SUCCESS, snp->Statistics(snp, FALSE, &size, &whole));
     check_number(L"statistics_say_their_size", sizeof whole, size);
     table = read_statistics(false);
+    /* holds: snp.statistics.agree */
     check_bytes(L"statistics_without_traffic_between_agree", &whole, &table, sizeof table);
     SetMem(&table, sizeof table, 0x5a);
     size = half;
     check_status(L"statistics_into_half_a_table_are_too_small", EFI_BUFFER_TOO_SMALL,
                  snp->Statistics(snp, FALSE, &size, &table));
     check_number(L"statistics_into_half_a_table_say_the_size", sizeof table, size);
+    /* holds: snp.statistics.smaller */
     check_bytes(L"half_a_table_is_filled", &whole, &table, half);
+    /* holds: snp.statistics.smaller */
     check_bytes(L"the_other_half_is_left_alone", untouched, (uint8_t *)&table + half,
                 sizeof table - half);
     check_status(L"statistics_can_be_reset_without_a_table", EFI_SUCCESS,
@@ -236,6 +245,7 @@ static void test_statistics_arguments(void)
     check_bytes(L"statistics_are_0_after_a_reset_without_a_table", &zero, &table, sizeof table);
     (void)send_to(&other_mac, 100);
     table = read_statistics(true);
+    /* holds: snp.statistics.reset */
     check_bytes(L"statistics_are_0_when_reset_and_read_at_once", &zero, &table, sizeof table);
 }
 
@@ -272,13 +282,16 @@ static void test_station_address(void)
 {
     EFI_MAC_ADDRESS permanent = mode->PermanentAddress;
 
+    /* holds: snp.address.any_device */
     check_number(L"station_address_is_changeable_on_any_device", TRUE, mode->MacAddressChangeable);
     (void)set_filters(UNICAST | BROADCAST | MULTICAST, 1, &group_mac);
+    /* holds: snp.address.any_device */
     check_status(L"station_address_can_be_set", EFI_SUCCESS,
                  snp->StationAddress(snp, FALSE, &new_mac));
     check_true(L"peer_knows_us_by_our_address", ask(HELLO, 0, 0));
     check_address(L"set", &new_mac, &permanent);
     check_bytes(L"permanent_address_stays", &permanent, &mode->PermanentAddress, sizeof permanent);
+    /* holds: snp.reset.address */
     check_status(L"reset_with_an_address_set_works", EFI_SUCCESS, snp->Reset(snp, FALSE));
     check_address(L"kept", &new_mac, &permanent);
     check_status(L"station_address_can_be_reset", EFI_SUCCESS,
@@ -317,19 +330,27 @@ static void test_reset(void)
     before = read_statistics(false);
     status = snp->Reset(snp, TRUE);
     check_status(L"reset_works", EFI_SUCCESS, status);
+    /* holds: snp.reset.state */
     check_state(L"reset_keeps_the_state", EfiSimpleNetworkInitialized);
     check_status(L"get_status_after_reset_works", EFI_SUCCESS,
                  snp->GetStatus(snp, &interrupts, &buffer));
+    /* holds: snp.reset.buffers */
     check_true(L"reset_makes_all_buffers_ours", buffer == NULL);
+    /* holds: snp.reset.interrupts */
     check_number(L"reset_clears_the_interrupts", 0, interrupts);
+    /* holds: snp.reset.rings */
     check_status(L"reset_empties_the_receive_ring", EFI_NOT_READY, receive(&size));
     after = read_statistics(false);
     check_true(L"there_are_statistics_to_keep", before.RxTotalFrames + before.TxTotalFrames > 0);
+    /* holds: snp.reset.statistics */
     check_bytes(L"reset_keeps_the_statistics", &before, &after, sizeof after);
+    /* holds: snp.reset.filters */
     check_number(L"reset_keeps_the_filter_setting", setting, mode->ReceiveFilterSetting);
     check_number(L"reset_keeps_the_multicast_count", 1, mode->MCastFilterCount);
+    /* holds: snp.reset.filters */
     check_bytes(L"reset_keeps_the_multicast_list", &group_mac, &mode->MCastFilter[0],
                 sizeof group_mac);
+    /* holds: snp.reset.filters */
     check_kinds(L"reset_keeps_the_filters_in_force", &mode->CurrentAddress, TO_US | TO_GROUP);
 }
 

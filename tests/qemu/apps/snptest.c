@@ -72,12 +72,18 @@ static void test_mode(void)
 
     check_number(L"revision_is_1_0", EFI_SIMPLE_NETWORK_PROTOCOL_REVISION, snp->Revision);
     check_state(L"taken_nic_is_stopped", EfiSimpleNetworkStopped);
+    /* holds: snp.mode.ethernet */
     check_number(L"hw_address_size_is_6", 6, mode->HwAddressSize);
+    /* holds: snp.mode.ethernet */
     check_number(L"media_header_size_is_14", 14, mode->MediaHeaderSize);
+    /* holds: snp.mode.ethernet */
     check_number(L"max_packet_size_is_without_header", 1500, mode->MaxPacketSize);
+    /* holds: snp.mode.ethernet */
     check_number(L"if_type_is_ethernet", 1, mode->IfType);
+    /* holds: snp.nvdata.none */
     check_number(L"nv_ram_size_is_0", 0, mode->NvRamSize);
     check_number(L"nv_ram_access_size_is_0", 0, mode->NvRamAccessSize);
+    /* holds: snp.mode.list_size */
     check_true(L"max_mcast_filter_count_fits_the_array",
                mode->MaxMCastFilterCount <= MAX_MCAST_FILTER_CNT);
     check_number(L"mcast_filter_count_starts_at_0", 0, mode->MCastFilterCount);
@@ -88,6 +94,7 @@ static void test_mode(void)
                 &mode->CurrentAddress, sizeof(EFI_MAC_ADDRESS));
     check_true(L"address_is_there_and_unicast", !is_zero(mode->CurrentAddress.Addr, MAC_SIZE) &&
                                                     (mode->CurrentAddress.Addr[0] & 1) == 0);
+    /* holds: snp.mode.unused_bytes */
     check_true(L"unused_address_bytes_are_0",
                is_zero(mode->CurrentAddress.Addr + MAC_SIZE, MAC_BYTES_UNUSED));
     check_true(L"media_present_is_supported", mode->MediaPresentSupported == TRUE);
@@ -101,32 +108,46 @@ static void test_states(void)
     check_refused(L"stopped", L"Stop", EFI_NOT_STARTED, snp->Stop(snp));
     check_refused(L"stopped", L"Initialize", EFI_NOT_STARTED, snp->Initialize(snp, 0, 0));
     check_all_refused(L"stopped", EFI_NOT_STARTED);
+    /* holds: snp.all.state */
     check_state(L"refusals_leave_it_stopped", EfiSimpleNetworkStopped);
+    /* holds: snp.wait.stop */
     check_status(L"wait_for_packet_is_silent_when_stopped", EFI_NOT_READY,
                  BS->CheckEvent(snp->WaitForPacket));
 
+    /* holds: snp.start.state */
     check_status(L"start_works", EFI_SUCCESS, snp->Start(snp));
+    /* holds: snp.start.state */
     check_state(L"start_leaves_it_started", EfiSimpleNetworkStarted);
+    /* holds: snp.start.twice */
     check_status(L"start_twice_is_refused", EFI_ALREADY_STARTED, snp->Start(snp));
     check_all_refused(L"started", EFI_DEVICE_ERROR);
+    /* holds: snp.all.state */
     check_state(L"refusals_leave_it_started", EfiSimpleNetworkStarted);
+    /* holds: snp.stop.state */
     check_status(L"stop_works", EFI_SUCCESS, snp->Stop(snp));
+    /* holds: snp.stop.state */
     check_state(L"stop_leaves_it_stopped", EfiSimpleNetworkStopped);
     check_status(L"stop_twice_is_refused", EFI_NOT_STARTED, snp->Stop(snp));
 
     check_status(L"start_works_after_stop", EFI_SUCCESS, snp->Start(snp));
+    /* holds: snp.initialize.works */
     check_status(L"initialize_works", EFI_SUCCESS, snp->Initialize(snp, 0, 0));
     check_state(L"initialize_leaves_it_initialized", EfiSimpleNetworkInitialized);
+    /* holds: snp.initialize.media */
     check_true(L"initialize_refreshes_media_present", mode->MediaPresent == TRUE);
     check_status(L"initialized_start_is_refused", EFI_ALREADY_STARTED, snp->Start(snp));
+    /* holds: snp.stop.initialized */
     check_status(L"initialized_stop_is_refused", EFI_DEVICE_ERROR, snp->Stop(snp));
     check_state(L"initialized_stop_changes_nothing", EfiSimpleNetworkInitialized);
     status = snp->Initialize(snp, 0, 0);
+    /* holds: snp.initialize.state */
     check_true(L"initialize_is_from_started_only", EFI_ERROR(status));
     check_state(L"initialize_twice_leaves_it_initialized", EfiSimpleNetworkInitialized);
     check_status(L"shutdown_works", EFI_SUCCESS, snp->Shutdown(snp));
+    /* holds: snp.shutdown.state */
     check_state(L"shutdown_leaves_it_started", EfiSimpleNetworkStarted);
     check_status(L"shutdown_twice_is_refused", EFI_DEVICE_ERROR, snp->Shutdown(snp));
+    /* holds: snp.initialize.extra_buffers */
     check_status(L"initialize_accepts_extra_buffers", EFI_SUCCESS,
                  snp->Initialize(snp, 4096, 4096));
     stop();
@@ -140,6 +161,7 @@ static void test_restarts(void)
         good += start();
         stop();
     }
+    /* holds: snp.initialize.again */
     check_number(L"restarted_nic_has_traffic_every_time", RESTARTS, good);
 }
 
@@ -154,10 +176,12 @@ static void test_receive_filters(void)
 
     check_status(L"filters_can_be_set", EFI_SUCCESS, set_filters(UNICAST | BROADCAST, 0));
     check_number(L"filters_set_are_in_the_mode", UNICAST | BROADCAST, mode->ReceiveFilterSetting);
+    /* holds: snp.filters.mask */
     check_status(L"filters_enable_outside_mask_is_refused", EFI_INVALID_PARAMETER,
                  set_filters(outside, 0));
     check_status(L"filters_enable_of_bit_31_is_refused", EFI_INVALID_PARAMETER,
                  set_filters(0x80000000 | UNICAST, 0));
+    /* holds: snp.filters.mask */
     check_status(L"filters_disable_outside_mask_is_refused", EFI_INVALID_PARAMETER,
                  set_filters(0, outside));
     check_number(L"refused_filters_change_nothing", UNICAST | BROADCAST,
@@ -169,6 +193,7 @@ static void test_receive_filters(void)
     check_number(L"disabled_filters_leave_the_mode", UNICAST, mode->ReceiveFilterSetting);
     check_status(L"filters_enabled_and_disabled_at_once", EFI_SUCCESS,
                  set_filters(BROADCAST | UNICAST, UNICAST));
+    /* holds: snp.filters.setting */
     check_number(L"disable_wins", BROADCAST, mode->ReceiveFilterSetting);
     check_status(L"filters_disable_of_all_works", EFI_SUCCESS,
                  set_filters(0, mode->ReceiveFilterMask));
@@ -183,12 +208,16 @@ static void test_multicast_list(void)
 
     for (size_t i = 0; i < MAX_MCAST_FILTER_CNT + 1; i++)
         list[i] = group_mac;
+    /* holds: snp.filters.bad_list */
     check_status(L"multicast_with_count_0_is_refused", EFI_INVALID_PARAMETER,
                  snp->ReceiveFilters(snp, MULTICAST, 0, FALSE, 0, list));
+    /* holds: snp.filters.bad_list */
     check_status(L"multicast_with_too_many_is_refused", EFI_INVALID_PARAMETER,
                  snp->ReceiveFilters(snp, MULTICAST, 0, FALSE, too_many, list));
+    /* holds: snp.filters.bad_list */
     check_status(L"multicast_without_list_is_refused", EFI_INVALID_PARAMETER,
                  snp->ReceiveFilters(snp, MULTICAST, 0, FALSE, 1, NULL));
+    /* holds: snp.filters.bad_list */
     check_status(L"multicast_with_unicast_address_is_refused", EFI_INVALID_PARAMETER,
                  snp->ReceiveFilters(snp, MULTICAST, 0, FALSE, 1, &unicast));
     check_number(L"refused_multicast_changes_nothing", 0,
@@ -196,6 +225,7 @@ static void test_multicast_list(void)
     check_status(L"multicast_list_can_be_set", EFI_SUCCESS,
                  snp->ReceiveFilters(snp, MULTICAST, 0, FALSE, 1, &group_mac));
     check_number(L"multicast_count_is_in_the_mode", 1, mode->MCastFilterCount);
+    /* holds: snp.filters.mode */
     check_bytes(L"multicast_list_is_in_the_mode", &group_mac, &mode->MCastFilter[0],
                 sizeof group_mac);
     check_status(L"multicast_list_can_be_reset", EFI_SUCCESS,
@@ -209,7 +239,9 @@ static void test_shutdown_clears_filters(void)
 {
     (void)set_filters(UNICAST, 0);
     check_status(L"shutdown_works_with_filters_set", EFI_SUCCESS, snp->Shutdown(snp));
+    /* holds: snp.shutdown.filters */
     check_number(L"shutdown_clears_the_filter_setting", 0, mode->ReceiveFilterSetting);
+    /* holds: snp.shutdown.filters */
     check_number(L"shutdown_empties_the_multicast_list", 0, mode->MCastFilterCount);
     check_status(L"initialize_works_after_that", EFI_SUCCESS, snp->Initialize(snp, 0, 0));
 }
@@ -230,8 +262,10 @@ static void test_station_address(void)
                  snp->StationAddress(snp, FALSE, NULL));
     check_bytes(L"refused_station_address_changes_nothing", &mode->PermanentAddress,
                 &mode->CurrentAddress, sizeof address);
+    /* holds: snp.address.any_device */
     check_status(L"station_address_can_be_set", EFI_SUCCESS,
                  snp->StationAddress(snp, FALSE, &address));
+    /* holds: snp.address.mode */
     check_bytes(L"station_address_is_in_the_mode", &address, &mode->CurrentAddress, sizeof address);
     check_status(L"station_address_can_be_reset", EFI_SUCCESS,
                  snp->StationAddress(snp, TRUE, NULL));
@@ -240,6 +274,7 @@ static void test_station_address(void)
     (void)snp->StationAddress(snp, FALSE, &address);
     check_status(L"station_address_reset_ignores_the_address", EFI_SUCCESS,
                  snp->StationAddress(snp, TRUE, &address));
+    /* holds: snp.address.reset */
     check_bytes(L"station_address_reset_is_the_permanent_one", &mode->PermanentAddress,
                 &mode->CurrentAddress, sizeof address);
 }
@@ -249,14 +284,17 @@ static void test_statistics(void)
     static EFI_NETWORK_STATISTICS statistics;
     UINTN size = 0;
 
+    /* holds: snp.statistics.size */
     check_status(L"statistics_of_size_0_are_too_small", EFI_BUFFER_TOO_SMALL,
                  snp->Statistics(snp, FALSE, &size, NULL));
+    /* holds: snp.statistics.size */
     check_number(L"statistics_say_the_size_needed", sizeof statistics, size);
     check_status(L"statistics_can_be_reset", EFI_SUCCESS,
                  snp->Statistics(snp, TRUE, &size, &statistics));
     check_true(L"statistics_are_0_after_reset",
                is_zero((const uint8_t *)&statistics, sizeof statistics));
     /* Nothing to do, and documented so: it is done. */
+    /* holds: snp.statistics.nothing */
     check_status(L"statistics_of_nothing_succeed", EFI_SUCCESS,
                  snp->Statistics(snp, FALSE, NULL, NULL));
 }
@@ -275,6 +313,7 @@ static void test_multicast_ip_to_mac(void)
 
     check_status(L"ipv4_multicast_has_a_mac", EFI_SUCCESS,
                  snp->MCastIpToMac(snp, FALSE, &ip, &mac));
+    /* holds: snp.mcast_ip.ipv4 */
     check_bytes(L"ipv4_multicast_mac_has_23_bits", mac_v4, &mac, MAC_SIZE);
     check_status(L"ipv4_multicast_without_mac_is_refused", EFI_INVALID_PARAMETER,
                  snp->MCastIpToMac(snp, FALSE, &ip, NULL));
@@ -282,11 +321,14 @@ static void test_multicast_ip_to_mac(void)
                  snp->MCastIpToMac(snp, FALSE, NULL, &mac));
     ip = v6;
     check_status(L"ipv6_multicast_has_a_mac", EFI_SUCCESS, snp->MCastIpToMac(snp, TRUE, &ip, &mac));
+    /* holds: snp.mcast_ip.ipv6 */
     check_bytes(L"ipv6_multicast_mac_has_32_bits", mac_v6, &mac, MAC_SIZE);
     ip = unicast_v4;
+    /* holds: snp.mcast_ip.refused */
     check_status(L"ipv4_unicast_is_refused", EFI_INVALID_PARAMETER,
                  snp->MCastIpToMac(snp, FALSE, &ip, &mac));
     ip = unicast_v6;
+    /* holds: snp.mcast_ip.refused */
     check_status(L"ipv6_unicast_is_refused", EFI_INVALID_PARAMETER,
                  snp->MCastIpToMac(snp, TRUE, &ip, &mac));
 }
@@ -295,6 +337,7 @@ static void test_nv_data(void)
 {
     EFI_STATUS status = snp->NvData(snp, TRUE, 0, 1, frame);
 
+    /* holds: snp.nvdata.none */
     check_status(L"nv_data_without_buffer_is_refused", EFI_INVALID_PARAMETER,
                  snp->NvData(snp, TRUE, 0, 1, NULL));
     /* Any access is beyond NvRamSize 0, so either answer is to the letter. */
@@ -307,6 +350,7 @@ static void test_get_status_arguments(void)
     UINT32 interrupts = 0;
     void *buffer = frame;
 
+    /* holds: snp.get_status.null */
     check_status(L"get_status_without_outputs_is_refused", EFI_INVALID_PARAMETER,
                  snp->GetStatus(snp, NULL, NULL));
     check_status(L"get_status_of_interrupts_works", EFI_SUCCESS,
@@ -314,6 +358,7 @@ static void test_get_status_arguments(void)
     check_number(L"interrupt_status_has_bits_0_to_3_only", 0, interrupts & ~UINT32_C(0xf));
     check_status(L"interrupt_status_can_be_read_again", EFI_SUCCESS,
                  snp->GetStatus(snp, &interrupts, NULL));
+    /* holds: snp.get_status.interrupts */
     check_number(L"interrupt_status_clears_on_read", 0, interrupts);
     check_status(L"get_status_of_buffer_works", EFI_SUCCESS, snp->GetStatus(snp, NULL, &buffer));
     check_true(L"get_status_gives_null_when_none_was_sent", buffer == NULL);
@@ -332,22 +377,29 @@ static void test_transmit_arguments(void)
     size_t largest = mode->MaxPacketSize + HEADER_SIZE;
     void *buffer = frame;
 
+    /* holds: snp.transmit.header_size */
     check_status(L"transmit_with_header_size_13_is_refused", EFI_INVALID_PARAMETER,
                  transmit_with_header(13, 60, frame, &to, &type));
+    /* holds: snp.transmit.header_size */
     check_status(L"transmit_with_header_size_15_is_refused", EFI_INVALID_PARAMETER,
                  transmit_with_header(15, 60, frame, &to, &type));
+    /* holds: snp.transmit.null */
     check_status(L"transmit_without_buffer_is_refused", EFI_INVALID_PARAMETER,
                  transmit_with_header(0, 60, NULL, NULL, NULL));
     check_status(L"transmit_with_header_without_buffer_is_refused", EFI_INVALID_PARAMETER,
                  transmit_with_header(14, 60, NULL, &to, &type));
+    /* holds: snp.transmit.null */
     check_status(L"transmit_with_header_without_destination_is_refused", EFI_INVALID_PARAMETER,
                  transmit_with_header(14, 60, frame, NULL, &type));
+    /* holds: snp.transmit.null */
     check_status(L"transmit_with_header_without_protocol_is_refused", EFI_INVALID_PARAMETER,
                  transmit_with_header(14, 60, frame, &to, NULL));
+    /* holds: snp.transmit.too_small */
     check_status(L"transmit_below_header_size_is_too_small", EFI_BUFFER_TOO_SMALL,
                  transmit_with_header(0, 13, frame, NULL, NULL));
     check_status(L"transmit_of_nothing_is_too_small", EFI_BUFFER_TOO_SMALL,
                  transmit_with_header(14, 0, frame, &to, &type));
+    /* holds: snp.transmit.too_large */
     check_status(L"transmit_above_the_largest_frame_is_refused", EFI_INVALID_PARAMETER,
                  transmit_with_header(0, largest + 1, frame, NULL, NULL));
     check_status(L"transmit_far_above_the_largest_frame_is_refused", EFI_INVALID_PARAMETER,
@@ -361,11 +413,14 @@ static void test_receive_arguments(void)
     UINTN size = 0;
 
     drain();
+    /* holds: snp.receive.null */
     check_status(L"receive_without_buffer_is_refused", EFI_INVALID_PARAMETER,
                  snp->Receive(snp, NULL, &size, NULL, NULL, NULL, NULL));
+    /* holds: snp.receive.null */
     check_status(L"receive_without_size_is_refused", EFI_INVALID_PARAMETER,
                  snp->Receive(snp, NULL, NULL, frame, NULL, NULL, NULL));
     size = sizeof frame;
+    /* holds: snp.receive.nothing */
     check_status(L"receive_of_nothing_is_not_ready", EFI_NOT_READY,
                  snp->Receive(snp, NULL, &size, frame, NULL, NULL, NULL));
     size = 0;

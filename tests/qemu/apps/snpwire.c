@@ -49,6 +49,7 @@ static void check_header(const CHAR16 *claim, EFI_MAC_ADDRESS *source,
 
 static void test_transmit_header(void)
 {
+    /* holds: snp.transmit.source, snp.transmit.protocol */
     check_header(L"header_has_current_address_and_big_endian_protocol", NULL,
                  &mode->CurrentAddress);
     check_header(L"header_has_the_source_that_was_given", &other_mac, &other_mac);
@@ -68,6 +69,7 @@ static void test_transmit_complete_frame(void)
     check_true(L"buffer_of_the_largest_frame_comes_back", await_buffer() == tx_buffer);
     check_number(L"the_largest_frame_arrives_whole", LARGEST_FRAME, seen_by_peer());
     /* The peer's answer has room for this much of it. */
+    /* holds: snp.transmit.complete */
     check_bytes(L"complete_frame_arrives_as_it_is", tx_buffer, seen_bytes(),
                 LARGEST_FRAME - PAYLOAD_OFFSET);
 }
@@ -98,6 +100,7 @@ static void test_short_frames_are_padded(void)
         else
             Print(L"a frame of %d bytes: %r, seen as %d bytes\n", sizes[i], status, seen);
     }
+    /* holds: snp.transmit.padding */
     check_number(L"short_frames_are_padded_with_zeros", sizeof sizes / sizeof sizes[0], good);
 }
 
@@ -115,12 +118,15 @@ static void test_buffers_come_back_in_order(void)
     }
     check_number(L"several_frames_can_be_in_flight", RECYCLED, accepted);
     for (uint32_t i = 0; i < 3; i++)
+        /* holds: snp.get_status.no_buffer */
         check_status(L"get_status_without_buffer_works", EFI_SUCCESS,
                      snp->GetStatus(snp, &interrupts, NULL));
     for (uint32_t i = 0; i < RECYCLED; i++)
         in_order += await_buffer() == tx_buffers[i];
+    /* holds: snp.get_status.buffers */
     check_number(L"buffers_come_back_one_by_one_in_order", RECYCLED, in_order);
     check_status(L"get_status_after_the_last_buffer_works", EFI_SUCCESS, get_status(&buffer));
+    /* holds: snp.get_status.buffers */
     check_true(L"get_status_gives_null_after_the_last_buffer", buffer == NULL);
 }
 
@@ -132,6 +138,7 @@ static void test_buffer_can_be_sent_again(void)
         put_command(tx_buffer, &mode->CurrentAddress, DATA, i, 0);
         good += send(tx_buffer, SMALLEST_FRAME) == EFI_SUCCESS;
     }
+    /* holds: snp.transmit.again */
     check_number(L"same_buffer_can_be_sent_again_and_again", 600, good);
     check_true(L"peer_answers_after_that", ask(REPORT, 0, 0));
     check_number(L"peer_saw_each_of_them", 600, get_be32(rx_buffer + 16));
@@ -150,6 +157,7 @@ static void test_uncollected_buffers(void)
         status = transmit(tx_buffers[accepted], SMALLEST_FRAME);
         accepted += status == EFI_SUCCESS;
     }
+    /* holds: snp.transmit.full */
     check_status(L"transmit_is_not_ready_when_the_ring_is_full", EFI_NOT_READY, status);
     check_true(L"receive_works_while_buffers_are_uncollected", await_frame(DATA, WAIT_MS) != 0);
     for (uint32_t i = 0; i < accepted; i++)
@@ -171,6 +179,7 @@ static void test_shutdown_releases_buffers(void)
     (void)snp->Stop(snp);
     check_true(L"nic_works_after_that_shutdown", start());
     check_status(L"get_status_after_shutdown_works", EFI_SUCCESS, get_status(&buffer));
+    /* holds: snp.shutdown.buffers */
     check_true(L"shutdown_made_all_buffers_ours", buffer == NULL);
 }
 
@@ -189,6 +198,7 @@ static void test_get_status_never_called(void)
             break;
         sent++;
     }
+    /* holds: snp.get_status.never */
     check_number(L"transmit_works_when_get_status_is_never_called", UNCOLLECTED, sent);
     put_command(tx_buffer, &mode->CurrentAddress, REPORT, 0, 0);
     (void)transmit_patiently(tx_buffer, SMALLEST_FRAME);
@@ -215,12 +225,14 @@ static void test_receive(void)
         status = snp->Receive(snp, NULL, &size, rx_buffer, NULL, NULL, NULL);
     } while (status == EFI_NOT_READY && clock_ms() - began_ms < WAIT_MS);
     check_status(L"receive_into_10_bytes_is_too_small", EFI_BUFFER_TOO_SMALL, status);
+    /* holds: snp.receive.too_small */
     check_number(L"receive_says_the_size_needed", SMALLEST_FRAME, size);
     size = SMALLEST_FRAME - 1;
     check_status(L"receive_into_one_byte_less_is_too_small", EFI_BUFFER_TOO_SMALL,
                  snp->Receive(snp, NULL, &size, rx_buffer, NULL, NULL, NULL));
     SetMem(rx_buffer, sizeof rx_buffer, 0xa5);
     size = SMALLEST_FRAME;
+    /* holds: snp.receive.too_small */
     check_status(
         L"frame_stays_until_the_buffer_is_large_enough", EFI_SUCCESS,
         snp->Receive(snp, &header_size, &size, rx_buffer, &source, &destination, &protocol));
@@ -232,8 +244,10 @@ static void test_receive(void)
     check_number(L"receive_gives_header_size_14", HEADER_SIZE, header_size);
     check_bytes(L"receive_gives_the_source", &peer_mac, &source, MAC_SIZE);
     check_bytes(L"receive_gives_the_destination", &mode->CurrentAddress, &destination, MAC_SIZE);
+    /* holds: snp.receive.protocol */
     check_number(L"receive_gives_the_protocol_in_host_order", ETHERTYPE, protocol);
     size = sizeof rx_buffer;
+    /* holds: snp.receive.nothing */
     check_status(L"frame_is_received_once", EFI_NOT_READY,
                  snp->Receive(snp, NULL, &size, rx_buffer, NULL, NULL, NULL));
 }
@@ -257,6 +271,7 @@ static void test_receive_at_tpl_callback(void)
     bool is_answered = ask(REPORT, 0, 0);
 
     BS->RestoreTPL(old);
+    /* holds: snp.all.tpl */
     check_true(L"transmit_and_receive_work_at_tpl_callback", is_answered);
 }
 
@@ -280,9 +295,11 @@ static bool wait_for_packet(uint64_t limit_ms)
 static void test_wait_for_packet(void)
 {
     drain();
+    /* holds: snp.wait.signals */
     check_true(L"wait_for_packet_waits_while_nothing_comes", !wait_for_packet(QUIET_MS));
     (void)inject(&mode->CurrentAddress, 2, 200);
     uint64_t began_ms = clock_ms();
+    /* holds: snp.wait.signals */
     check_true(L"wait_for_packet_signals_a_frame", wait_for_packet(WAIT_MS));
     check_true(L"wait_for_packet_waited_for_the_frame", clock_ms() - began_ms >= 100);
     check_true(L"the_awaited_frame_is_there", await_frame(DATA, 0) != 0);

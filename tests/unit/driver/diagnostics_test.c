@@ -211,6 +211,7 @@ static void extended_test_sends_one_frame_through_each_slot(void **state)
     }
 }
 
+/* holds: snp.statistics.drvdiag */
 static void extended_test_leaves_the_statistics_alone(void **state)
 {
     (void)state;

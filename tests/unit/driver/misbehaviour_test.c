@@ -736,6 +736,7 @@ struct pair {
     char name[128];
 };
 
+/* holds: virtio.packed.checks, virtio.broken.memory */
 static void entry_survives_each_misbehaviour(void **state)
 {
     const struct pair *pair = *state;

@@ -414,6 +414,7 @@ static void EFIAPI allocate_at_exit(EFI_EVENT event, void *context)
     (void)BS->AllocatePool(EfiBootServicesData, 8, context);
 }
 
+/* holds: snp.exit.quiet */
 static void allocation_during_and_after_exit_is_reported(void **state)
 {
     struct fake_firmware *firmware = fake_firmware_new(0);
@@ -1147,6 +1148,7 @@ static void mixes_both_interfaces(struct mini_driver *mini)
     mini->pci->Io.Read(mini->pci, EfiPciIoWidthUint32, 0, 0, 1, &value);
 }
 
+/* holds: virtio.order.doorbell, virtio.registers.width, virtio.registers.enable */
 static void referee_reports_each_broken_rule(void **state)
 {
     static const struct {

@@ -187,6 +187,7 @@ static void filter_is_opened_first_and_narrowed_last(void **state)
     }
 }
 
+/* holds: virtio.control.tables */
 static void device_knows_the_whole_setting(void **state)
 {
     struct bench bench;
@@ -212,6 +213,7 @@ static void device_knows_the_whole_setting(void **state)
     close_bench(&bench);
 }
 
+/* holds: virtio.control.tables */
 static void list_of_the_largest_size_reaches_the_device(void **state)
 {
     struct net_filter filter = {.multicast = true, .multicast_count = NET_FILTER_MULTICAST_MAX};
@@ -233,6 +235,7 @@ static void list_of_the_largest_size_reaches_the_device(void **state)
     close_bench(&bench);
 }
 
+/* holds: snp.filters.no_loss */
 static void table_that_is_too_small_costs_all_multicast(void **state)
 {
     const struct fake_device_options options = {.mac_table_max = 1};
@@ -253,6 +256,7 @@ static void table_that_is_too_small_costs_all_multicast(void **state)
     close_bench(&bench);
 }
 
+/* holds: snp.address.device */
 static void foreign_address_makes_the_device_promiscuous(void **state)
 {
     struct net_filter unicast = filter_of(1 | 2);
@@ -269,6 +273,7 @@ static void foreign_address_makes_the_device_promiscuous(void **state)
     close_bench(&bench);
 }
 
+/* holds: virtio.control.classes */
 static void extra_modes_are_left_out_without_their_feature(void **state)
 {
     const struct fake_device_options options = {.removed_features = VIRTIO_NET_F_CTRL_RX_EXTRA};
@@ -285,6 +290,7 @@ static void extra_modes_are_left_out_without_their_feature(void **state)
     close_bench(&bench);
 }
 
+/* holds: virtio.control.classes */
 static void filter_costs_no_command_without_its_feature(void **state)
 {
     const struct fake_device_options options[] = {
@@ -355,6 +361,7 @@ static void commands_go_on_beyond_any_wrap(void **state)
     close_bench(&bench);
 }
 
+/* holds: snp.all.bounded, virtio.control.answer */
 static void unanswered_command_is_given_up_in_time(void **state)
 {
     struct bench bench;
@@ -401,6 +408,7 @@ static void command_whose_doorbell_was_lost_is_answered(void **state)
 }
 
 /* The buffer may still be the device's, so it is not written to again. */
+/* holds: virtio.control.answer */
 static void overdue_command_is_the_last_until_a_reset(void **state)
 {
     struct bench bench;
@@ -528,6 +536,7 @@ static const struct fake_device_options rx_devices[] = {
 
 /* From every setting to every other, with the nth command refused. The change may fail, as it has
  * to when the device cannot be opened, but not leave frames out in silence. */
+/* holds: snp.filters.no_loss */
 static void refused_command_never_costs_a_frame(void **state)
 {
     (void)state;
@@ -556,6 +565,7 @@ static void refused_command_never_costs_a_frame(void **state)
 }
 
 /* The same with a command that is not answered, whether it is obeyed in the end or not. */
+/* holds: snp.filters.no_loss */
 static void unanswered_command_never_costs_a_frame_in_silence(void **state)
 {
     static const unsigned settings[] = {0, 1 | 2, 4, 1 | 2 | 4 | 8};

@@ -197,6 +197,7 @@ static const struct device {
      256},
 };
 
+/* holds: virtio.order.doorbell, virtio.net.header, virtio.legacy.header */
 static void every_device_is_set_up_with_the_right_queues(void **state)
 {
     const struct device *device = *state;
@@ -214,6 +215,8 @@ static void every_device_is_set_up_with_the_right_queues(void **state)
     end(&fixture);
 }
 
+/* holds: virtio.registers.data, virtio.registers.config_data, virtio.split.platform */
+/* holds: virtio.net.zeroed */
 static void every_device_sends_70000_frames_in_order(void **state)
 {
     const struct device *device = *state;
@@ -247,6 +250,7 @@ static void every_device_receives_70000_frames_in_order(void **state)
 }
 
 /* The device takes what was sent in bursts of every size, and lets the ring fill up. */
+/* holds: virtio.net.header */
 static void every_device_sends_bursts_whole(void **state)
 {
     const struct device *device = *state;
@@ -390,6 +394,7 @@ static void every_device_starts_again_after_park(void **state)
     end(&fixture);
 }
 
+/* holds: virtio.features.offered, virtio.features.indirect, virtio.split.platform */
 static void nothing_is_accepted_but_what_the_driver_understands(void **state)
 {
     const uint64_t understood =
@@ -421,6 +426,7 @@ static void nothing_is_accepted_but_what_the_driver_understands(void **state)
     }
 }
 
+/* holds: virtio.registers.missing */
 static void no_feature_is_taken_whose_register_is_missing(void **state)
 {
     const uint64_t with_register = VIRTIO_F_NOTIF_CONFIG_DATA | VIRTIO_F_RING_RESET;
@@ -465,6 +471,7 @@ static void init_leaves_the_device_halted_and_nothing_mapped(void **state)
     end(&fixture);
 }
 
+/* holds: virtio.net.mtu */
 static void mtu_bounds_frames_both_ways(void **state)
 {
     static uint8_t frame[ETHERNET_HEADER_BYTES + ETHERNET_VLAN_BYTES + UINT16_MAX + 1];
@@ -652,6 +659,7 @@ static void mac_that_changes_while_it_is_read_is_read_again(void **state)
     }
 }
 
+/* holds: virtio.config.optional, virtio.net.mac */
 static void device_without_mac_gets_a_local_one_that_lasts(void **state)
 {
     struct fake_device_options options = {.removed_features = VIRTIO_NET_F_MAC};
@@ -709,6 +717,7 @@ static void mac_that_no_station_can_have_is_replaced(void **state)
     }
 }
 
+/* holds: virtio.config.optional, virtio.net.link */
 static void link_is_up_on_a_device_that_does_not_tell(void **state)
 {
     struct fake_device_options options = {.removed_features = VIRTIO_NET_F_STATUS,
@@ -751,6 +760,7 @@ static void tending_costs_few_accesses(void **state)
     end(&fixture);
 }
 
+/* holds: virtio.needs_reset.rings */
 static void tending_finds_a_device_that_needs_a_reset_or_is_gone(void **state)
 {
     const enum fake_device_misbehaviour faults[] = {FAKE_ALL_ONES, FAKE_GENERATION_NEVER_SETTLES};
@@ -949,6 +959,7 @@ static void device_that_works_is_not_marked_failed(void **state)
     fake_fixture_fini(&fake);
 }
 
+/* holds: virtio.registers.queue_size */
 static void modern_queue_whose_size_is_no_power_of_two_is_shrunk(void **state)
 {
     struct fake_device_options options = {.transport = FAKE_MODERN};
@@ -964,6 +975,7 @@ static void modern_queue_whose_size_is_no_power_of_two_is_shrunk(void **state)
 }
 
 /* A command takes three descriptors: without them the device is as one without CTRL_VQ. */
+/* holds: virtio.control.no_room */
 static void control_queue_without_room_for_a_command_is_left_alone(void **state)
 {
     const struct fake_device_options cases[] = {

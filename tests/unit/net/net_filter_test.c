@@ -19,6 +19,7 @@ static const uint8_t listed[MAC_BYTES] = {0x01, 0x00, 0x5e, 0x00, 0x00, 0x01};
 static const uint8_t unlisted[MAC_BYTES] = {0x33, 0x33, 0x00, 0x00, 0x00, 0x01};
 static const uint8_t stranger[MAC_BYTES] = {0x52, 0x54, 0x00, 0x65, 0x43, 0x21};
 
+/* holds: snp.filters.frames */
 static void each_setting_admits_its_own_destinations_only(void **state)
 {
     static const struct {

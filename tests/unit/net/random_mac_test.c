@@ -91,6 +91,7 @@ static void all_other_bits_vary_and_no_byte_repeats_another(void **state)
     assert_memory_equal(differences, "\xff\xff\xff\xff\xff\xff", MAC_BYTES);
 }
 
+/* holds: virtio.net.mac */
 static void the_address_stays_until_the_machine_is_reset(void **state)
 {
     struct fake_fixture *fixture = *state;

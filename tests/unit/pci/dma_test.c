@@ -26,6 +26,7 @@ static void assert_is_zeroed(const struct dma *dma)
     assert_memory_equal(dma, &zeroed, sizeof(zeroed));
 }
 
+/* holds: virtio.net.zeroed */
 static void memory_is_whole_pages_zeroed_and_page_aligned(void **state)
 {
     static const struct {

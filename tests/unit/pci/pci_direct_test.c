@@ -119,6 +119,7 @@ static void all_of_the_bar_has_to_be_mapped(void **state)
 }
 
 /* Nor where the firmware says that it maps it: half the BAR would be at address 0. */
+/* holds: virtio.discovery.no_address */
 static void bar_that_ends_beyond_the_last_address_is_not_mapped(void **state)
 {
     struct bench *bench = *state;
@@ -176,6 +177,7 @@ static void adopted_register_is_written_without_pci_io(void **state)
     assert_int_equal(1, pci_io_writes);
 }
 
+/* holds: virtio.registers.data */
 static void adopted_pair_is_written_without_pci_io(void **state)
 {
     struct bench *bench = *state;

@@ -139,6 +139,7 @@ static EFI_STATUS write_width(const struct pci_region *region, unsigned width, u
                         : pci_region_write32(region, offset, (uint32_t)value);
 }
 
+/* holds: virtio.registers.width */
 static void a_register_is_read_in_one_access_of_its_width(void **state)
 {
     static const uint8_t bars[] = {0, 1, 4};
@@ -232,6 +233,7 @@ static void no_access_leaves_its_region_or_is_misaligned(void **state)
     }
 }
 
+/* holds: virtio.registers.halves */
 static void a_64_bit_register_is_written_low_half_first(void **state)
 {
     struct board *board = *state;
@@ -286,6 +288,7 @@ static void a_resolved_register_is_written_with_its_value_and_nothing_else(void 
     }
 }
 
+/* holds: virtio.registers.data */
 static void a_resolved_pair_is_written_in_one_access_of_32_bits(void **state)
 {
     static const uint8_t bars[] = {0, 1, 4};
@@ -431,6 +434,7 @@ static void a_bar_that_is_not_implemented_is_refused(void **state)
     }
 }
 
+/* holds: virtio.discovery.no_address */
 static void a_bar_whose_address_makes_no_sense_is_refused(void **state)
 {
     static const struct {
@@ -474,6 +478,7 @@ static void a_bar_whose_address_makes_no_sense_is_refused(void **state)
     }
 }
 
+/* holds: virtio.discovery.malformed */
 static void a_region_has_to_lie_within_its_bar(void **state)
 {
     static const struct {
@@ -553,6 +558,7 @@ static void the_address_is_translated_to_the_bus(void **state)
 }
 
 /* The BAR reads as 0, so it has no address, even if the CPU would use another one. */
+/* holds: virtio.discovery.no_address */
 static void a_bar_at_bus_address_0_is_none_behind_a_translation(void **state)
 {
     struct acpi_qword_address_space descriptor = {DESCRIPTOR, .range_min = 0x80000000,
@@ -567,6 +573,7 @@ static void a_bar_at_bus_address_0_is_none_behind_a_translation(void **state)
     assert_int_equal(pci_region_init_whole(&region, board->pci_io, 1), EFI_NO_MAPPING);
 }
 
+/* holds: virtio.discovery.no_address */
 static void a_descriptor_of_another_kind_is_refused_and_freed(void **state)
 {
     static struct acpi_qword_address_space descriptors[] = {

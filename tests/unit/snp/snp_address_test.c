@@ -4,6 +4,7 @@
  */
 #include "snp_fixture.h"
 
+/* holds: snp.mcast_ip.ipv4, snp.mcast_ip.ipv6 */
 static void multicast_addresses_map_to_macs(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -40,6 +41,7 @@ static void multicast_addresses_map_to_macs(void **state)
     }
 }
 
+/* holds: snp.mcast_ip.refused */
 static void addresses_that_are_not_multicast_map_to_nothing(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -72,6 +74,7 @@ static void addresses_that_are_not_multicast_map_to_nothing(void **state)
     }
 }
 
+/* holds: snp.mcast_ip.refused */
 static void mapping_needs_an_address_and_a_place(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -86,6 +89,7 @@ static void mapping_needs_an_address_and_a_place(void **state)
     }
 }
 
+/* holds: snp.nvdata.none */
 static void nv_data_does_not_exist(void **state)
 {
     struct snp_fixture *fixture = *state;

@@ -143,6 +143,7 @@ static void walk_receive_filters(struct snp_fixture *fixture)
     check_filter_call(fixture, &(struct filter_call){.enable = ALL_BITS, .resets_list = TRUE});
 }
 
+/* holds: snp.filters.combinations */
 static void receive_filters_answers_each_combination_as_the_specification_says(void **state)
 {
     (void)state;
@@ -150,6 +151,7 @@ static void receive_filters_answers_each_combination_as_the_specification_says(v
 }
 
 /* As Debian 12's iPXE enables everything: to hear router advertisements it must be believed. */
+/* holds: snp.filters.no_list */
 static void whole_mask_is_enabled_without_a_list_when_the_list_is_reset(void **state)
 {
     const struct snp_fixture *fixture = *state;

@@ -19,6 +19,7 @@ static struct snp_fixture *open_with_mtu(enum fake_transport transport, uint16_t
     return snp_fixture_new(&options, EfiSimpleNetworkInitialized);
 }
 
+/* holds: virtio.net.mtu */
 static void longest_packet_is_the_mtu_both_ways(void **state)
 {
     static uint8_t frame[FRAME_SPACE_BYTES];
@@ -39,6 +40,7 @@ static void longest_packet_is_the_mtu_both_ways(void **state)
     }
 }
 
+/* holds: snp.transmit.too_large */
 static void no_frame_above_the_mtu_is_ever_sent(void **state)
 {
     static uint8_t frame[FRAME_SPACE_BYTES];
@@ -57,6 +59,7 @@ static void no_frame_above_the_mtu_is_ever_sent(void **state)
 }
 
 /* Each receive buffer holds a tagged frame of that size: fill all of them at once. */
+/* holds: virtio.net.rx_buffers */
 static void every_receive_buffer_holds_the_longest_frame(void **state)
 {
     (void)state;
@@ -86,6 +89,7 @@ static void longest_packet_follows_the_device_at_reset(void **state)
     assert_receives(fixture, FRAME_HEADER_BYTES + 9000, 1);
 }
 
+/* holds: virtio.net.mtu */
 static void mtu_below_68_is_as_good_as_none(void **state)
 {
     (void)state;
@@ -99,6 +103,7 @@ static void mtu_below_68_is_as_good_as_none(void **state)
     }
 }
 
+/* holds: virtio.config.optional */
 static void speed_is_known_only_where_the_device_tells_one(void **state)
 {
     const struct {
@@ -141,6 +146,7 @@ static unsigned count_acknowledgements(const struct snp_fixture *fixture)
     return count;
 }
 
+/* holds: virtio.control.announcement */
 static void announcement_is_acknowledged_once(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -181,6 +187,7 @@ static EFI_STATUS EFIAPI stall_and_answer(UINTN microseconds)
     return slow->stall_of_firmware(microseconds);
 }
 
+/* holds: virtio.control.announcement */
 static void announcements_without_end_take_a_twentieth_of_the_time_at_most(void **state)
 {
     static const uint64_t cases[] = {0, 90, 4900, 30000, 90000, 190000};
@@ -213,6 +220,7 @@ static void announcements_without_end_take_a_twentieth_of_the_time_at_most(void 
     }
 }
 
+/* holds: virtio.control.classes */
 static void announcement_is_left_alone_without_its_feature(void **state)
 {
     const uint64_t removed[] = {VIRTIO_NET_F_GUEST_ANNOUNCE, VIRTIO_NET_F_CTRL_VQ};
@@ -274,6 +282,7 @@ static uint64_t allowed(uint64_t offered)
     return offered;
 }
 
+/* holds: virtio.features.needs */
 static void no_feature_is_taken_without_the_one_it_needs(void **state)
 {
     static const uint64_t features[] = {VIRTIO_NET_F_STATUS,        VIRTIO_NET_F_CTRL_VQ,

@@ -18,6 +18,7 @@ static void end_after_exit(struct snp_fixture *fixture)
     free(fixture);
 }
 
+/* holds: snp.exit.quiet */
 static void exit_resets_the_device(void **state)
 {
     const enum fake_transport transports[] = {FAKE_MODERN, FAKE_TRANSITIONAL, FAKE_LEGACY};
@@ -76,6 +77,7 @@ static void exit_resets_a_device_that_was_shut_down_by_its_queues(void **state)
     end_after_exit(fixture);
 }
 
+/* holds: snp.exit.quiet */
 static void exit_cuts_off_a_device_that_never_confirms_its_reset(void **state)
 {
     struct snp_fixture *fixture = snp_fixture_new(NULL, EfiSimpleNetworkInitialized);
@@ -90,6 +92,7 @@ static void exit_cuts_off_a_device_that_never_confirms_its_reset(void **state)
     end_after_exit(fixture);
 }
 
+/* holds: snp.exit.quiet */
 static void exit_with_a_device_that_is_gone_takes_bounded_time(void **state)
 {
     struct snp_fixture *fixture = snp_fixture_new(NULL, EfiSimpleNetworkInitialized);
@@ -223,6 +226,7 @@ static VOID EFIAPI on_exit_while_shut_down(EFI_EVENT event, VOID *context)
 }
 
 /* With RING_RESET its memory is kept over Shutdown. The fake reports a free after exit. */
+/* holds: snp.exit.quiet */
 static void stop_gives_no_memory_back_after_exit(void **state)
 {
     const struct fake_device_options options = {.features =

@@ -107,6 +107,7 @@ static void check_receive_fault(size_t fault, enum fake_transport transport, enu
     snp_fixture_free(fixture);
 }
 
+/* holds: virtio.broken.recovery */
 static void receive_ring_that_is_broken_answers_device_error_until_recovery(void **state)
 {
     (void)state;
@@ -143,6 +144,7 @@ static void check_transmit_fault(size_t fault, enum fake_transport transport,
     snp_fixture_free(fixture);
 }
 
+/* holds: virtio.broken.recovery */
 static void transmit_ring_that_is_broken_answers_device_error_until_recovery(void **state)
 {
     (void)state;
@@ -177,6 +179,7 @@ static void broken_ring_does_not_signal_wait_for_packet(void **state)
     assert_status(EFI_DEVICE_ERROR, receive_any(fixture));
 }
 
+/* holds: virtio.broken.counted */
 static void second_fault_is_counted_after_recovery(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -191,6 +194,7 @@ static void second_fault_is_counted_after_recovery(void **state)
     }
 }
 
+/* holds: virtio.needs_reset.recovery */
 static void device_that_needs_a_reset_answers_device_error_until_recovery(void **state)
 {
     (void)state;
@@ -276,6 +280,7 @@ static void device_that_does_not_come_back_from_reset_has_no_media(void **state)
     assert_true(fixture->mode->MediaPresent);
 }
 
+/* holds: snp.all.bounded */
 static void pulled_out_device_answers_device_error_in_bounded_time(void **state)
 {
     (void)state;

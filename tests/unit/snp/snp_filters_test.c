@@ -91,6 +91,7 @@ static void check_setting(const struct snp_fixture *fixture, const char *name, U
     }
 }
 
+/* holds: snp.filters.supported, snp.filters.frames, virtio.control.no_room */
 static void setting_alone_decides_what_arrives_from_any_device(void **state)
 {
     (void)state;
@@ -106,6 +107,7 @@ static void setting_alone_decides_what_arrives_from_any_device(void **state)
     }
 }
 
+/* holds: snp.reset.filters */
 static void setting_survives_reset_on_any_device(void **state)
 {
     (void)state;
@@ -156,6 +158,7 @@ static void device_that_can_filter_holds_back_frames_for_others(void **state)
 }
 
 /* What Mode says, and which frames pass, is all of the old setting, whatever the new one is. */
+/* holds: snp.filters.refused */
 static void change_that_the_device_refuses_leaves_the_old_setting(void **state)
 {
     const enum fake_device_misbehaviour answers[] = {
@@ -186,6 +189,7 @@ static void change_that_the_device_refuses_leaves_the_old_setting(void **state)
     }
 }
 
+/* holds: snp.filters.setting */
 static void new_setting_is_current_or_enable_and_not_disable(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -202,6 +206,7 @@ static void new_setting_is_current_or_enable_and_not_disable(void **state)
     }
 }
 
+/* holds: snp.filters.mask */
 static void bits_outside_the_mask_are_invalid_and_change_nothing(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -217,6 +222,7 @@ static void bits_outside_the_mask_are_invalid_and_change_nothing(void **state)
     assert_memory_equal(&before, fixture->mode, sizeof(before));
 }
 
+/* holds: snp.filters.bad_list */
 static void bad_multicast_lists_are_invalid_and_change_nothing(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -262,6 +268,7 @@ static void list_is_not_looked_at_when_multicast_is_not_enabled(void **state)
     assert_int_equal(0, fixture->mode->MCastFilterCount);
 }
 
+/* holds: snp.mode.list_size */
 static void list_of_the_largest_size_is_accepted_and_each_entry_passes(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -278,6 +285,7 @@ static void list_of_the_largest_size_is_accepted_and_each_entry_passes(void **st
     assert_false(passes(fixture, listed_group.Addr));
 }
 
+/* holds: snp.filters.mode */
 static void mode_shows_the_list_as_macs_of_32_bytes(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -318,6 +326,7 @@ static void list_stays_while_other_filters_change(void **state)
     assert_true(passes(fixture, listed_group.Addr));
 }
 
+/* holds: snp.filters.clear_list */
 static void resetting_the_list_clears_entries_and_count(void **state)
 {
     struct snp_fixture *fixture = *state;

@@ -23,6 +23,7 @@ static EFI_STATUS receive_with_headers(const struct snp_fixture *fixture, uint8_
                                       &headers->source, &headers->destination, &headers->protocol);
 }
 
+/* holds: snp.receive.null */
 static void receive_needs_a_buffer_and_its_size(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -48,6 +49,7 @@ static void bad_arguments_do_not_consume_the_frame(void **state)
     assert_receives(fixture, 100, 1);
 }
 
+/* holds: snp.receive.nothing */
 static void nothing_to_receive_is_not_ready_and_writes_nothing(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -64,6 +66,7 @@ static void nothing_to_receive_is_not_ready_and_writes_nothing(void **state)
     assert_memory_equal("\1\2\3\4", buffer, sizeof(buffer));
 }
 
+/* holds: snp.receive.protocol */
 static void receive_tells_what_the_header_says(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -88,6 +91,7 @@ static void receive_tells_what_the_header_says(void **state)
     assert_memory_equal(frame, buffer, sizeof(frame));
 }
 
+/* holds: snp.receive.optional */
 static void each_header_output_is_optional(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -111,6 +115,7 @@ static void each_header_output_is_optional(void **state)
     }
 }
 
+/* holds: snp.receive.too_small */
 static void receive_into_a_small_buffer_keeps_the_frame(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -219,6 +224,7 @@ static void deliver_sized(const struct snp_fixture *fixture, size_t length)
     assert_true(deliver(fixture, length, 0));
 }
 
+/* holds: virtio.broken.memory */
 static void frames_of_impossible_length_are_dropped(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -235,6 +241,7 @@ static void frames_of_impossible_length_are_dropped(void **state)
     assert_receives(fixture, 100, 0);
 }
 
+/* holds: virtio.net.offloads */
 static void frames_with_offloads_that_were_not_negotiated_are_dropped(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -393,6 +400,7 @@ static void receive_notices_a_shutdown_that_comes_in_between(void **state)
     assert_true(is_zero(buffer, sizeof(buffer)));
 }
 
+/* holds: snp.wait.signals */
 static void wait_for_packet_signals_when_a_frame_waits(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -426,6 +434,7 @@ static void wait_for_packet_keeps_the_order_of_frames(void **state)
     }
 }
 
+/* holds: snp.wait.signals */
 static void wait_for_packet_ends_a_wait(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -446,6 +455,7 @@ static void wait_for_packet_ignores_frames_that_are_dropped(void **state)
     assert_status(EFI_NOT_READY, BS->CheckEvent(fixture->protocol->WaitForPacket));
 }
 
+/* holds: snp.wait.stop */
 static void signal_that_nobody_took_ends_with_its_frame(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -465,6 +475,7 @@ static void signal_that_nobody_took_ends_with_its_frame(void **state)
     assert_status(EFI_NOT_READY, BS->CheckEvent(fixture->protocol->WaitForPacket));
 }
 
+/* holds: snp.wait.stop */
 static void wait_for_packet_is_safe_in_every_state(void **state)
 {
     struct snp_fixture *fixture = *state;

@@ -52,6 +52,7 @@ static void assert_halted(const struct snp_fixture *fixture)
     assert_int_equal(0, count_mappings(fixture));
 }
 
+/* holds: snp.shutdown.quiet */
 static void shutdown_resets_the_queues_alone(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -68,6 +69,7 @@ static void shutdown_resets_the_queues_alone(void **state)
     assert_status(EFI_DEVICE_ERROR, receive_any(fixture));
 }
 
+/* holds: snp.initialize.again */
 static void initialize_goes_on_without_a_reset_or_an_allocation(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -84,6 +86,7 @@ static void initialize_goes_on_without_a_reset_or_an_allocation(void **state)
     assert_traffic_flows(fixture);
 }
 
+/* holds: virtio.ring_reset.empty */
 static void a_thousand_cycles_under_traffic_leak_nothing(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -107,6 +110,7 @@ static void a_thousand_cycles_under_traffic_leak_nothing(void **state)
     assert_int_equal(resets, fake_device_reset_count(fixture->device));
 }
 
+/* holds: virtio.ring_reset.empty */
 static void frames_under_way_are_lost_on_either_side(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -123,6 +127,7 @@ static void frames_under_way_are_lost_on_either_side(void **state)
     assert_traffic_flows(fixture);
 }
 
+/* holds: virtio.ring_reset.end */
 static void queue_that_takes_its_time_is_waited_for(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -136,6 +141,7 @@ static void queue_that_takes_its_time_is_waited_for(void **state)
     assert_traffic_flows(fixture);
 }
 
+/* holds: virtio.ring_reset.end */
 static void queue_that_does_not_follow_costs_a_reset_of_the_device(void **state)
 {
     static const enum fake_device_misbehaviour lies[] = {FAKE_QUEUE_RESET_NEVER_SETTLES,
@@ -209,6 +215,7 @@ static void reset_behind_our_back(const struct snp_fixture *fixture)
     assert_success(pci_io->Mem.Read(pci_io, EfiPciIoWidthUint8, 4, 20, 1, &status));
 }
 
+/* holds: snp.initialize.again */
 static void device_that_is_not_as_it_was_left_is_reset_by_initialize(void **state)
 {
     void (*const changes[])(const struct snp_fixture *) = {need_a_reset, reset_behind_our_back};
@@ -305,6 +312,7 @@ static void announcement_that_came_meanwhile_is_acknowledged(void **state)
     assert_int_equal(1, fixture->snp->net.counters.announcements);
 }
 
+/* holds: snp.initialize.again */
 static void filters_are_the_usual_ones_again(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -337,6 +345,7 @@ static void filter_that_cannot_be_programmed_costs_a_reset(void **state)
     assert_traffic_flows(fixture);
 }
 
+/* holds: snp.initialize.again */
 static void station_address_holds_on_the_device(void **state)
 {
     struct snp_fixture *fixture = *state;

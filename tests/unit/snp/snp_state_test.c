@@ -215,6 +215,8 @@ static void check_answer(struct snp_fixture *fixture, const struct method *metho
                  (unsigned long long)status, fixture->mode->State);
 }
 
+/* holds: snp.all.state, snp.start.state, snp.start.twice, snp.stop.state, snp.initialize.state */
+/* holds: snp.reset.state, snp.shutdown.state */
 static void every_method_answers_by_state(void **state)
 {
     (void)state;
@@ -231,6 +233,7 @@ static void check_answer_at_callback(struct snp_fixture *fixture, const struct m
     BS->RestoreTPL(tpl);
 }
 
+/* holds: snp.all.tpl */
 static void every_method_works_at_tpl_callback(void **state)
 {
     (void)state;
@@ -252,6 +255,7 @@ static void check_invalid(struct snp_fixture *fixture, const struct method *meth
                  (unsigned long long)status);
 }
 
+/* holds: snp.all.state_first */
 static void state_is_checked_before_parameters(void **state)
 {
     (void)state;
@@ -265,6 +269,7 @@ static void check_null(struct snp_fixture *fixture, const struct method *method,
     assert_status(EFI_INVALID_PARAMETER, method->call(fixture->protocol, NULL, VALID));
 }
 
+/* holds: snp.all.outputs */
 static void every_method_refuses_a_null_interface(void **state)
 {
     (void)state;
@@ -290,6 +295,7 @@ static void check_outputs(struct snp_fixture *fixture, const struct method *meth
     }
 }
 
+/* holds: snp.all.outputs */
 static void failed_methods_leave_their_outputs_alone(void **state)
 {
     (void)state;
@@ -322,6 +328,7 @@ static void check_tpl(struct snp_fixture *fixture, const struct method *method,
     }
 }
 
+/* holds: snp.all.tpl */
 static void no_method_exceeds_tpl_callback_or_keeps_it(void **state)
 {
     (void)state;
@@ -356,6 +363,7 @@ static EFI_STATUS EFIAPI watch_write(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTO
     return real_write(this, width, bar, offset, count, buffer);
 }
 
+/* holds: snp.all.tpl */
 static void methods_touch_the_device_at_tpl_callback_only(void **state)
 {
     struct snp_fixture *fixture = snp_fixture_new(NULL, EfiSimpleNetworkStopped);
@@ -383,6 +391,7 @@ static void methods_touch_the_device_at_tpl_callback_only(void **state)
     snp_fixture_free(fixture);
 }
 
+/* holds: snp.mode.ethernet, snp.mode.unused_bytes */
 static void mode_describes_an_ethernet_interface(void **state)
 {
     struct snp_fixture *fixture = snp_fixture_new(NULL, EfiSimpleNetworkStopped);
@@ -427,6 +436,7 @@ static void mode_says_when_the_link_is_down_from_the_start(void **state)
     snp_fixture_free(fixture);
 }
 
+/* holds: virtio.net.link */
 static void without_status_feature_media_is_always_present(void **state)
 {
     struct fake_device_options options = {.removed_features = VIRTIO_NET_F_STATUS,
@@ -441,6 +451,7 @@ static void without_status_feature_media_is_always_present(void **state)
     snp_fixture_free(fixture);
 }
 
+/* holds: snp.start.state */
 static void start_and_stop_touch_no_device(void **state)
 {
     struct snp_fixture *fixture = snp_fixture_new(NULL, EfiSimpleNetworkStopped);
@@ -453,6 +464,7 @@ static void start_and_stop_touch_no_device(void **state)
     snp_fixture_free(fixture);
 }
 
+/* holds: snp.initialize.works */
 static void initialize_makes_frames_flow(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -469,6 +481,7 @@ static void initialize_enables_unicast_and_broadcast(void **state)
                      fixture->mode->ReceiveFilterSetting);
 }
 
+/* holds: snp.initialize.extra_buffers */
 static void initialize_accepts_extra_buffers_and_ignores_them(void **state)
 {
     const UINTN sizes[] = {1, 65536, UINTPTR_MAX};
@@ -483,6 +496,7 @@ static void initialize_accepts_extra_buffers_and_ignores_them(void **state)
     }
 }
 
+/* holds: snp.initialize.again */
 static void initialize_works_after_each_of_many_shutdowns(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -495,6 +509,7 @@ static void initialize_works_after_each_of_many_shutdowns(void **state)
     }
 }
 
+/* holds: snp.initialize.again */
 static void initialize_works_after_stop_and_start(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -506,6 +521,7 @@ static void initialize_works_after_stop_and_start(void **state)
     assert_traffic_flows(fixture);
 }
 
+/* holds: snp.initialize.media */
 static void initialize_refreshes_media_present(void **state)
 {
     struct snp_fixture *fixture = snp_fixture_new(NULL, EfiSimpleNetworkStarted);
@@ -533,6 +549,7 @@ static void initialize_refreshes_max_packet_size(void **state)
     snp_fixture_free(fixture);
 }
 
+/* holds: snp.initialize.failure */
 static void failed_initialize_leaves_started_and_the_device_reset(void **state)
 {
     const enum fake_device_misbehaviour causes[] = {FAKE_QUEUE_SIZE_ZERO, FAKE_FEATURES_OK_DROPPED,
@@ -556,6 +573,7 @@ static void failed_initialize_leaves_started_and_the_device_reset(void **state)
     }
 }
 
+/* holds: snp.initialize.failure */
 static void initialize_without_a_timer_leaves_started_and_the_device_reset(void **state)
 {
     struct snp_fixture *fixture = snp_fixture_new(NULL, EfiSimpleNetworkStarted);
@@ -570,6 +588,7 @@ static void initialize_without_a_timer_leaves_started_and_the_device_reset(void 
     snp_fixture_free(fixture);
 }
 
+/* holds: snp.shutdown.quiet */
 static void shutdown_quiesces_the_device(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -580,6 +599,7 @@ static void shutdown_quiesces_the_device(void **state)
     assert_false(deliver(fixture, 100, 0));
 }
 
+/* holds: snp.shutdown.quiet */
 static void shutdown_stops_the_timer(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -590,6 +610,7 @@ static void shutdown_stops_the_timer(void **state)
     assert_false(fixture->snp->net.is_tend_due);
 }
 
+/* holds: snp.shutdown.filters */
 static void shutdown_clears_filters_and_multicast_list(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -603,6 +624,7 @@ static void shutdown_clears_filters_and_multicast_list(void **state)
     assert_true(is_zero(fixture->mode->MCastFilter, sizeof(fixture->mode->MCastFilter)));
 }
 
+/* holds: snp.shutdown.buffers */
 static void shutdown_makes_every_buffer_the_callers(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -625,6 +647,7 @@ static void shutdown_loses_frames_that_were_not_received(void **state)
     assert_status(EFI_NOT_READY, receive_any(fixture));
 }
 
+/* holds: snp.stop.initialized */
 static void refused_stop_leaves_the_interface_working(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -633,6 +656,7 @@ static void refused_stop_leaves_the_interface_working(void **state)
     assert_traffic_flows(fixture);
 }
 
+/* holds: snp.reset.rings */
 static void reset_empties_the_rings(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -649,6 +673,7 @@ static void reset_empties_the_rings(void **state)
     assert_traffic_flows(fixture);
 }
 
+/* holds: snp.reset.rings */
 static void reset_drops_the_frame_that_was_looked_at(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -676,6 +701,7 @@ static void reset_gives_the_device_every_receive_buffer_once(void **state)
     }
 }
 
+/* holds: snp.reset.buffers */
 static void reset_makes_every_buffer_the_callers(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -685,6 +711,7 @@ static void reset_makes_every_buffer_the_callers(void **state)
     assert_null(collect(fixture));
 }
 
+/* holds: snp.reset.interrupts */
 static void reset_clears_interrupts(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -722,6 +749,7 @@ static void reset_asks_for_the_link_so_that_get_status_need_not(void **state)
     assert_int_equal(0, fake_device_access_count(fixture->device));
 }
 
+/* holds: snp.reset.filters */
 static void reset_keeps_filters_address_and_state(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -763,6 +791,7 @@ static void reset_may_be_repeated(void **state)
     }
 }
 
+/* holds: snp.reset.failure */
 static void failed_reset_answers_device_error_until_one_succeeds(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -783,6 +812,7 @@ static void failed_reset_answers_device_error_until_one_succeeds(void **state)
     assert_traffic_flows(fixture);
 }
 
+/* holds: snp.reset.failure */
 static void failed_reset_is_recovered_by_shutdown_and_initialize(void **state)
 {
     struct snp_fixture *fixture = *state;

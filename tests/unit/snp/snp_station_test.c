@@ -94,6 +94,8 @@ static void assert_is_station(const struct snp_fixture *fixture, const struct wa
         assert_int_equal(0, fake_device_command_count(fixture->device));
 }
 
+/* holds: snp.address.mode, snp.address.device, snp.address.any_device, virtio.control.no_room */
+/* holds: virtio.legacy.mac */
 static void new_address_takes_effect_however_it_is_told(void **state)
 {
     (void)state;
@@ -108,6 +110,7 @@ static void new_address_takes_effect_however_it_is_told(void **state)
     }
 }
 
+/* holds: snp.address.reset */
 static void reset_gives_the_permanent_address_back(void **state)
 {
     (void)state;
@@ -142,6 +145,7 @@ static void promiscuous_fallback_ends_with_the_foreign_address(void **state)
     snp_fixture_free(fixture);
 }
 
+/* holds: snp.reset.address */
 static void address_survives_reset(void **state)
 {
     (void)state;
@@ -172,6 +176,7 @@ static void address_survives_shutdown_and_initialize(void **state)
 }
 
 /* Else the next driver, or the OS, would take it for the permanent one. */
+/* holds: virtio.legacy.mac */
 static void device_has_its_own_address_back_when_it_is_let_go(void **state)
 {
     (void)state;
@@ -189,6 +194,7 @@ static void device_has_its_own_address_back_when_it_is_let_go(void **state)
     }
 }
 
+/* holds: snp.address.source */
 static void station_is_the_source_of_what_is_sent(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -223,6 +229,7 @@ static void address_that_no_station_can_have_is_invalid(void **state)
     assert_int_equal(0, fake_device_command_count(fixture->device));
 }
 
+/* holds: snp.address.any_device */
 static void mode_says_that_every_device_changes_its_address(void **state)
 {
     const EFI_SIMPLE_NETWORK_STATE states[] = {EfiSimpleNetworkStopped, EfiSimpleNetworkStarted,
@@ -306,6 +313,7 @@ static void legacy_device_that_keeps_its_address_is_made_promiscuous(void **stat
 }
 
 /* It cannot know the address that the driver made up: it is told, or passes everything. */
+/* holds: virtio.net.tell_mac */
 static void device_without_an_address_holds_nothing_back_that_is_to_ours(void **state)
 {
     static const struct fake_device_options cases[] = {

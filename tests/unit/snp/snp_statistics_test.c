@@ -47,6 +47,7 @@ static void make_traffic(const struct snp_fixture *fixture)
     assert_status(EFI_BUFFER_TOO_SMALL, transmit(fixture, frame, sizeof(frame) - 1));
 }
 
+/* holds: snp.statistics.size */
 static void size_0_asks_for_the_size(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -63,6 +64,7 @@ static void size_0_asks_for_the_size(void **state)
     assert_int_equal(TABLE_BYTES, bytes);
 }
 
+/* holds: snp.statistics.smaller */
 static void smaller_table_is_filled_as_far_as_it_goes(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -96,6 +98,7 @@ static void larger_table_is_left_alone_behind_the_counters(void **state)
         assert_int_equal(CANARY, table[i]);
 }
 
+/* holds: snp.statistics.reset */
 static void reset_comes_before_the_report(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -121,6 +124,7 @@ static void reset_needs_no_table(void **state)
     assert_true(is_zero(&table, sizeof(table)));
 }
 
+/* holds: snp.statistics.nothing */
 static void neither_table_nor_reset_is_nothing_to_do(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -151,6 +155,7 @@ static void table_without_size_or_size_without_table_is_invalid_and_resets_nothi
     assert_table(fixture, &before);
 }
 
+/* holds: snp.statistics.agree */
 static void calls_without_traffic_between_agree(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -165,6 +170,7 @@ static void calls_without_traffic_between_agree(void **state)
     }
 }
 
+/* holds: snp.reset.statistics */
 static void counters_survive_reset(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -205,6 +211,7 @@ static void receive_to(const struct snp_fixture *fixture, const uint8_t *to, siz
     assert_success(receive_any(fixture));
 }
 
+/* holds: snp.statistics.kinds */
 static void good_frames_count_by_destination_with_their_bytes(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -239,6 +246,7 @@ static void good_frames_count_by_destination_with_their_bytes(void **state)
     assert_table(fixture, &expected);
 }
 
+/* holds: snp.statistics.kinds */
 static void received_frames_that_are_not_shown_count_by_their_fault(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -265,6 +273,7 @@ static void received_frames_that_are_not_shown_count_by_their_fault(void **state
 }
 
 /* UEFI 2.10, 24.1.8: the totals include frames with errors and dropped ones. */
+/* holds: snp.statistics.kinds */
 static void frames_that_are_not_sent_count_by_their_fault(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -289,6 +298,7 @@ static void frames_that_are_not_sent_count_by_their_fault(void **state)
 }
 
 /* The largest length that a frame can have counts with its bytes, one more is none. */
+/* holds: snp.statistics.impossible */
 static void bytes_that_no_frame_can_have_are_not_counted(void **state)
 {
     struct snp_fixture *fixture = *state;

@@ -23,16 +23,19 @@ static EFI_STATUS transmit_frame(const struct snp_fixture *fixture, size_t index
     return transmit(fixture, frames[index], sizeof(frames[index]));
 }
 
+/* holds: snp.get_status.null */
 static void get_status_needs_a_place_for_one_answer(void **state)
 {
     assert_status(EFI_INVALID_PARAMETER, get_status(*state, NULL, NULL));
 }
 
+/* holds: snp.get_status.buffers */
 static void no_buffer_comes_back_before_one_was_sent(void **state)
 {
     assert_null(collect(*state));
 }
 
+/* holds: snp.get_status.buffers */
 static void buffers_come_back_one_per_call_in_order(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -44,6 +47,7 @@ static void buffers_come_back_one_per_call_in_order(void **state)
     assert_null(collect(fixture));
 }
 
+/* holds: snp.get_status.at_once */
 static void buffer_comes_back_right_after_transmit(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -65,6 +69,7 @@ static void buffer_sent_twice_comes_back_twice(void **state)
     assert_null(collect(fixture));
 }
 
+/* holds: snp.transmit.again */
 static void buffer_may_be_sent_again_once_it_came_back(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -76,6 +81,7 @@ static void buffer_may_be_sent_again_once_it_came_back(void **state)
     }
 }
 
+/* holds: snp.get_status.no_buffer */
 static void asking_for_interrupts_alone_consumes_no_buffer(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -94,6 +100,7 @@ static void failed_transmit_gives_no_buffer_back(void **state)
     assert_null(collect(fixture));
 }
 
+/* holds: snp.get_status.never */
 static void client_that_never_collects_can_send_for_ever(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -143,6 +150,7 @@ static void one_collected_buffer_makes_room_for_one(void **state)
     }
 }
 
+/* holds: snp.transmit.full */
 static void refused_transmit_forgets_no_buffer(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -207,6 +215,7 @@ static void sent_frame_sets_the_transmit_interrupt(void **state)
     assert_int_equal(EFI_SIMPLE_NETWORK_TRANSMIT_INTERRUPT, interrupts(fixture));
 }
 
+/* holds: snp.get_status.interrupts */
 static void interrupt_status_clears_when_read(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -229,6 +238,7 @@ static void interrupt_status_survives_a_call_that_does_not_read_it(void **state)
                      interrupts(fixture));
 }
 
+/* holds: snp.get_status.interrupts */
 static void interrupt_status_has_known_bits_only(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -246,6 +256,7 @@ static void interrupt_status_has_known_bits_only(void **state)
     assert_int_equal(0, seen & ~KNOWN_INTERRUPTS);
 }
 
+/* holds: snp.get_status.no_media */
 static void interrupt_status_is_zero_without_media(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -283,6 +294,7 @@ static void media_present_follows_the_link(void **state)
     }
 }
 
+/* holds: snp.get_status.media */
 static void media_present_is_fresh_in_the_same_call(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -310,6 +322,7 @@ static void link_is_asked_for_at_most_every_100_ms(void **state)
     assert_true(fake_device_access_count(fixture->device) <= asked * LINK_ACCESSES_MAX);
 }
 
+/* holds: snp.get_status.media */
 static void link_is_asked_for_as_soon_as_100_ms_passed(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -351,6 +364,7 @@ static void transmit_asks_the_device_once_when_100_ms_have_passed(void **state)
     assert_int_equal(1, fake_device_access_count(fixture->device)); /* the doorbell */
 }
 
+/* holds: virtio.needs_reset.rings */
 static void get_status_finds_out_that_the_device_needs_a_reset(void **state)
 {
     struct snp_fixture *fixture = *state;

@@ -21,6 +21,7 @@ static EFI_STATUS transmit_header(const struct snp_fixture *fixture, void *buffe
                                        from ? &from_copy : NULL, &to_copy, &protocol);
 }
 
+/* holds: snp.transmit.header_size, snp.transmit.null, snp.transmit.too_small */
 static void transmit_checks_its_arguments_in_order(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -84,6 +85,7 @@ static void transmit_checks_arguments_before_it_looks_for_room(void **state)
     fake_device_stall(fixture->device, false);
 }
 
+/* holds: snp.transmit.protocol */
 static void header_is_built_from_the_arguments(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -119,6 +121,7 @@ static void header_is_written_into_the_callers_buffer_alone(void **state)
     assert_memory_equal(expected, buffer, sizeof(expected));
 }
 
+/* holds: snp.transmit.source */
 static void header_without_source_has_the_station_address(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -132,6 +135,7 @@ static void header_without_source_has_the_station_address(void **state)
     assert_memory_equal(fixture->mode->CurrentAddress.Addr, sent->data + 6, 6);
 }
 
+/* holds: snp.transmit.complete */
 static void complete_frame_is_sent_as_it_is(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -142,6 +146,7 @@ static void complete_frame_is_sent_as_it_is(void **state)
     assert_sent(fixture, sizeof(buffer), 3);
 }
 
+/* holds: snp.transmit.complete */
 static void complete_frame_leaves_the_other_arguments_unread(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -154,6 +159,7 @@ static void complete_frame_leaves_the_other_arguments_unread(void **state)
     assert_sent(fixture, sizeof(buffer), 3);
 }
 
+/* holds: snp.transmit.padding */
 static void every_length_arrives_whole_and_padded_with_zeros(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -172,6 +178,7 @@ static void every_length_arrives_whole_and_padded_with_zeros(void **state)
     }
 }
 
+/* holds: snp.transmit.padding */
 static void short_frame_is_padded_with_zeros_in_a_slot_that_held_a_long_one(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -219,6 +226,7 @@ static void frame_is_copied_before_transmit_returns(void **state)
     assert_sent(fixture, sizeof(buffer), 5);
 }
 
+/* holds: snp.transmit.too_large */
 static void max_packet_size_bounds_a_frame(void **state)
 {
     const uint16_t mtus[] = {68, 576, 1500, 1501, 9000, 65535};
@@ -239,6 +247,7 @@ static void max_packet_size_bounds_a_frame(void **state)
     }
 }
 
+/* holds: snp.transmit.full */
 static void full_ring_is_not_ready_and_recovers(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -288,6 +297,7 @@ static void device_may_complete_frames_out_of_order(void **state)
     }
 }
 
+/* holds: snp.transmit.no_link */
 static void frame_without_link_is_no_failure(void **state)
 {
     struct snp_fixture *fixture = *state;
@@ -325,6 +335,7 @@ static void frame_costs_one_raise_of_the_tpl(void **state)
     assert_int_equal(before + 1, fake_firmware_tpl_raise_count(fixture->firmware));
 }
 
+/* holds: virtio.suppression.flags */
 static void no_doorbell_rings_for_a_device_that_polls(void **state)
 {
     struct fake_device_options options = {.removed_features = VIRTIO_F_EVENT_IDX};
@@ -361,6 +372,7 @@ doorbell_rings_at_most_once_for_each_avail_event_that_a_polling_device_sets(void
     assert_true(fake_device_notification_count(fixture->device, TX) <= rounds);
 }
 
+/* holds: virtio.suppression.event_idx */
 static void doorbell_rings_exactly_when_avail_event_is_crossed(void **state)
 {
     struct snp_fixture *fixture = *state;

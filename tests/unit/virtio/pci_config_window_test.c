@@ -93,6 +93,7 @@ static struct pci_region region_of(struct board *board, uint8_t bar, uint64_t of
     return region;
 }
 
+/* holds: virtio.discovery.window */
 static void each_access_sets_the_whole_window_before_its_data(void **state)
 {
     struct board *board = *state;
@@ -266,6 +267,7 @@ static const struct virtio_transport *transport_of(const struct driver_fixture *
     return &adapter->snp.net.virtio.transport;
 }
 
+/* holds: virtio.discovery.unreachable */
 static void frames_flow_where_a_bar_cannot_be_reached(void **state)
 {
     (void)state;
@@ -288,6 +290,7 @@ static void frames_flow_where_a_bar_cannot_be_reached(void **state)
     }
 }
 
+/* holds: virtio.discovery.unreachable */
 static void a_reachable_bar_is_accessed_without_the_window(void **state)
 {
     struct driver_fixture *fixture = *state;
@@ -302,6 +305,7 @@ static void a_reachable_bar_is_accessed_without_the_window(void **state)
 }
 
 /* The doorbell and everything else share the window: whatever it was set to before. */
+/* holds: virtio.discovery.window */
 static void a_doorbell_rings_wherever_the_window_was_set_to(void **state)
 {
     const struct fake_device_options options = {.modern_bar_way = FAKE_BAR_FAILS};
@@ -333,6 +337,7 @@ static EFI_STATUS EFIAPI watch_write(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTO
 }
 
 /* Between the first write and the data nobody else may set the window. */
+/* holds: virtio.discovery.window */
 static void the_window_is_used_with_events_kept_out(void **state)
 {
     const struct fake_device_options options = {.modern_bar_way = FAKE_BAR_FAILS};
@@ -381,6 +386,7 @@ static void nothing_is_direct_that_is_reached_through_the_window(void **state)
     }
 }
 
+/* holds: virtio.discovery.no_window */
 static void without_a_window_a_modern_nic_is_refused(void **state)
 {
     (void)state;
@@ -418,6 +424,7 @@ static void assert_driven_as_legacy(const struct fake_device_options *options,
 }
 
 /* A transitional device has another way: its legacy registers are in a BAR of their own. */
+/* holds: virtio.discovery.legacy */
 static void without_a_window_a_transitional_nic_is_driven_as_legacy(void **state)
 {
     static const enum fake_device_misbehaviour broken[] = {
@@ -437,6 +444,7 @@ static void without_a_window_a_transitional_nic_is_driven_as_legacy(void **state
     }
 }
 
+/* holds: virtio.discovery.no_window */
 static void a_window_that_is_none_is_refused_in_time(void **state)
 {
     static const struct {

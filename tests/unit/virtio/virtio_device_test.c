@@ -281,6 +281,7 @@ static void later_negotiations_do_not_change_how_doorbells_are_rung(void **state
 
 /* ---- status ---- */
 
+/* holds: virtio.order.status */
 static void a_modern_status_grows_bit_by_bit(void **state)
 {
     struct bench *bench = *state;
@@ -291,6 +292,7 @@ static void a_modern_status_grows_bit_by_bit(void **state)
     assert_null(bench->device.cause);
 }
 
+/* holds: virtio.order.status */
 static void a_legacy_status_grows_without_features_ok(void **state)
 {
     const struct fake_device_options options = {.transport = FAKE_LEGACY};
@@ -304,6 +306,7 @@ static void a_legacy_status_grows_without_features_ok(void **state)
     bench_fini(bench);
 }
 
+/* holds: virtio.order.bits */
 static void bits_that_the_device_sets_are_not_cleared(void **state)
 {
     struct bench *bench = *state;
@@ -329,6 +332,7 @@ static void ready_passes_a_failed_access_on(void **state)
 
 /* ---- reset ---- */
 
+/* holds: virtio.order.reset */
 static void a_reset_is_waited_for(void **state)
 {
     static const struct {
@@ -373,6 +377,7 @@ static void no_dma_is_allowed_before_the_reset_is_confirmed(void **state)
     assert_true(has_dma(bench));
 }
 
+/* holds: virtio.order.reset */
 static void a_device_that_never_confirms_is_given_up_and_cut_off(void **state)
 {
     struct bench *bench = *state;
@@ -488,6 +493,7 @@ static void a_device_that_stops_answering_at_any_step_is_given_up(void **state)
 
 /* ---- features ---- */
 
+/* holds: virtio.features.offered, virtio.features.version_1 */
 static void what_is_offered_and_wanted_is_accepted(void **state)
 {
     static const uint64_t v1 = VIRTIO_F_VERSION_1;
@@ -533,6 +539,7 @@ static void what_is_offered_and_wanted_is_accepted(void **state)
     }
 }
 
+/* holds: virtio.features.version_1 */
 static void a_modern_device_without_version_1_is_refused(void **state)
 {
     const struct fake_device_options options = {.removed_features = VIRTIO_F_VERSION_1};
@@ -547,6 +554,7 @@ static void a_modern_device_without_version_1_is_refused(void **state)
     bench_fini(bench);
 }
 
+/* holds: virtio.order.status */
 static void a_device_that_drops_features_ok_is_failed_and_halted(void **state)
 {
     struct bench *bench = *state;
@@ -751,6 +759,7 @@ static void halt_serves_exit_boot_services(void **state)
     fake_fixture_fini(&bench->fixture);
 }
 
+/* holds: virtio.order.failed */
 static void fail_says_failed_then_resets_and_keeps_the_cause(void **state)
 {
     struct bench *bench = *state;
@@ -768,6 +777,7 @@ static void fail_says_failed_then_resets_and_keeps_the_cause(void **state)
 
 /* ---- queues ---- */
 
+/* holds: virtio.registers.queue_size */
 static void a_queue_has_the_largest_size_that_both_sides_allow(void **state)
 {
     static const struct {
@@ -889,6 +899,7 @@ static void a_failure_at_any_step_of_a_queue_leaves_no_memory(void **state)
     }
 }
 
+/* holds: virtio.registers.doorbell */
 static void a_doorbell_outside_its_region_leaves_no_memory(void **state)
 {
     struct fake_device_options options = {.transport = FAKE_MODERN, .notify_multiplier = 0x10000};

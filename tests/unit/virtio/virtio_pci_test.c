@@ -181,6 +181,7 @@ static void put_capabilities(struct board *board, const struct capability *capab
 
 /* ---- identity ---- */
 
+/* holds: virtio.discovery.ids */
 static void a_network_device_is_known_by_its_pci_identity_alone(void **state)
 {
     static const struct {
@@ -342,6 +343,7 @@ static void assert_only_looks(const struct board *board, size_t count)
     }
 }
 
+/* holds: virtio.discovery.capabilities */
 static void the_first_usable_capability_of_each_kind_counts(void **state)
 {
     static const struct {
@@ -423,6 +425,7 @@ static void the_first_usable_capability_of_each_kind_counts(void **state)
     assert_only_looks(board, COUNT(cases));
 }
 
+/* holds: virtio.discovery.malformed */
 static void malformed_capabilities_are_refused_and_leave_no_trace(void **state)
 {
     static const struct {
@@ -456,6 +459,7 @@ static void malformed_capabilities_are_refused_and_leave_no_trace(void **state)
 }
 
 /* A BAR that is not implemented is one without an address. */
+/* holds: virtio.discovery.legacy */
 static void registers_without_a_bar_leave_a_transitional_device_its_legacy_ones(void **state)
 {
     static const struct capability cases[][CAPABILITIES_MAX] = {
@@ -484,6 +488,7 @@ static void registers_without_a_bar_leave_a_transitional_device_its_legacy_ones(
     }
 }
 
+/* holds: virtio.discovery.legacy */
 static void a_device_of_the_modern_id_is_never_driven_as_legacy(void **state)
 {
     struct board *board = *state; /* with legacy registers, and without capabilities */
@@ -498,6 +503,7 @@ static void a_device_of_the_modern_id_is_never_driven_as_legacy(void **state)
 }
 
 /* Only a refused access shows that the BAR is out of reach. */
+/* holds: virtio.discovery.legacy */
 static void a_firmware_call_that_fails_is_no_reason_for_legacy_registers(void **state)
 {
     static const struct capability capabilities[CAPABILITIES_MAX] = {COMMON_CAP, NOTIFY_CAP,
@@ -578,6 +584,7 @@ static void vendor_data_may_end_where_configuration_space_does(void **state)
     virtio_pci_fini(&transport);
 }
 
+/* holds: virtio.discovery.malformed */
 static void a_loop_of_virtio_capabilities_is_refused(void **state)
 {
     struct board *board = *state;
@@ -591,6 +598,7 @@ static void a_loop_of_virtio_capabilities_is_refused(void **state)
 
 /* ---- the device model's ways to be found ---- */
 
+/* holds: virtio.discovery.transitional */
 static void each_kind_of_device_is_driven_by_its_best_transport(void **state)
 {
     static const struct {
@@ -848,6 +856,7 @@ static void modern_queue_is_selected_before_its_size_is_read(void **state)
 static const struct virtio_queue_addresses addresses = {
     .desc = 0x1111111122222000, .driver = 0x3333333344444002, .device = 0x5555555566666004};
 
+/* holds: virtio.registers.enable */
 static void modern_queue_is_enabled_last(void **state)
 {
     struct board *board = *state;
@@ -867,6 +876,7 @@ static void modern_queue_is_enabled_last(void **state)
     ASSERT_LOG(board, {'w', 4, NOTIFY + 7 * 4, 2, 1});
 }
 
+/* holds: virtio.registers.doorbell */
 static void modern_doorbell_is_at_offset_times_multiplier(void **state)
 {
     static const struct {
@@ -909,6 +919,7 @@ static void modern_doorbell_is_at_offset_times_multiplier(void **state)
 }
 
 /* 4.1.4.4.1: a device that wants 32 bits has to give them room. */
+/* holds: virtio.registers.data */
 static void modern_doorbell_with_notification_data_has_32_bits(void **state)
 {
     static const struct {
@@ -941,6 +952,7 @@ static void modern_doorbell_with_notification_data_has_32_bits(void **state)
     }
 }
 
+/* holds: virtio.registers.config_data */
 static void modern_doorbell_says_what_the_device_wants_to_read(void **state)
 {
     struct board *board = *state;
@@ -964,6 +976,7 @@ static void modern_doorbell_says_what_the_device_wants_to_read(void **state)
     ASSERT_LOG(board, {'w', 4, NOTIFY, 4, 0xfedc1234});
 }
 
+/* holds: virtio.ring_reset.empty */
 static void modern_queue_is_reset_and_enabled_again(void **state)
 {
     struct board *board = *state;
@@ -989,6 +1002,7 @@ static void modern_queue_is_reset_and_enabled_again(void **state)
 }
 
 /* 4.1.4.3.1: both registers have to read 0, and neither may read anything but 0 or 1. */
+/* holds: virtio.ring_reset.end */
 static void modern_queue_reset_has_ended_when_both_registers_say_so(void **state)
 {
     static const struct {
@@ -1032,6 +1046,7 @@ static void modern_queue_stays_off_when_any_access_before_fails(void **state)
     }
 }
 
+/* holds: virtio.config.generation */
 static void modern_configuration_is_read_under_one_generation(void **state)
 {
     struct board *board = *state;
@@ -1047,6 +1062,7 @@ static void modern_configuration_is_read_under_one_generation(void **state)
                {'r', 4, CONFIG + 5, 1, 0x56}, {'r', 4, GENERATION, 1, 0});
 }
 
+/* holds: virtio.registers.width */
 static void modern_configuration_fields_are_read_with_their_own_width(void **state)
 {
     static const struct {
@@ -1069,6 +1085,7 @@ static void modern_configuration_fields_are_read_with_their_own_width(void **sta
     }
 }
 
+/* holds: virtio.config.generation */
 static void modern_configuration_that_changes_is_read_again(void **state)
 {
     struct board *board = *state;
@@ -1081,6 +1098,7 @@ static void modern_configuration_that_changes_is_read_again(void **state)
     assert_memory_equal(field, "\3\3\3\3\3\3", 6);
 }
 
+/* holds: virtio.config.generation */
 static void modern_configuration_that_never_settles_is_given_up_untouched(void **state)
 {
     struct board *board = *state;
@@ -1188,6 +1206,7 @@ static void legacy_queue_is_selected_before_its_size_is_read(void **state)
     ASSERT_LOG(board, {'w', 0, 0x0e, 2, 1}, {'r', 0, 0x0c, 2, 256});
 }
 
+/* holds: virtio.split.legacy */
 static void legacy_queue_is_given_as_a_page_number(void **state)
 {
     static const struct {
@@ -1232,6 +1251,7 @@ static void legacy_configuration_is_read_twice_with_the_fields_width(void **stat
     ASSERT_LOG(board, {'r', 0, 0x1a, 2, 0x1234}, {'r', 0, 0x1a, 2, 0x1234});
 }
 
+/* holds: virtio.config.legacy */
 static void legacy_configuration_is_read_until_two_readings_agree(void **state)
 {
     struct board *board = *state;
@@ -1244,6 +1264,7 @@ static void legacy_configuration_is_read_until_two_readings_agree(void **state)
     assert_memory_equal(field, "\3\3\3\3\3\3", 6);
 }
 
+/* holds: virtio.config.legacy */
 static void legacy_configuration_that_never_settles_is_given_up_untouched(void **state)
 {
     struct board *board = *state;
@@ -1268,6 +1289,7 @@ static void legacy_configuration_has_bounds(void **state)
     assert_int_equal(legacy.ops->read_config(&legacy, 0, 1, 9, field), EFI_UNSUPPORTED);
 }
 
+/* holds: virtio.legacy.config */
 static void legacy_configuration_moves_while_msix_is_enabled(void **state)
 {
     static const struct {
