@@ -44,7 +44,7 @@ FUZZ_CFLAGS    = $(COMMON) -Wno-missing-field-initializers $(HOST_ABI) -O1 $(FUZ
 TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
                -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"' $(HOST_INCLUDES)
 
-.PHONY: unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names image deploy \
+.PHONY: unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names spec image deploy \
         fuzz fuzz-build fuzz-coverage qemu clients soak check check-all distro bench bench-scaling bench-budgets coverage format
 
 all: $(APPS)
@@ -129,7 +129,7 @@ lint-layers:
 	$(Q)scripts/lint-layers.py
 
 lint-spec:
-	$(Q)scripts/lint-spec.py
+	$(Q)scripts/spec.py --check
 
 lint-names:
 	$(Q)scripts/lint-names.py
@@ -137,7 +137,7 @@ lint-names:
 image: arches ## test the PE image and the option ROM: sections, fields, size, reproducible build
 	$(Q)$(PYTEST) tests/image
 
-deploy: esp dist ## test install.sh, the FAT image and the release archive
+deploy: esp dist ## test install.sh, the FAT image, the release archive and scripts/spec.py
 	$(Q)$(PYTEST) tests/deploy
 
 CASES ?= all
@@ -175,6 +175,9 @@ coverage: ## line coverage of src/ by the unit tests; fails under 90 %
 	$(Q)find build/coverage -name '*.gcda' -delete 2>/dev/null || true
 	$(Q)$(MAKE) --no-print-directory HOST_OUT=build/coverage SANITIZE=--coverage unit
 	$(Q)gcovr --root . --filter src/ --fail-under-line 90 build/coverage
+
+spec: ## write docs/SPEC.md from docs/SPEC.in and the tags in the tests
+	$(Q)scripts/spec.py
 
 format: ## rewrite the C files with clang-format
 	$(Q)$(CLANG_FORMAT) -i $(FORMATTED)
