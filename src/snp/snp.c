@@ -7,6 +7,7 @@
 
 #include <efilib.h>
 
+#include "base/tpl.h"
 #include "snp/exclusion.h"
 #include "snp/snp_methods.h"
 
@@ -85,14 +86,14 @@ static void stop_device(struct snp *snp)
  * is due from time to time: read link and health, ring a doorbell that may be lost. */
 EFI_STATUS snp_look_after(struct snp *snp)
 {
-    EFI_TPL tpl = BS->RaiseTPL(TPL_CALLBACK);
-    EFI_STATUS status = snp_check_initialized(snp);
+    EFI_STATUS status;
 
+    HOLD_TPL_CALLBACK();
+    status = snp_check_initialized(snp);
     if (!EFI_ERROR(status) && snp->net.is_tend_due) {
         net_device_tend(&snp->net);
         snp->mode.MediaPresent = snp->net.is_link_up;
     }
-    BS->RestoreTPL(tpl);
     return status;
 }
 
@@ -106,46 +107,46 @@ bool snp_has_media(struct snp *snp)
 static EFI_STATUS EFIAPI snp_start(EFI_SIMPLE_NETWORK_PROTOCOL *this)
 {
     struct snp *snp = snp_of(this);
-    EFI_STATUS status = EFI_ALREADY_STARTED;
-    EFI_TPL tpl;
 
     if (!this)
         return EFI_INVALID_PARAMETER;
+    HOLD_TPL_CALLBACK();
 
-    tpl = BS->RaiseTPL(TPL_CALLBACK);
-    if (snp->mode.State == EfiSimpleNetworkStopped) {
-        snp->mode.State = EfiSimpleNetworkStarted;
-        status = EFI_SUCCESS;
-    }
-    BS->RestoreTPL(tpl);
-    return status;
+    if (snp->mode.State != EfiSimpleNetworkStopped)
+        return EFI_ALREADY_STARTED;
+    snp->mode.State = EfiSimpleNetworkStarted;
+    return EFI_SUCCESS;
 }
 
 static EFI_STATUS EFIAPI snp_stop(EFI_SIMPLE_NETWORK_PROTOCOL *this)
 {
     struct snp *snp = snp_of(this);
-    EFI_STATUS status = EFI_SUCCESS;
-    EFI_TPL tpl;
 
     if (!this)
         return EFI_INVALID_PARAMETER;
+    HOLD_TPL_CALLBACK();
 
-    tpl = BS->RaiseTPL(TPL_CALLBACK);
     if (snp->mode.State == EfiSimpleNetworkStopped)
-        status = EFI_NOT_STARTED;
-    else if (snp->mode.State == EfiSimpleNetworkInitialized || snp->has_exited)
-        status = EFI_DEVICE_ERROR; /* no memory may be freed after ExitBootServices */
-    else {
-        net_device_stop(&snp->net); /* frees what Shutdown kept for another Initialize */
-        snp->mode.State = EfiSimpleNetworkStopped;
-    }
-    BS->RestoreTPL(tpl);
-    return status;
+        return EFI_NOT_STARTED;
+    if (snp->mode.State == EfiSimpleNetworkInitialized || snp->has_exited)
+        return EFI_DEVICE_ERROR; /* no memory may be freed after ExitBootServices */
+    net_device_stop(&snp->net);  /* frees what Shutdown kept for another Initialize */
+    snp->mode.State = EfiSimpleNetworkStopped;
+    return EFI_SUCCESS;
 }
 
-static EFI_STATUS initialize(struct snp *snp)
+/* The pools have a fixed size, so requests for extra buffers are accepted and ignored. */
+static EFI_STATUS EFIAPI snp_initialize(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN extra_rx_bytes,
+                                        UINTN extra_tx_bytes)
 {
+    struct snp *snp = snp_of(this);
     EFI_STATUS status;
+
+    (void)extra_rx_bytes;
+    (void)extra_tx_bytes;
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+    HOLD_TPL_CALLBACK();
 
     if (snp->mode.State == EfiSimpleNetworkStopped)
         return EFI_NOT_STARTED;
@@ -166,66 +167,42 @@ static EFI_STATUS initialize(struct snp *snp)
     return EFI_SUCCESS;
 }
 
-/* The pools have a fixed size, so requests for extra buffers are accepted and ignored. */
-static EFI_STATUS EFIAPI snp_initialize(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN extra_rx_bytes,
-                                        UINTN extra_tx_bytes)
-{
-    EFI_STATUS status;
-    EFI_TPL tpl;
-
-    (void)extra_rx_bytes;
-    (void)extra_tx_bytes;
-    if (!this)
-        return EFI_INVALID_PARAMETER;
-
-    tpl = BS->RaiseTPL(TPL_CALLBACK);
-    status = initialize(snp_of(this));
-    BS->RestoreTPL(tpl);
-    return status;
-}
-
 /* Filters, address and counters survive. If the device does not come back, the interface
  * stays Initialized and its methods return DEVICE_ERROR. */
 static EFI_STATUS EFIAPI snp_reset(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN extended_verification)
 {
     struct snp *snp = snp_of(this);
     EFI_STATUS status;
-    EFI_TPL tpl;
+    bool is_reset;
 
     (void)extended_verification;
     if (!this)
         return EFI_INVALID_PARAMETER;
+    HOLD_TPL_CALLBACK();
 
-    tpl = BS->RaiseTPL(TPL_CALLBACK);
     status = snp_check_initialized(snp);
-    if (!EFI_ERROR(status)) {
-        bool is_reset = net_device_stop(&snp->net);
-
-        forget_frames(snp);
-        if (!is_reset || EFI_ERROR(start_device(snp)))
-            status = EFI_DEVICE_ERROR;
-    }
-    BS->RestoreTPL(tpl);
-    return status;
+    if (EFI_ERROR(status))
+        return status;
+    is_reset = net_device_stop(&snp->net);
+    forget_frames(snp);
+    return is_reset && !EFI_ERROR(start_device(snp)) ? EFI_SUCCESS : EFI_DEVICE_ERROR;
 }
 
 static EFI_STATUS EFIAPI snp_shutdown(EFI_SIMPLE_NETWORK_PROTOCOL *this)
 {
     struct snp *snp = snp_of(this);
     EFI_STATUS status;
-    EFI_TPL tpl;
 
     if (!this)
         return EFI_INVALID_PARAMETER;
+    HOLD_TPL_CALLBACK();
 
-    tpl = BS->RaiseTPL(TPL_CALLBACK);
     status = snp_check_initialized(snp);
-    if (!EFI_ERROR(status)) {
-        stop_device(snp);
-        snp->mode.State = EfiSimpleNetworkStarted;
-    }
-    BS->RestoreTPL(tpl);
-    return status;
+    if (EFI_ERROR(status))
+        return status;
+    stop_device(snp);
+    snp->mode.State = EfiSimpleNetworkStarted;
+    return EFI_SUCCESS;
 }
 
 /* Runs at TPL_CALLBACK, like every method. */

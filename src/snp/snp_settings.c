@@ -7,6 +7,8 @@
 
 #include <efilib.h>
 
+#include "base/tpl.h"
+
 /* The receive filter that Mode describes. */
 struct net_filter snp_filter_of_mode(const EFI_SIMPLE_NETWORK_MODE *mode)
 {
@@ -50,23 +52,32 @@ static void set_multicast_list(EFI_SIMPLE_NETWORK_MODE *mode, UINTN count,
     }
 }
 
-static EFI_STATUS receive_filters(struct snp *snp, UINT32 enable, UINT32 disable,
-                                  BOOLEAN reset_list, UINTN count, const EFI_MAC_ADDRESS *list)
+EFI_STATUS EFIAPI snp_receive_filters(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINT32 enable,
+                                      UINT32 disable, BOOLEAN reset_list, UINTN count,
+                                      EFI_MAC_ADDRESS *list)
 {
     /* UEFI 2.10, 24.1.7: the list counts only when multicast is being enabled. */
     bool wants_list = !reset_list && (enable & ~disable & EFI_SIMPLE_NETWORK_RECEIVE_MULTICAST);
-    EFI_SIMPLE_NETWORK_MODE *mode = &snp->mode;
-    EFI_SIMPLE_NETWORK_MODE before = *mode;
-    EFI_STATUS status = snp_check_initialized(snp);
+    struct snp *snp = snp_of(this);
+    EFI_SIMPLE_NETWORK_MODE *mode;
+    EFI_SIMPLE_NETWORK_MODE before;
     struct net_filter filter;
+    EFI_STATUS status;
 
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+    HOLD_TPL_CALLBACK();
+
+    status = snp_check_initialized(snp);
     if (EFI_ERROR(status))
         return status;
+    mode = &snp->mode;
     if ((enable | disable) & ~mode->ReceiveFilterMask)
         return EFI_INVALID_PARAMETER;
     if (wants_list && !is_multicast_list(list, count))
         return EFI_INVALID_PARAMETER;
 
+    before = *mode;
     mode->ReceiveFilterSetting = (mode->ReceiveFilterSetting | enable) & ~disable;
     if (reset_list)
         set_multicast_list(mode, 0, NULL);
@@ -79,26 +90,17 @@ static EFI_STATUS receive_filters(struct snp *snp, UINT32 enable, UINT32 disable
     return status;
 }
 
-EFI_STATUS EFIAPI snp_receive_filters(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINT32 enable,
-                                      UINT32 disable, BOOLEAN reset_list, UINTN count,
-                                      EFI_MAC_ADDRESS *list)
+EFI_STATUS EFIAPI snp_station_address(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN reset,
+                                      EFI_MAC_ADDRESS *address)
 {
+    struct snp *snp = snp_of(this);
     EFI_STATUS status;
-    EFI_TPL tpl;
 
     if (!this)
         return EFI_INVALID_PARAMETER;
+    HOLD_TPL_CALLBACK();
 
-    tpl = BS->RaiseTPL(TPL_CALLBACK);
-    status = receive_filters(snp_of(this), enable, disable, reset_list, count, list);
-    BS->RestoreTPL(tpl);
-    return status;
-}
-
-static EFI_STATUS station_address(struct snp *snp, BOOLEAN reset, const EFI_MAC_ADDRESS *address)
-{
-    EFI_STATUS status = snp_check_initialized(snp);
-
+    status = snp_check_initialized(snp);
     if (EFI_ERROR(status))
         return status;
     if (reset)
@@ -108,21 +110,6 @@ static EFI_STATUS station_address(struct snp *snp, BOOLEAN reset, const EFI_MAC_
     status = net_device_set_mac(&snp->net, address->Addr);
     if (!EFI_ERROR(status))
         snp->mode.CurrentAddress = *address;
-    return status;
-}
-
-EFI_STATUS EFIAPI snp_station_address(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN reset,
-                                      EFI_MAC_ADDRESS *address)
-{
-    EFI_STATUS status;
-    EFI_TPL tpl;
-
-    if (!this)
-        return EFI_INVALID_PARAMETER;
-
-    tpl = BS->RaiseTPL(TPL_CALLBACK);
-    status = station_address(snp_of(this), reset, address);
-    BS->RestoreTPL(tpl);
     return status;
 }
 
@@ -157,13 +144,19 @@ static EFI_NETWORK_STATISTICS statistics_of(const struct net_counters *counters)
 
 /* Reset first, then report. With neither a table nor a reset there is nothing to do, which
  * succeeds. */
-static EFI_STATUS statistics(struct snp *snp, BOOLEAN reset, UINTN *table_bytes,
-                             EFI_NETWORK_STATISTICS *ret_table)
+EFI_STATUS EFIAPI snp_statistics(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN reset,
+                                 UINTN *table_bytes, EFI_NETWORK_STATISTICS *ret_table)
 {
-    EFI_STATUS status = snp_check_initialized(snp);
+    struct snp *snp = snp_of(this);
     EFI_NETWORK_STATISTICS table;
+    EFI_STATUS status;
     UINTN room;
 
+    if (!this)
+        return EFI_INVALID_PARAMETER;
+    HOLD_TPL_CALLBACK();
+
+    status = snp_check_initialized(snp);
     if (EFI_ERROR(status))
         return status;
     if (table_bytes && *table_bytes > 0 && !ret_table)
@@ -183,21 +176,6 @@ static EFI_STATUS statistics(struct snp *snp, BOOLEAN reset, UINTN *table_bytes,
     if (room > 0)
         __builtin_memcpy(ret_table, &table, room);
     return room < sizeof(table) ? EFI_BUFFER_TOO_SMALL : EFI_SUCCESS;
-}
-
-EFI_STATUS EFIAPI snp_statistics(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN reset,
-                                 UINTN *table_bytes, EFI_NETWORK_STATISTICS *ret_table)
-{
-    EFI_STATUS status;
-    EFI_TPL tpl;
-
-    if (!this)
-        return EFI_INVALID_PARAMETER;
-
-    tpl = BS->RaiseTPL(TPL_CALLBACK);
-    status = statistics(snp_of(this), reset, table_bytes, ret_table);
-    BS->RestoreTPL(tpl);
-    return status;
 }
 
 /* RFC 1112, 6.4. */
