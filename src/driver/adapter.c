@@ -12,6 +12,7 @@
 #include "base/guids.h"
 #include "base/text.h"
 #include "driver/pci_opener.h"
+#include "net/net_report.h"
 
 _Static_assert(sizeof(MAC_ADDR_DEVICE_PATH) == 37, "UEFI 2.10, 10.3.4.10: 32 address bytes");
 
@@ -48,11 +49,16 @@ static void write_name(struct adapter *adapter)
 
     text_init(&text, adapter->name, ADAPTER_NAME_MAX);
     text_append(&text, L"Virtio Network Adapter (");
-    text_append(&text, adapter->snp.net.virtio.transport.ops->name);
+    text_append(&text, net_report_transport(&adapter->snp.net));
     text_append(&text, L", ");
     text_append_mac(&text, adapter->snp.net.permanent_mac);
     text_append(&text, L")");
 }
+
+/* What the child handle carries, to install and to uninstall. */
+#define CHILD_PROTOCOLS(adapter)                                                                   \
+    &snp_guid, &(adapter)->snp.protocol, &adapter_information_guid, &(adapter)->info.protocol,     \
+        &device_path_guid, (adapter)->device_path
 
 static void free_adapter(struct adapter *adapter)
 {
@@ -60,13 +66,6 @@ static void free_adapter(struct adapter *adapter)
     if (adapter->device_path)
         (void)BS->FreePool(adapter->device_path); /* ours: cannot fail */
     (void)BS->FreePool(adapter);                  /* likewise */
-}
-
-static EFI_STATUS install(struct adapter *adapter)
-{
-    return BS->InstallMultipleProtocolInterfaces(&adapter->child, &snp_guid, &adapter->snp.protocol,
-                                                 &adapter_information_guid, &adapter->info.protocol,
-                                                 &device_path_guid, adapter->device_path, NULL);
 }
 
 EFI_STATUS adapter_create(EFI_PCI_IO_PROTOCOL *pci_io, const EFI_DEVICE_PATH *parent_path,
@@ -93,7 +92,7 @@ EFI_STATUS adapter_create(EFI_PCI_IO_PROTOCOL *pci_io, const EFI_DEVICE_PATH *pa
     adapter_info_init(&adapter->info, &adapter->snp);
     write_name(adapter);
     *ret_cause = L"the firmware refuses a handle for the NIC";
-    status = install(adapter);
+    status = BS->InstallMultipleProtocolInterfaces(&adapter->child, CHILD_PROTOCOLS(adapter), NULL);
     if (EFI_ERROR(status))
         goto fail;
 
@@ -109,9 +108,8 @@ EFI_STATUS adapter_destroy(struct adapter *adapter)
 {
     EFI_STATUS status;
 
-    status = BS->UninstallMultipleProtocolInterfaces(
-        adapter->child, &snp_guid, &adapter->snp.protocol, &adapter_information_guid,
-        &adapter->info.protocol, &device_path_guid, adapter->device_path, NULL);
+    status =
+        BS->UninstallMultipleProtocolInterfaces(adapter->child, CHILD_PROTOCOLS(adapter), NULL);
     if (EFI_ERROR(status))
         return status;
     free_adapter(adapter);

@@ -11,9 +11,10 @@
 #include "base/container_of.h"
 #include "base/guids.h"
 #include "base/text.h"
+#include "base/tpl.h"
 #include "driver/adapter.h"
+#include "net/net_report.h"
 #include "virtio/feature_names.h"
-#include "virtio/virtio_pci.h"
 
 #define REPORT_CHARS_MAX 4096u
 #define SEND_TIMEOUT_US 1000000u
@@ -65,14 +66,16 @@ static void features_row(struct report *report, const CHAR16 *name, uint64_t fea
 
 static void queue_row(struct report *report, const CHAR16 *name, const struct net_queue *queue)
 {
+    struct net_queue_report facts = net_report_queue(queue);
+
     row(report, name);
-    text_append_decimal(&report->text, queue->queue.ring.size);
+    text_append_decimal(&report->text, facts.entries);
     text_append(&report->text, L" entries, ");
-    text_append_decimal(&report->text, queue->count);
+    text_append_decimal(&report->text, facts.buffers);
     text_append(&report->text, L" buffers of ");
-    text_append_decimal(&report->text, queue->stride_bytes);
+    text_append_decimal(&report->text, facts.buffer_bytes);
     text_append(&report->text, L" bytes, ");
-    text_append_decimal(&report->text, queue->queue.ring.in_flight_count);
+    text_append_decimal(&report->text, facts.in_flight);
     text_append(&report->text, L" with the device\r\n");
 }
 
@@ -96,10 +99,9 @@ static void describe(struct report *report, const struct adapter *adapter)
     text_append(&report->text, adapter->name);
     text_append(&report->text, L"\r\n");
     text_row(report, L"registers",
-             virtio_pci_uses_window(&net->virtio.transport) ? L"through configuration space"
-                                                            : L"in BARs");
-    features_row(report, L"features offered", net->virtio.offered);
-    features_row(report, L"features negotiated", net->virtio.negotiated);
+             net_report_uses_window(net) ? L"through configuration space" : L"in BARs");
+    features_row(report, L"features offered", net_report_features_offered(net));
+    features_row(report, L"features negotiated", net_report_features_negotiated(net));
     number_row(report, L"MTU, bytes", net->mtu);
     if (net->speed_mbps)
         number_row(report, L"speed, Mbit/s", net->speed_mbps);
@@ -116,32 +118,26 @@ static void describe(struct report *report, const struct adapter *adapter)
     number_row(report, L"ring broken by device", net->counters.ring_errors);
     number_row(report, L"commands refused", net->control.refused);
     number_row(report, L"commands unanswered", net->control.overdue);
-    if (net->virtio.cause)
-        text_row(report, L"last failure", net->virtio.cause);
+    if (net_report_last_failure(net))
+        text_row(report, L"last failure", net_report_last_failure(net));
 }
 
 /* Reads registers and memory, and changes nothing. */
 static void test_standard(struct report *report, struct net_device *net)
 {
-    bool needs_reset = true;
-    uint64_t offered = 0;
-
-    check(report, L"the device answers and asks for no reset",
-          !EFI_ERROR(virtio_device_needs_reset(&net->virtio, &needs_reset)) && !needs_reset);
-    if (net->virtio.is_reset_pending) { /* asking would take a write */
+    check(report, L"the device answers and asks for no reset", net_report_is_well(net));
+    if (!net_report_has_confirmed_reset(net)) { /* asking would take a write */
         check(report, L"the device has confirmed its reset", false);
         return;
     }
     check(report, L"the device offers what it offered at the start",
-          !EFI_ERROR(net->virtio.transport.ops->read_features(&net->virtio.transport, &offered)) &&
-              offered == net->virtio.offered);
+          net_report_offers_the_same(net));
     if (!net_device_has_queues(net))
         return;
     check(report, L"frames can flow", !net_device_is_down(net));
-    check(report, L"the receive ring is sound", virtqueue_is_sound(&net->rx.queue.ring));
-    check(report, L"the transmit ring is sound", virtqueue_is_sound(&net->tx.queue.ring));
-    check(report, L"the control queue answers",
-          !net->control.buffer.pages || net->control.is_usable);
+    check(report, L"the receive ring is sound", net_report_queue(&net->rx).is_sound);
+    check(report, L"the transmit ring is sound", net_report_queue(&net->tx).is_sound);
+    check(report, L"the control queue answers", net->control.state != NET_CONTROL_OVERDUE);
 }
 
 static bool send_one(struct net_device *net)
@@ -157,13 +153,11 @@ static bool send_one(struct net_device *net)
 
 static bool use_every_slot(struct net_device *net)
 {
-    struct virtqueue *ring = &net->tx.queue.ring;
-
     for (unsigned i = 0; i < net->tx.count; i++) {
         if (!send_one(net))
             return false;
     }
-    for (unsigned waited_us = 0; virtqueue_is_busy(ring); waited_us += SEND_POLL_US) {
+    for (unsigned waited_us = 0; net_report_is_sending(net); waited_us += SEND_POLL_US) {
         if (waited_us >= SEND_TIMEOUT_US)
             return false;
         BS->Stall(SEND_POLL_US);
@@ -178,7 +172,7 @@ static void test_running(struct report *report, struct net_device *net)
 
     test_standard(report, net);
     check(report, L"every receive buffer is with the device",
-          net->rx.queue.ring.in_flight_count == net->rx.count);
+          net_report_queue(&net->rx).in_flight == net->rx.count);
     check(report, L"every transmit slot sends a frame", use_every_slot(net));
     net->counters.tx = sent; /* the statistics count what SNP's client sends */
     check(report, L"the filter can be programmed", !EFI_ERROR(net_device_set_filter(net, &filter)));
@@ -206,6 +200,8 @@ static void test_extended(struct report *report, struct adapter *adapter)
 static EFI_STATUS run(struct adapter *adapter, EFI_DRIVER_DIAGNOSTIC_TYPE type,
                       struct report *report)
 {
+    HOLD_TPL_CALLBACK();
+
     text_append(&report->text, type == EfiDriverDiagnosticTypeExtended ? L"Extended test\r\n"
                                                                        : L"Standard test\r\n");
     if (type == EfiDriverDiagnosticTypeExtended)
@@ -228,7 +224,6 @@ static EFI_STATUS EFIAPI run_diagnostics(EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *this,
     CHAR16 *buffer;
     EFI_GUID *format;
     EFI_STATUS status;
-    EFI_TPL tpl;
 
     if (!this || !controller || !language || !ret_error_type || !ret_bytes || !ret_report)
         return EFI_INVALID_PARAMETER;
@@ -254,9 +249,7 @@ static EFI_STATUS EFIAPI run_diagnostics(EFI_DRIVER_DIAGNOSTICS2_PROTOCOL *this,
     *format = variable_guid; /* marks the report as this driver's text */
 
     text_init(&report.text, buffer, REPORT_CHARS_MAX);
-    tpl = BS->RaiseTPL(TPL_CALLBACK);
     status = run(adapter, type, &report);
-    BS->RestoreTPL(tpl);
     /* The shell's drvdiag asks for a report and does not print it, so print it here. */
     if (ST->ConOut)
         (void)ST->ConOut->OutputString(ST->ConOut, buffer);

@@ -16,6 +16,7 @@
 #include "driver/diagnostics.h"
 #include "driver/pci_opener.h"
 #include "driver/status_page.h"
+#include "net/net_report.h"
 #include "uefi_ext/driver_supported_efi_version.h"
 #include "virtio/virtio_pci.h"
 
@@ -165,7 +166,7 @@ static EFI_STATUS start_child(EFI_HANDLE agent, EFI_HANDLE controller, EFI_PCI_I
     else
         status_page_create(adapter);
     if (!EFI_ERROR(status) && driver.options.verbosity >= VERBOSITY_ALL &&
-        virtio_pci_uses_window(&adapter->snp.net.virtio.transport))
+        net_report_uses_window(&adapter->snp.net))
         log_nic(pci_io, L"registers are reached through configuration space", NULL);
     return status;
 }
@@ -269,6 +270,13 @@ bool driver_binding_holds(EFI_HANDLE controller)
     return !EFI_ERROR(is_ours(driver_binding_agent(), controller, &is_held)) && is_held;
 }
 
+/* What the driver's handle carries, to install and to uninstall. */
+#define DRIVER_PROTOCOLS                                                                           \
+    &driver_binding_guid, &driver.binding, &driver_family_override_guid, &driver.family_override,  \
+        &driver_supported_efi_version_guid, &driver.supported_version, &driver_diagnostics2_guid,  \
+        &driver.diagnostics.protocol, &component_name2_guid, &driver.names.rfc4646,                \
+        &component_name_guid, &driver.names.iso639
+
 EFI_STATUS driver_binding_install(EFI_HANDLE image, const struct options *options)
 {
     EFI_LOADED_IMAGE *loaded;
@@ -283,12 +291,8 @@ EFI_STATUS driver_binding_install(EFI_HANDLE image, const struct options *option
     driver.options = *options;
     component_name_init(&driver.names, image);
     diagnostics_init(&driver.diagnostics, image);
-    status = BS->InstallMultipleProtocolInterfaces(
-        &driver.binding.DriverBindingHandle, &driver_binding_guid, &driver.binding,
-        &driver_family_override_guid, &driver.family_override, &driver_supported_efi_version_guid,
-        &driver.supported_version, &driver_diagnostics2_guid, &driver.diagnostics.protocol,
-        &component_name2_guid, &driver.names.rfc4646, &component_name_guid, &driver.names.iso639,
-        NULL);
+    status = BS->InstallMultipleProtocolInterfaces(&driver.binding.DriverBindingHandle,
+                                                   DRIVER_PROTOCOLS, NULL);
     if (EFI_ERROR(status))
         return status;
     loaded->Unload = unload;
@@ -317,12 +321,8 @@ static EFI_STATUS disconnect_ours(EFI_HANDLE *handles, UINTN count, UINTN *ret_c
 
 static EFI_STATUS uninstall_protocols(void)
 {
-    return BS->UninstallMultipleProtocolInterfaces(
-        driver.binding.DriverBindingHandle, &driver_binding_guid, &driver.binding,
-        &driver_family_override_guid, &driver.family_override, &driver_supported_efi_version_guid,
-        &driver.supported_version, &driver_diagnostics2_guid, &driver.diagnostics.protocol,
-        &component_name2_guid, &driver.names.rfc4646, &component_name_guid, &driver.names.iso639,
-        NULL);
+    return BS->UninstallMultipleProtocolInterfaces(driver.binding.DriverBindingHandle,
+                                                   DRIVER_PROTOCOLS, NULL);
 }
 
 EFI_STATUS driver_binding_uninstall(void)

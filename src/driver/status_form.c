@@ -9,8 +9,8 @@
 
 #include "base/guids.h"
 #include "driver/adapter.h"
+#include "net/net_report.h"
 #include "virtio/feature_names.h"
-#include "virtio/virtio_pci.h"
 
 #define VALUE_CHARS_MAX 640u
 #define CONSTANT_CHARS_MAX 80u
@@ -220,7 +220,7 @@ static void append_speed(struct text *text, uint32_t speed_mbps)
 static void append_features(struct text *text, const struct net_device *net)
 {
     if (net_device_has_queues(net))
-        feature_names_append(text, net->virtio.negotiated);
+        feature_names_append(text, net_report_features_negotiated(net));
     else
         text_append(text, L"none, as nobody uses the NIC");
 }
@@ -240,8 +240,8 @@ static void append_state(struct text *text, const struct adapter *adapter, enum 
         text_append_pci_location(text, adapter->pci_io);
         break;
     case STRING_TRANSPORT:
-        text_append(text, net->virtio.transport.ops->name);
-        if (virtio_pci_uses_window(&net->virtio.transport))
+        text_append(text, net_report_transport(net));
+        if (net_report_uses_window(net))
             text_append(text, L", through configuration space");
         break;
     case STRING_MAC:

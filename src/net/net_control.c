@@ -48,14 +48,14 @@ EFI_STATUS net_control_init(struct net_control *control, struct virtio_device *d
         device->cause = L"no memory for the control queue";
         return status;
     }
-    control->is_usable = true;
+    control->state = NET_CONTROL_READY;
     control->is_open = true;
     return EFI_SUCCESS;
 }
 
 EFI_STATUS net_control_restart(struct net_control *control, struct virtio_device *device)
 {
-    if (!control->is_usable)
+    if (control->state != NET_CONTROL_READY)
         return EFI_SUCCESS;
     return virtio_queue_restart(&control->queue, device, VIRTIO_NET_QUEUE_CTRL);
 }
@@ -64,7 +64,7 @@ void net_control_fini(struct net_control *control)
 {
     virtio_queue_fini(&control->queue);
     dma_fini(&control->buffer);
-    control->is_usable = false;
+    control->state = NET_CONTROL_ABSENT;
 }
 
 /* Returns the answer to the command under way, or ANSWER_PENDING if none came in time. A
@@ -109,7 +109,7 @@ static EFI_STATUS command(struct net_control *control, uint8_t class, uint8_t co
 {
     uint8_t answer;
 
-    if (!control->is_usable)
+    if (control->state != NET_CONTROL_READY)
         return EFI_DEVICE_ERROR;
     control->buffer.address[0] = class;
     control->buffer.address[1] = code;
@@ -125,7 +125,7 @@ static EFI_STATUS command(struct net_control *control, uint8_t class, uint8_t co
         return EFI_SUCCESS;
     if (answer == ANSWER_PENDING) {
         control->overdue++;
-        control->is_usable = false; /* the device may still write to the buffer */
+        control->state = NET_CONTROL_OVERDUE;
     } else {
         control->refused++;
     }
@@ -195,9 +195,10 @@ EFI_STATUS net_control_set_filter(struct net_control *control, const struct virt
         return EFI_SUCCESS;
     if (virtio_device_has(device, VIRTIO_NET_F_CTRL_RX_EXTRA) && !set_extra_modes(control, filter))
         return EFI_SUCCESS;
-    if (!control->is_usable)
+    if (control->state != NET_CONTROL_READY)
         return EFI_SUCCESS;
-    if (!EFI_ERROR(set_mode(control, VIRTIO_NET_CTRL_RX_PROMISC, false)) || !control->is_usable)
+    if (!EFI_ERROR(set_mode(control, VIRTIO_NET_CTRL_RX_PROMISC, false)) ||
+        control->state != NET_CONTROL_READY)
         control->is_open = false; /* narrowed, or in an unknown state */
     return EFI_SUCCESS;
 }

@@ -12,14 +12,24 @@
 #include "net/net_filter.h"
 #include "virtio/virtio_queue.h"
 
+/*           init                 a command is not answered in time
+ *   ABSENT --------------> READY -----------------------------------> OVERDUE
+ *
+ * fini leads back to ABSENT. */
+enum net_control_state {
+    NET_CONTROL_ABSENT,  /* not set up, or the device has none; a zeroed object is in it */
+    NET_CONTROL_READY,   /* for the next command */
+    NET_CONTROL_OVERDUE, /* the device may still write an answer: no other command is given */
+};
+
 struct net_control {
     struct virtio_queue queue;
-    struct dma buffer;  /* class, command, data; the answer stands at its end */
-    bool is_usable;     /* the queue is set up and no command is overdue */
+    struct dma buffer; /* class, command, data; the answer stands at its end */
+    enum net_control_state state;
     bool is_open;       /* the device is known to pass every frame, as after a reset */
     uint64_t commands;  /* given to the device */
     uint64_t refused;   /* answered with anything but OK */
-    uint64_t overdue;   /* not answered in time; ends the queue's use */
+    uint64_t overdue;   /* not answered in time */
     unsigned waited_us; /* for the answer to the last command */
 };
 

@@ -8,16 +8,13 @@
 
 #include "net/net_config.h"
 #include "net/net_frames.h"
-#include "virtio_spec/core.h"
 #include "virtio_spec/net.h"
 
 #define SUPPORTED_FEATURES                                                                         \
     (VIRTIO_NET_F_MAC | VIRTIO_NET_F_MTU | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_SPEED_DUPLEX |       \
      VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_CTRL_RX_EXTRA |                    \
      VIRTIO_NET_F_CTRL_MAC_ADDR | VIRTIO_NET_F_GUEST_ANNOUNCE | VIRTIO_F_ANY_LAYOUT |              \
-     VIRTIO_F_EVENT_IDX | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM |                     \
-     VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_NOTIFICATION_DATA |                       \
-     VIRTIO_F_NOTIF_CONFIG_DATA | VIRTIO_F_RING_RESET)
+     VIRTIO_DEVICE_FEATURES)
 
 #define QUEUE_SIZE_MAX 256u
 #define BUFFER_ALIGN_BYTES 64u              /* no two buffers share a cache line */
@@ -277,7 +274,7 @@ EFI_STATUS net_device_start(struct net_device *net)
  * read it. Restore the original. */
 static void forget_mac(struct net_device *net)
 {
-    if (!net->virtio.is_halted && virtio_device_is_legacy(&net->virtio) &&
+    if (net->virtio.state == VIRTIO_DEVICE_LIVE && virtio_device_is_legacy(&net->virtio) &&
         !mac_is_equal(net->station_mac, net->permanent_mac))
         (void)net_config_program_mac(net, net->permanent_mac); /* given up either way */
 }
@@ -287,7 +284,7 @@ static void forget_mac(struct net_device *net)
 static bool can_be_parked(const struct net_device *net)
 {
     return net->state == NET_UP && virtio_device_has(&net->virtio, VIRTIO_F_RING_RESET) &&
-           (net->control.is_usable || !virtio_device_has(&net->virtio, VIRTIO_NET_F_CTRL_VQ));
+           net->control.state != NET_CONTROL_OVERDUE;
 }
 
 static EFI_STATUS reset_queues(struct net_device *net)
@@ -297,7 +294,7 @@ static EFI_STATUS reset_queues(struct net_device *net)
     status = virtio_queue_reset(&net->virtio, VIRTIO_NET_QUEUE_RX);
     if (!EFI_ERROR(status))
         status = virtio_queue_reset(&net->virtio, VIRTIO_NET_QUEUE_TX);
-    if (!EFI_ERROR(status) && net->control.is_usable)
+    if (!EFI_ERROR(status) && net->control.state == NET_CONTROL_READY)
         status = virtio_queue_reset(&net->virtio, VIRTIO_NET_QUEUE_CTRL);
     return status;
 }
@@ -326,26 +323,22 @@ static void abandon_memory(struct net_device *net)
 
 bool net_device_stop(struct net_device *net)
 {
-    const CHAR16 *cause = net->virtio.cause;
-
     if (net->state == NET_STOPPED)
         return true;
     net->state = NET_DOWN;
     forget_mac(net);
     virtio_device_halt(&net->virtio);
-    if (net->virtio.is_out_of_control)
+    if (net->virtio.state == VIRTIO_DEVICE_OUT_OF_CONTROL)
         abandon_memory(net);
     net_control_fini(&net->control);
     net_queue_fini(&net->tx);
     net_queue_fini(&net->rx);
     net->state = NET_STOPPED;
     net->has_waiting = false;
-    if (net->virtio.is_reset_pending) {
-        net->is_link_up = false;
-        return false;
-    }
-    net->virtio.cause = cause;
-    return true;
+    if (!virtio_device_is_reset_pending(&net->virtio))
+        return true;
+    net->is_link_up = false;
+    return false;
 }
 
 bool net_device_is_self_contained(const struct net_device *net)

@@ -218,6 +218,13 @@ static inline bool net_device_has_news(const struct net_device *net)
     return net->has_waiting || virtqueue_has_news(&net->rx.queue.ring);
 }
 
+/* A number that changes when frames arrive, of a device that has queues; see
+ * virtqueue_progress. */
+static inline uint16_t net_device_rx_progress(const struct net_device *net)
+{
+    return virtqueue_progress(&net->rx.queue.ring);
+}
+
 /* Look at the oldest frame that passes the filter; it stays until
  * net_device_take. The memory is the device's: copy, then check the copy.
  * Errors: EFI_NOT_READY, there is none; EFI_DEVICE_ERROR, net_device_is_down. */

@@ -52,7 +52,7 @@ static void *returns_pop(struct snp_returns *returns)
 /* Interrupts since the last call. Only receive and transmit mean anything to a UEFI client. */
 static UINT32 take_interrupts(struct snp *snp)
 {
-    uint16_t rx_now = virtqueue_progress(&snp->net.rx.queue.ring);
+    uint16_t rx_now = net_device_rx_progress(&snp->net);
     UINT32 interrupts = 0;
 
     if (rx_now != snp->rx_reported)

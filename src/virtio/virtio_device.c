@@ -10,7 +10,6 @@
 #include "pci/pci_direct.h"
 #include "ring/barrier.h"
 #include "virtio/virtio_pci.h"
-#include "virtio_spec/core.h"
 
 /* How long a reset may take. Hardware sometimes needs seconds, but ExitBootServices cannot
  * wait that long. A device that has missed one time limit gets the short one until it
@@ -73,8 +72,9 @@ static EFI_STATUS wait_for_reset(struct virtio_device *device, unsigned timeout_
 /* The device may be in the middle of a reset, so nothing more is written to it. */
 static void cut_off(struct virtio_device *device)
 {
-    device->is_halted = true;
-    device->is_out_of_control = EFI_ERROR(virtio_pci_forbid_dma(&device->transport));
+    EFI_STATUS status = virtio_pci_forbid_dma(&device->transport);
+
+    device->state = EFI_ERROR(status) ? VIRTIO_DEVICE_OUT_OF_CONTROL : VIRTIO_DEVICE_CUT_OFF;
 }
 
 /* Ask for a reset and wait for it. A reset requested by an earlier call may still be under
@@ -84,7 +84,7 @@ static EFI_STATUS request_reset(struct virtio_device *device, unsigned timeout_u
     const struct virtio_transport *transport = &device->transport;
     EFI_STATUS status;
 
-    if (device->is_reset_pending) {
+    if (virtio_device_is_reset_pending(device)) {
         timeout_us = RESET_TIMEOUT_SHORT_US;
         (void)wait_for_reset(device, timeout_us); /* the new one decides */
     }
@@ -100,9 +100,10 @@ static EFI_STATUS reset(struct virtio_device *device, unsigned timeout_us)
 
     device->negotiated = 0;
     status = request_reset(device, timeout_us);
-    device->is_reset_pending = EFI_ERROR(status);
     if (EFI_ERROR(status))
         cut_off(device);
+    else
+        device->state = VIRTIO_DEVICE_HALTED;
     return status;
 }
 
@@ -135,9 +136,27 @@ bool virtio_device_has_direct_doorbells(const struct virtio_device *device)
                                   transport->notify.access == transport->common.access));
 }
 
+const CHAR16 *virtio_device_transport_name(const struct virtio_device *device)
+{
+    return device->transport.ops->name;
+}
+
+bool virtio_device_uses_window(const struct virtio_device *device)
+{
+    return virtio_pci_uses_window(&device->transport);
+}
+
 bool virtio_device_is_legacy(const struct virtio_device *device)
 {
     return device->transport.ops->is_legacy;
+}
+
+EFI_STATUS virtio_device_read_offer(struct virtio_device *device, uint64_t *ret_offered)
+{
+    const struct virtio_transport *transport = &device->transport;
+    EFI_STATUS status = transport->ops->read_features(transport, ret_offered);
+
+    return EFI_ERROR(status) ? virtio_device_access_fault(device, status) : EFI_SUCCESS;
 }
 
 static uint64_t drop_unsupported(uint64_t features, const struct virtio_feature_need *needs,
@@ -159,9 +178,9 @@ static EFI_STATUS settle_features(struct virtio_device *device, uint64_t wanted,
     uint64_t chosen;
     EFI_STATUS status;
 
-    status = transport->ops->read_features(transport, &device->offered);
+    status = virtio_device_read_offer(device, &device->offered);
     if (EFI_ERROR(status))
-        return virtio_device_access_fault(device, status);
+        return status;
     if (!transport->ops->is_legacy && !(device->offered & VIRTIO_F_VERSION_1))
         return virtio_device_fault(device, EFI_UNSUPPORTED,
                                    L"a modern device does not offer VERSION_1");
@@ -222,7 +241,7 @@ static EFI_STATUS negotiate(struct virtio_device *device, uint64_t wanted,
     status = reset(device, RESET_TIMEOUT_US);
     if (EFI_ERROR(status))
         return status;
-    device->is_out_of_control = false;
+    device->state = VIRTIO_DEVICE_LIVE;
     compare_status(device, 0);
     status = virtio_pci_allow_dma(&device->transport);
     if (EFI_ERROR(status))
@@ -248,7 +267,6 @@ EFI_STATUS virtio_device_negotiate(struct virtio_device *device, uint64_t wanted
     EFI_STATUS status;
 
     device->cause = NULL;
-    device->is_halted = false;
     status = negotiate(device, wanted, needs, need_count);
     if (EFI_ERROR(status))
         virtio_device_fail(device);
@@ -293,18 +311,16 @@ void virtio_device_fail(struct virtio_device *device)
 {
     const CHAR16 *cause = device->cause;
 
-    if (!device->is_halted)
+    if (device->state == VIRTIO_DEVICE_LIVE)
         (void)add_status(device, VIRTIO_STATUS_FAILED); /* a courtesy; the halt counts */
     virtio_device_halt(device);
-    device->cause = cause;
+    device->cause = cause; /* the first failure is the one to tell */
 }
 
 static void halt(struct virtio_device *device, unsigned timeout_us)
 {
-    if (device->is_halted)
-        return;
-    (void)reset(device, timeout_us); /* on failure the device is cut off from memory */
-    device->is_halted = true;
+    if (device->state == VIRTIO_DEVICE_LIVE)
+        (void)reset(device, timeout_us); /* on failure the device is cut off from memory */
 }
 
 void virtio_device_halt(struct virtio_device *device)

@@ -22,6 +22,7 @@
 #include <stddef.h>
 
 #include "virtio/virtio_transport.h"
+#include "virtio_spec/core.h"
 
 /* A device class's features: what the driver can use, and which bits make no sense
  * without another. */
@@ -30,13 +31,39 @@ struct virtio_feature_need {
     uint64_t needed;
 };
 
+/* What the device may do to memory:
+ *
+ *             halt: the reset is confirmed
+ *     LIVE ------------------------------------------> HALTED
+ *      ^ |                                                |
+ *      | | halt, negotiate: the reset is not confirmed    |
+ *      | +---> CUT_OFF         DMA is forbidden           |
+ *      | +---> OUT_OF_CONTROL  and that failed, too       |
+ *      |           |                                      |
+ *      +-----------+--------------------------------------+
+ *        negotiate: a reset is confirmed
+ *
+ * A reset that is not confirmed may still be under way, so nothing is written to the device
+ * but another reset. */
+enum virtio_device_state {
+    VIRTIO_DEVICE_LIVE, /* it may access what it was given; a zeroed object is in it */
+    VIRTIO_DEVICE_HALTED,
+    VIRTIO_DEVICE_CUT_OFF,
+    VIRTIO_DEVICE_OUT_OF_CONTROL, /* its memory must never be used for anything else */
+};
+
+/* The features of VIRTIO 1.2, chapter 6, that this layer and the rings implement for every class
+ * of device. */
+#define VIRTIO_DEVICE_FEATURES                                                                     \
+    (VIRTIO_F_EVENT_IDX | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM |                     \
+     VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_NOTIFICATION_DATA |                       \
+     VIRTIO_F_NOTIF_CONFIG_DATA | VIRTIO_F_RING_RESET)
+
 struct virtio_device {
     struct virtio_transport transport;
-    uint64_t offered;       /* as read at the last negotiation */
-    uint64_t negotiated;    /* 0 until a negotiation succeeds */
-    bool is_halted;         /* and so cannot access memory */
-    bool is_reset_pending;  /* the last reset was never confirmed */
-    bool is_out_of_control; /* neither its reset was confirmed nor could it be cut off */
+    uint64_t offered;    /* as read at the last negotiation */
+    uint64_t negotiated; /* 0 until a negotiation succeeds */
+    enum virtio_device_state state;
     bool is_negotiated_once;
     bool is_direct; /* the CPU reaches the registers in `common` without PciIo */
 
@@ -68,6 +95,17 @@ static inline bool virtio_device_has(const struct virtio_device *device, uint64_
 
 bool virtio_device_is_legacy(const struct virtio_device *device);
 
+/* True when the last reset was never confirmed: the device is cut off, or out of control. */
+static inline bool virtio_device_is_reset_pending(const struct virtio_device *device)
+{
+    return device->state >= VIRTIO_DEVICE_CUT_OFF;
+}
+
+/* For people: the transport's name, and whether some registers are reached through PCI
+ * configuration space. */
+const CHAR16 *virtio_device_transport_name(const struct virtio_device *device);
+bool virtio_device_uses_window(const struct virtio_device *device);
+
 /* True when no doorbell of the device, now or later, goes through the firmware. Known
  * after the first negotiation. */
 bool virtio_device_has_direct_doorbells(const struct virtio_device *device);
@@ -83,6 +121,10 @@ EFI_STATUS virtio_device_write_config(struct virtio_device *device, uint32_t off
                                       uint32_t width_bytes, uint32_t length_bytes,
                                       const void *field) __attribute__((warn_unused_result));
 
+/* Read what the device offers now. Errors: what PciIo answers. */
+EFI_STATUS virtio_device_read_offer(struct virtio_device *device, uint64_t *ret_offered)
+    __attribute__((warn_unused_result));
+
 /* Say DRIVER_OK. */
 EFI_STATUS virtio_device_ready(struct virtio_device *device) __attribute__((warn_unused_result));
 
@@ -90,10 +132,9 @@ EFI_STATUS virtio_device_ready(struct virtio_device *device) __attribute__((warn
 void virtio_device_fail(struct virtio_device *device);
 
 /* Stop the device for good: reset it, and if it does not confirm that within
- * RESET_TIMEOUT_US, cut it off from memory and write nothing more to it. If the firmware
- * refuses that as well, is_out_of_control is set: the device may go on writing to memory
- * that it was given, which must never be used for anything else. A line on the console
- * says what a long wait is for. Does nothing to a device that is halted. */
+ * RESET_TIMEOUT_US, cut it off from memory. If the firmware refuses that as well, the device
+ * is out of control. A line on the console says what a long wait is for. Does nothing to a
+ * device that is not live. The cause stays, unless the reset is not confirmed. */
 void virtio_device_halt(struct virtio_device *device);
 
 /* The same for ExitBootServices: waits RESET_TIMEOUT_SHORT_US at most. Allocates, frees and

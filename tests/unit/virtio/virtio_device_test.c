@@ -386,7 +386,7 @@ static void a_device_that_never_confirms_is_given_up_and_cut_off(void **state)
     assert_int_equal(virtio_device_negotiate(&bench->device, WANTED, NULL, 0), EFI_TIMEOUT);
     assert_false(has_dma(bench));
     assert_false(bench->had_dma_before_reset);
-    assert_true(bench->device.is_halted);
+    assert_int_equal(VIRTIO_DEVICE_CUT_OFF, bench->device.state);
     assert_int_equal(bench->device.negotiated, 0);
     assert_non_null(bench->device.cause);
     assert_between(fake_firmware_now_us(bench->fixture.firmware), RESET_TIMEOUT_US,
@@ -404,10 +404,10 @@ static void an_unconfirmed_reset_may_end_in_a_later_call(void **state)
 
     fake_device_delay_reset(bench->fixture.device, 1500 + 100);
     assert_int_equal(virtio_device_negotiate(&bench->device, WANTED, NULL, 0), EFI_TIMEOUT);
-    assert_true(bench->device.is_reset_pending);
+    assert_true(virtio_device_is_reset_pending(&bench->device));
     fake_device_delay_reset(bench->fixture.device, 0);
     negotiate(bench); /* the device model reports a write before the end of the reset */
-    assert_false(bench->device.is_reset_pending);
+    assert_false(virtio_device_is_reset_pending(&bench->device));
     assert_true(has_dma(bench));
 
     fake_device_misbehave(bench->fixture.device, FAKE_RESET_NEVER_SETTLES);
@@ -470,7 +470,7 @@ static void a_device_that_has_gone_is_given_up_and_cut_off(void **state)
     fake_device_unplug(bench->fixture.device);
     assert_int_equal(virtio_device_negotiate(&bench->device, WANTED, NULL, 0), EFI_TIMEOUT);
     assert_false(has_dma(bench));
-    assert_true(bench->device.is_halted);
+    assert_int_equal(VIRTIO_DEVICE_CUT_OFF, bench->device.state);
 }
 
 static void a_device_that_stops_answering_at_any_step_is_given_up(void **state)
@@ -485,7 +485,7 @@ static void a_device_that_stops_answering_at_any_step_is_given_up(void **state)
         if (!fake_firmware_has_failed(bench->fixture.firmware))
             break;
         assert_int_equal(status, EFI_DEVICE_ERROR);
-        assert_true(bench->device.is_halted);
+        assert_int_not_equal(VIRTIO_DEVICE_LIVE, bench->device.state);
         assert_int_equal(bench->device.negotiated, 0);
         fake_firmware_fail_nth(bench->fixture.firmware, 0);
     }
@@ -549,7 +549,7 @@ static void a_modern_device_without_version_1_is_refused(void **state)
     bench = bench_new(&options);
     assert_int_equal(virtio_device_negotiate(&bench->device, WANTED, NULL, 0), EFI_UNSUPPORTED);
     ASSERT_STATUS_WRITES(bench, 0x00, 0x01, 0x03, 0x83, 0x00);
-    assert_true(bench->device.is_halted);
+    assert_int_equal(VIRTIO_DEVICE_HALTED, bench->device.state);
     assert_non_null(bench->device.cause);
     bench_fini(bench);
 }
@@ -562,7 +562,7 @@ static void a_device_that_drops_features_ok_is_failed_and_halted(void **state)
     fake_device_misbehave(bench->fixture.device, FAKE_FEATURES_OK_DROPPED);
     assert_int_equal(virtio_device_negotiate(&bench->device, WANTED, NULL, 0), EFI_UNSUPPORTED);
     ASSERT_STATUS_WRITES(bench, 0x00, 0x01, 0x03, 0x0b, 0x83, 0x00);
-    assert_true(bench->device.is_halted);
+    assert_int_equal(VIRTIO_DEVICE_HALTED, bench->device.state);
     assert_int_equal(bench->device.negotiated, 0);
     assert_non_null(bench->device.cause);
 }
@@ -574,7 +574,7 @@ static void a_device_that_goes_at_features_ok_has_not_accepted_them(void **state
     bench->unplugged_at = 0x0b;
     assert_int_equal(virtio_device_negotiate(&bench->device, WANTED, NULL, 0), EFI_UNSUPPORTED);
     assert_false(has_dma(bench));
-    assert_true(bench->device.is_halted);
+    assert_int_equal(VIRTIO_DEVICE_CUT_OFF, bench->device.state);
     assert_int_equal(bench->device.negotiated, 0);
 }
 
@@ -599,7 +599,7 @@ static void a_failed_access_at_any_step_leaves_a_device_without_dma(void **state
             }
             assert_int_equal(status, EFI_DEVICE_ERROR);
             assert_non_null(bench->device.cause);
-            assert_true(bench->device.is_halted);
+            assert_int_not_equal(VIRTIO_DEVICE_LIVE, bench->device.state);
             assert_int_equal(bench->device.negotiated, 0);
             assert_int_equal(fake_device_status(bench->fixture.device), 0);
         }
@@ -617,7 +617,7 @@ static void negotiation_may_be_repeated(void **state)
     for (unsigned round = 0; round < 3; round++) {
         negotiate(bench);
         assert_null(bench->device.cause);
-        assert_false(bench->device.is_halted);
+        assert_int_equal(VIRTIO_DEVICE_LIVE, bench->device.state);
         assert_int_equal(virtio_device_ready(&bench->device), EFI_SUCCESS);
         virtio_device_halt(&bench->device);
     }
@@ -704,8 +704,7 @@ static void halt_cuts_off_a_device_that_does_not_confirm(void **state)
     fake_device_misbehave(bench->fixture.device, FAKE_RESET_NEVER_SETTLES);
     virtio_device_halt(&bench->device);
     assert_false(has_dma(bench));
-    assert_true(bench->device.is_halted);
-    assert_false(bench->device.is_out_of_control);
+    assert_int_equal(VIRTIO_DEVICE_CUT_OFF, bench->device.state);
     assert_between(fake_firmware_now_us(bench->fixture.firmware), RESET_TIMEOUT_US,
                    RESET_TIMEOUT_US + 10000);
 }
@@ -732,7 +731,7 @@ static void halt_cuts_off_a_device_that_cannot_be_reached(void **state)
         fake_firmware_fail_nth(bench->fixture.firmware, nth);
         virtio_device_halt(&bench->device);
         assert_false(has_dma(bench));
-        assert_true(bench->device.is_halted);
+        assert_int_equal(VIRTIO_DEVICE_CUT_OFF, bench->device.state);
     }
 }
 
@@ -771,7 +770,7 @@ static void fail_says_failed_then_resets_and_keeps_the_cause(void **state)
     fake_device_misbehave(bench->fixture.device, FAKE_RESET_NEVER_SETTLES);
     virtio_device_fail(&bench->device);
     ASSERT_STATUS_WRITES(bench, 0x8b, 0x00);
-    assert_true(bench->device.is_halted);
+    assert_int_equal(VIRTIO_DEVICE_CUT_OFF, bench->device.state);
     assert_ptr_equal(bench->device.cause, cause);
 }
 
