@@ -153,7 +153,7 @@ dist: arches ## release archive build/dist/virtio-net-VERSION.tar.gz: every arch
 demo: ## install what is missing, build, show the driver at work in QEMU
 	@scripts/setup.sh $(if $(filter-out x86_64,$(ARCH)),--all)
 	@$(MAKE) --no-print-directory all
-	@ARCH=$(ARCH) scripts/demo.sh
+	@ARCH=$(ARCH) tests/qemu/demo.py
 
 run: all ## UEFI shell in QEMU on this terminal, driver loaded
 	@ARCH=$(ARCH) scripts/run.sh
