@@ -95,7 +95,7 @@ fuzz: fuzz-build ## fuzz the driver and check-rom.py, TIME=60 seconds each; FUZZ
 fuzz-coverage: ## line coverage of src/ by the committed fuzz corpora
 	$(Q)$(MAKE) --no-print-directory FUZZ_OUT=build/fuzz-coverage \
 	    FUZZ_SANITIZE='-fprofile-instr-generate -fcoverage-mapping' fuzz-build
-	$(Q)scripts/fuzz-coverage.sh build/fuzz-coverage
+	$(Q)scripts/fuzz.sh --coverage
 
 unit-build: $(UNIT_TESTS)
 
