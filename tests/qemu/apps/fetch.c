@@ -335,7 +335,7 @@ static EFI_STATUS write_file(EFI_HANDLE image, CHAR16 *name, uint8_t *body, size
     return status;
 }
 
-static EFI_STATUS run(EFI_HANDLE image, CHAR16 *arguments[], size_t count)
+static EFI_STATUS fetch(EFI_HANDLE image, CHAR16 *arguments[], size_t count)
 {
     CHAR16 *url = arguments[1];
     size_t index = count > 3 ? Atoi(arguments[3]) : 0;
@@ -363,19 +363,19 @@ static EFI_STATUS run(EFI_HANDLE image, CHAR16 *arguments[], size_t count)
     return status;
 }
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
+static EFI_STATUS run(EFI_HANDLE image, CHAR16 *arguments[], size_t count)
 {
-    CHAR16 *arguments[MAX_ARGUMENTS];
-    EFI_STATUS status = app_begin(image, table);
-    size_t count;
+    EFI_STATUS status = EFI_INVALID_PARAMETER;
 
-    if (EFI_ERROR(status))
-        return status;
     step = L"URL";
-    count = split_arguments(image, arguments);
-    status = count > 1 ? run(image, arguments, count) : EFI_INVALID_PARAMETER;
+    if (count > 1)
+        status = fetch(image, arguments, count);
     if (EFI_ERROR(status))
         Print(L"FETCH FAIL %s: %r\n", step, status);
-    app_end();
     return status;
+}
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
+{
+    return app_run(image, table, run);
 }

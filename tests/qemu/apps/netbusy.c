@@ -212,20 +212,19 @@ static EFI_STATUS run_snp(EFI_HANDLE image)
     return status;
 }
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
+static EFI_STATUS run(EFI_HANDLE image, CHAR16 *arguments[], size_t count)
 {
-    CHAR16 *arguments[MAX_ARGUMENTS];
-    EFI_STATUS status = app_begin(image, table);
-    size_t count;
+    EFI_STATUS status;
 
-    if (EFI_ERROR(status))
-        return status;
-    count = split_arguments(image, arguments);
     if (count == 4)
         status = run_download(image, (uint16_t)Atoi(arguments[2]), arguments[3]);
     else
         status = run_snp(image);
     Print(L"NETBUSY ended: %r\n", status);
-    app_end();
     return status;
+}
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
+{
+    return app_run(image, table, run);
 }

@@ -97,6 +97,21 @@ static inline size_t split_arguments(EFI_HANDLE image, CHAR16 *arguments[MAX_ARG
     return count;
 }
 
+/* A whole application: `run` between app_begin() and app_end(), on the shell's arguments. */
+static inline EFI_STATUS app_run(EFI_HANDLE image, EFI_SYSTEM_TABLE *table,
+                                 EFI_STATUS (*run)(EFI_HANDLE image, CHAR16 *arguments[],
+                                                   size_t count))
+{
+    CHAR16 *arguments[MAX_ARGUMENTS];
+    EFI_STATUS status = app_begin(image, table);
+
+    if (EFI_ERROR(status))
+        return status;
+    status = run(image, arguments, split_arguments(image, arguments));
+    app_end();
+    return status;
+}
+
 /* The NIC's own handle ends in a MAC node; PXE and HTTP boot put the same SNP on handles below. */
 static inline bool ends_in_mac_node(EFI_HANDLE handle)
 {

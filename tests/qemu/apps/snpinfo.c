@@ -90,25 +90,26 @@ static EFI_STATUS watch(EFI_SIMPLE_NETWORK *snp, uint64_t limit_ms)
     return EFI_SUCCESS;
 }
 
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
+static EFI_STATUS run(EFI_HANDLE image, CHAR16 *arguments[], size_t count)
 {
-    CHAR16 *arguments[MAX_ARGUMENTS];
     struct nic nic;
-    EFI_STATUS status = app_begin(image, table);
+    EFI_STATUS status;
 
-    if (EFI_ERROR(status))
-        return status;
-    size_t count = split_arguments(image, arguments);
+    (void)image;
     if (count < 3 || StrCmp(arguments[1], L"watch") != 0) {
         print_all();
-    } else {
-        status = take_nic(count > 3 ? Atoi(arguments[3]) : 0, &nic);
-        if (!EFI_ERROR(status)) {
-            status = watch(nic.snp, Atoi(arguments[2]) * UINT64_C(1000));
-            give_nic_back(&nic);
-        }
-        Print(L"SNPINFO watch ended: %r\n", status);
+        return EFI_SUCCESS;
     }
-    app_end();
+    status = take_nic(count > 3 ? Atoi(arguments[3]) : 0, &nic);
+    if (!EFI_ERROR(status)) {
+        status = watch(nic.snp, Atoi(arguments[2]) * UINT64_C(1000));
+        give_nic_back(&nic);
+    }
+    Print(L"SNPINFO watch ended: %r\n", status);
     return status;
+}
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
+{
+    return app_run(image, table, run);
 }
