@@ -19,67 +19,52 @@ struct place {
     uint32_t offset_and_length[2];
 };
 
-static EFI_STATUS set_place(const struct pci_config_window *window, struct place *place)
+/* `access` is Read or Write of configuration space. */
+static EFI_STATUS access_place(const struct pci_config_window *window,
+                               EFI_PCI_IO_PROTOCOL_CONFIG access, struct place *place)
 {
-    EFI_PCI_IO_PROTOCOL *pci_io = window->pci_io;
     EFI_STATUS status;
 
-    status = pci_io->Pci.Write(pci_io, EfiPciIoWidthUint8, window->position + WINDOW(cap.bar), 1,
-                               &place->bar);
+    status = access(window->pci_io, EfiPciIoWidthUint8, window->position + WINDOW(cap.bar), 1,
+                    &place->bar);
     if (EFI_ERROR(status))
         return status;
-    return pci_io->Pci.Write(pci_io, EfiPciIoWidthUint32, window->position + WINDOW(cap.offset), 2,
-                             place->offset_and_length);
-}
-
-static EFI_STATUS get_place(const struct pci_config_window *window, struct place *ret_place)
-{
-    EFI_PCI_IO_PROTOCOL *pci_io = window->pci_io;
-    EFI_STATUS status;
-
-    status = pci_io->Pci.Read(pci_io, EfiPciIoWidthUint8, window->position + WINDOW(cap.bar), 1,
-                              &ret_place->bar);
-    if (EFI_ERROR(status))
-        return status;
-    return pci_io->Pci.Read(pci_io, EfiPciIoWidthUint32, window->position + WINDOW(cap.offset), 2,
-                            ret_place->offset_and_length);
+    return access(window->pci_io, EfiPciIoWidthUint32, window->position + WINDOW(cap.offset), 2,
+                  place->offset_and_length);
 }
 
 /* pci_region.c has checked bounds and alignment. The width divides the offset, as the
  * device may require. */
-static EFI_STATUS select_register(const struct pci_config_window *window,
+static EFI_STATUS access_register(const struct pci_config_window *window,
+                                  EFI_PCI_IO_PROTOCOL_CONFIG access,
                                   EFI_PCI_IO_PROTOCOL_WIDTH width, UINT8 bar, UINT64 offset,
-                                  UINTN count)
+                                  UINTN count, void *value)
 {
     struct place place = {bar, {(uint32_t)offset, UINT32_C(1) << width}};
+    EFI_STATUS status;
 
     if (width > EfiPciIoWidthUint32 || count != 1)
         return EFI_UNSUPPORTED;
-    return set_place(window, &place);
+    status = access_place(window, window->pci_io->Pci.Write, &place);
+    if (EFI_ERROR(status))
+        return status;
+    return access(window->pci_io, width, window->position + WINDOW(pci_cfg_data), 1, value);
 }
 
 static EFI_STATUS EFIAPI window_read(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL_WIDTH width,
                                      UINT8 bar, UINT64 offset, UINTN count, VOID *ret_value)
 {
     const struct pci_config_window *window = (const void *)this;
-    EFI_STATUS status = select_register(window, width, bar, offset, count);
 
-    if (EFI_ERROR(status))
-        return status;
-    return window->pci_io->Pci.Read(window->pci_io, width, window->position + WINDOW(pci_cfg_data),
-                                    1, ret_value);
+    return access_register(window, window->pci_io->Pci.Read, width, bar, offset, count, ret_value);
 }
 
 static EFI_STATUS EFIAPI window_write(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL_WIDTH width,
                                       UINT8 bar, UINT64 offset, UINTN count, VOID *value)
 {
     const struct pci_config_window *window = (const void *)this;
-    EFI_STATUS status = select_register(window, width, bar, offset, count);
 
-    if (EFI_ERROR(status))
-        return status;
-    return window->pci_io->Pci.Write(window->pci_io, width, window->position + WINDOW(pci_cfg_data),
-                                     1, value);
+    return access_register(window, window->pci_io->Pci.Write, width, bar, offset, count, value);
 }
 
 EFI_STATUS pci_config_window_init(struct pci_config_window *window, EFI_PCI_IO_PROTOCOL *pci_io,
@@ -105,9 +90,9 @@ EFI_STATUS pci_config_window_region(struct pci_config_window *window, uint8_t ba
 
     if (length_bytes == 0 || length_bytes > OFFSET_LIMIT || offset > OFFSET_LIMIT - length_bytes)
         return EFI_UNSUPPORTED;
-    status = set_place(window, &wanted);
+    status = access_place(window, window->pci_io->Pci.Write, &wanted);
     if (!EFI_ERROR(status))
-        status = get_place(window, &kept);
+        status = access_place(window, window->pci_io->Pci.Read, &kept);
     if (EFI_ERROR(status))
         return status;
     if (kept.bar != bar || kept.offset_and_length[0] != wanted.offset_and_length[0] ||
