@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * What the device's configuration says of a network device, and who the device takes us
- * for. For net_device.c: each function fills in fields of struct net_device. Errors of
- * all: what PciIo answers. Source: VIRTIO 1.2, 5.1.4.
+ * Device configuration of a network device, and the MAC address that the device filters
+ * by. Used by net_device.c: each function fills in fields of struct net_device. All of
+ * them return PciIo's errors. Source: VIRTIO 1.2, 5.1.4.
  */
 #ifndef NET_CONFIG_H
 #define NET_CONFIG_H
 
 #include "net/net_device.h"
 
-/* Fill in both addresses; a device without a usable one gets a random one of our own.
- * Errors: also what random_mac answers; the cause is then set. */
+/* Fill in both addresses. A device without a usable address gets a random one.
+ * Errors: also those of random_mac; the cause is then set. */
 EFI_STATUS net_config_read_mac(struct net_device *net) __attribute__((warn_unused_result));
 
-/* *ret_mtu in bytes, as the device says it; 1,500 when it does not say. Not checked. */
+/* Read the MTU in bytes: 1,500 if the device does not have the field. It is not checked. */
 EFI_STATUS net_config_read_mtu(struct net_device *net, uint16_t *ret_mtu)
     __attribute__((warn_unused_result));
 
@@ -24,8 +24,8 @@ EFI_STATUS net_config_read_link(struct net_device *net, bool *ret_wants_announce
 /* Fill in the speed. */
 EFI_STATUS net_config_read_speed(struct net_device *net) __attribute__((warn_unused_result));
 
-/* Tell the device that its address is `mac`, where it can be told. Errors: also
- * EFI_DEVICE_ERROR, the device refused. */
+/* Make `mac` the device's address, if it has a way to set one. Errors: also EFI_DEVICE_ERROR,
+ * the device refused. */
 EFI_STATUS net_config_program_mac(struct net_device *net, const uint8_t *mac)
     __attribute__((warn_unused_result));
 

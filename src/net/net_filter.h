@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Which received frames count as ours. The setting alone decides, whatever the
- * device filters or fails to filter.
+ * The receive filter. It alone decides which frames the caller sees, whatever the device
+ * filters or fails to filter.
  */
 #ifndef NET_FILTER_H
 #define NET_FILTER_H
@@ -23,7 +23,7 @@ struct net_filter {
     uint8_t multicast_list[NET_FILTER_MULTICAST_MAX][MAC_BYTES];
 };
 
-/* True when a frame to `destination` passes on a station with address `station`. */
+/* True when a frame to `destination` passes the filter of the station with address `station`. */
 bool net_filter_admits(const struct net_filter *filter, const uint8_t *station,
                        const uint8_t *destination);
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Keeps events out while state is between two states: what a timer runs at
- * TPL_CALLBACK may call any method of an interface, also while an application is
- * inside another.
+ * Mutual exclusion between a method and the events that may interrupt it: a timer's
+ * function at TPL_CALLBACK may call any method while an application is inside another.
  *
- * There are two ways. TPL_CALLBACK is UEFI's, and a pair of calls into the firmware.
- * Masking interrupts is four instructions: events come from the timer's interrupt,
- * there is one processor, and nobody else preempts. It is sound where the code that is
- * kept alone calls no firmware, which could unmask them, and is short; and it takes a
- * processor that lets the driver do it, as UEFI's handoff state does (UEFI 2.10, 2.3).
+ * There are two ways. UEFI's is to raise the TPL, which costs two calls into the firmware.
+ * The other is to mask interrupts, which costs four instructions: events are dispatched
+ * from the timer interrupt, there is one processor, and nothing else preempts. This is
+ * sound only for code that is short and calls no firmware, which could unmask them. It also
+ * needs a privilege level that may mask interrupts, as UEFI's handoff state has (UEFI 2.10,
+ * 2.3).
  */
 #ifndef EXCLUSION_H
 #define EXCLUSION_H
@@ -74,9 +74,9 @@ static inline UINTN interrupts_enabled(void)
     return status & SSTATUS_SIE;
 }
 
-/* UEFI 2.10, 2.3.7 puts firmware into machine mode, where SIE masks nothing; what there is runs in
- * supervisor mode, and no code can read its own mode. What the firmware itself switches off at
- * TPL_HIGH_LEVEL is what holds its timer back. */
+/* UEFI 2.10, 2.3.7 puts firmware into machine mode, where SIE masks nothing. Today's firmware runs
+ * in supervisor mode, and code cannot read its own mode. So look at the firmware: if it clears SIE
+ * at TPL_HIGH_LEVEL, then SIE is what holds its timer back. */
 static inline bool interrupts_are_maskable(void)
 {
     EFI_TPL before = BS->RaiseTPL(TPL_HIGH_LEVEL);
@@ -142,8 +142,8 @@ static inline void interrupts_restore(UINTN flags)
 
 #endif
 
-/* `masks_interrupts` must be the same for both calls of a pair. Pass what enter returns to
- * leave. At any TPL up to TPL_CALLBACK. */
+/* Enter and leave. Both calls of a pair get the same `masks_interrupts`, and leave gets what
+ * enter returned. The caller is at TPL_CALLBACK at most. */
 static inline UINTN exclusion_enter(bool masks_interrupts)
 {
     return masks_interrupts ? interrupts_mask() : BS->RaiseTPL(TPL_CALLBACK);

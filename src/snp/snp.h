@@ -3,8 +3,8 @@
  * EFI_SIMPLE_NETWORK_PROTOCOL over a net_device: states, arguments, TPL and the
  * ownership of the caller's transmit buffers. Source: UEFI 2.10, 24.1.
  *
- * A transmit buffer is the driver's from Transmit until GetStatus returns it.
- * The frame in it was copied, so that is the next GetStatus.
+ * A transmit buffer belongs to the driver from Transmit until GetStatus returns it. The
+ * frame was copied, so the next GetStatus can return it.
  */
 #ifndef SNP_H
 #define SNP_H
@@ -30,7 +30,7 @@ struct snp {
     struct net_device net;
 
     struct snp_returns returns;
-    uint16_t rx_reported;     /* used index at the last GetStatus */
+    uint16_t rx_reported;     /* net_device_rx_progress at the last GetStatus */
     bool has_transmitted;     /* since the last GetStatus */
     bool masks_interrupts;    /* how Transmit, Receive and GetStatus keep events out */
     volatile bool has_exited; /* ExitBootServices was called: the device must not be touched */
@@ -39,8 +39,8 @@ struct snp {
 };
 
 /* Find the device behind `pci_io` and prepare `snp->protocol` for installation, in state
- * Stopped. The object must not move until snp_fini. Errors: as net_device_init, and what
- * CreateEvent answers. Nothing is then left behind, and *ret_cause says why, for people. */
+ * Stopped. The object must not move until snp_fini. Errors: those of net_device_init and of
+ * CreateEvent. Nothing is left behind then, and *ret_cause says why, for people. */
 EFI_STATUS snp_init(struct snp *snp, EFI_PCI_IO_PROTOCOL *pci_io, const CHAR16 **ret_cause)
     __attribute__((warn_unused_result));
 

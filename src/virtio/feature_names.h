@@ -7,7 +7,8 @@
 
 #include "base/text.h"
 
-/* "MAC STATUS VERSION_1", in the order of the bits; one without a name as "bit57". */
+/* Append names such as "MAC STATUS VERSION_1", lowest bit first. A bit without a name is "bit57".
+ */
 void feature_names_append(struct text *text, uint64_t features);
 
 #endif

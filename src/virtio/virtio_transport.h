@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
  * How virtio_device.c reaches a device: one table of operations, implemented by
- * virtio_pci_modern.c and virtio_pci_legacy.c. The operations are plain register
- * sequences; order, bounds and meaning are the caller's.
+ * virtio_pci_modern.c and virtio_pci_legacy.c. An operation is a plain sequence of
+ * register accesses; the caller is responsible for order, bounds and meaning.
  *
- * Every operation answers what PciIo answers when an access fails.
+ * When an access fails, every operation returns PciIo's error.
  */
 #ifndef VIRTIO_TRANSPORT_H
 #define VIRTIO_TRANSPORT_H
@@ -36,40 +36,39 @@ struct virtio_transport_ops {
     EFI_STATUS (*read_features)(const struct virtio_transport *transport, uint64_t *ret_features);
     EFI_STATUS (*write_features)(const struct virtio_transport *transport, uint64_t features);
 
-    /* Copy `length_bytes` of device configuration in accesses of `width_bytes`,
-     * the field's own width (1, 2 or 4), all from one state of the device.
+    /* Copy `length_bytes` of device configuration in accesses of `width_bytes`, which is the
+     * field's own width (1, 2 or 4). All bytes come from one generation of the configuration.
      * EFI_TIMEOUT: it kept changing. EFI_UNSUPPORTED: there is no such field. */
     EFI_STATUS(*read_config)
     (const struct virtio_transport *transport, uint32_t offset, uint32_t width_bytes,
      uint32_t length_bytes, void *ret_field);
 
-    /* Write `length_bytes` of device configuration, likewise. NULL where the driver
-     * may not write there at all. */
+    /* Write `length_bytes` of device configuration, likewise. NULL if a driver must not
+     * write device configuration. */
     EFI_STATUS(*write_config)
     (const struct virtio_transport *transport, uint32_t offset, uint32_t width_bytes,
      uint32_t length_bytes, const void *field);
 
-    /* Select queue `index` and tell its largest size in entries; 0: no such queue. */
+    /* Select queue `index` and read its largest size in entries; 0: no such queue. */
     EFI_STATUS(*select_queue)
     (const struct virtio_transport *transport, uint16_t index, uint16_t *ret_size_max);
 
-    /* Set up the queue selected last, `size` entries, and switch it on. `features` are
-     * those that were negotiated: they decide what a doorbell is.
-     * EFI_UNSUPPORTED: the transport cannot express an address, or the device
-     * puts the doorbell outside its region. EFI_BAD_BUFFER_SIZE: the device keeps another
-     * size than it was given. */
+    /* Set up the queue selected last with `size` entries and enable it. `features` are the
+     * negotiated ones: they decide how a doorbell is rung.
+     * EFI_UNSUPPORTED: the transport cannot express an address, or the device puts the
+     * doorbell outside its region. EFI_BAD_BUFFER_SIZE: the device does not keep the size
+     * that it was given. */
     EFI_STATUS(*enable_queue)
     (const struct virtio_transport *transport, uint64_t features, uint16_t index, uint16_t size,
      const struct virtio_queue_addresses *addresses, struct pci_register *ret_doorbell);
 
-    /* Begin the reset of queue `index`, and ask whether the one selected last has ended.
-     * Only where RING_RESET was negotiated; NULL where it cannot be.
-     * EFI_DEVICE_ERROR: the device says something else than yes or no. */
+    /* Begin the reset of queue `index`; ask whether the reset of the queue selected last is
+     * complete. RING_RESET was negotiated. NULL if the transport does not have the feature.
+     * EFI_DEVICE_ERROR: the answer is neither yes nor no. */
     EFI_STATUS (*begin_queue_reset)(const struct virtio_transport *transport, uint16_t index);
     EFI_STATUS (*is_queue_reset)(const struct virtio_transport *transport, bool *ret_is_reset);
 
-    /* Switch queue `index` on again after that, as enable_queue did; the doorbell is the
-     * same. */
+    /* Enable queue `index` again after its reset. Its doorbell is the same as before. */
     EFI_STATUS(*reenable_queue)
     (const struct virtio_transport *transport, uint16_t index, uint16_t size,
      const struct virtio_queue_addresses *addresses);
@@ -79,14 +78,14 @@ struct virtio_transport {
     const struct virtio_transport_ops *ops;
     EFI_PCI_IO_PROTOCOL *pci_io;
     uint64_t saved_attributes;
-    bool is_cut_off; /* bus mastering is not to come back, saved or not */
+    bool is_cut_off; /* keep bus mastering off, whatever was saved */
 
     struct pci_region common; /* common configuration, or all legacy registers */
     struct pci_region notify; /* modern only */
-    struct pci_region config; /* device configuration; empty when there is none */
+    struct pci_region config; /* device configuration; empty if there is none */
     uint32_t notify_multiplier;
-    struct pci_config_window window; /* modern only; the way to regions in other BARs */
-    uint64_t missing; /* features that need a register which the device does not have */
+    struct pci_config_window window; /* modern only; reaches regions in other BARs */
+    uint64_t missing;                /* features that need a register that the device lacks */
 };
 
 #endif
