@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * The control queue of a network device: one command at a time, each answered
- * within COMMAND_TIMEOUT_US or not at all. Source: VIRTIO 1.2, 5.1.6.5.
+ * The control queue of a network device: one command at a time, and a limit of
+ * COMMAND_TIMEOUT_US for its answer. Source: VIRTIO 1.2, 5.1.6.5.
  *
- * A device filters to save us work; net_filter.c decides. So a refused filter
- * command costs frames to look at, never frames that are missed.
+ * The device's filter only saves work, because net_filter.c checks every frame. So a refused
+ * filter command costs time, but never a frame.
  */
 #ifndef NET_CONTROL_H
 #define NET_CONTROL_H
@@ -24,39 +24,38 @@ enum net_control_state {
 
 struct net_control {
     struct virtio_queue queue;
-    struct dma buffer; /* class, command, data; the answer stands at its end */
+    struct dma buffer; /* class, command and data; the answer is its last byte */
     enum net_control_state state;
-    bool is_open;       /* the device is known to pass every frame, as after a reset */
+    bool is_open;       /* the device passes every frame, as after a reset */
     uint64_t commands;  /* given to the device */
     uint64_t refused;   /* answered with anything but OK */
     uint64_t overdue;   /* not answered in time */
     unsigned waited_us; /* for the answer to the last command */
 };
 
-/* Whether the device's queue can hold a command; true where CTRL_VQ was not
- * negotiated. After negotiation. Errors: what PciIo answers. */
+/* *ret_has_room: whether the queue can hold a command; true without CTRL_VQ. Called after
+ * negotiation. Errors: those of PciIo. */
 EFI_STATUS net_control_has_room(struct virtio_device *device, bool *ret_has_room)
     __attribute__((warn_unused_result));
 
-/* Set up the queue, where CTRL_VQ was negotiated; else nothing. Between negotiation
- * and DRIVER_OK. Errors: as virtio_queue_init and dma_init; fini cleans up. */
+/* Set up the queue; without CTRL_VQ this does nothing. Called between negotiation and
+ * DRIVER_OK. Errors: those of virtio_queue_init and dma_init; fini cleans up. */
 EFI_STATUS net_control_init(struct net_control *control, struct virtio_device *device)
     __attribute__((warn_unused_result));
 
-/* Set the queue up again, which was reset and has no command under way; the device's
- * filter is as it was told. Errors: as virtio_queue_restart. */
+/* Set up the queue again after its reset. No command is under way, and the device still has
+ * its filter. Errors: those of virtio_queue_restart. */
 EFI_STATUS net_control_restart(struct net_control *control, struct virtio_device *device)
     __attribute__((warn_unused_result));
 
-/* Free everything; the device is halted. A zeroed object is accepted. The counters
- * stay. */
+/* Free everything but the counters. The device is halted or cut off. A zeroed object is
+ * accepted. */
 void net_control_fini(struct net_control *control);
 
-/* Program the filter as far as the device can. `is_own_address`: the device knows the
- * station's address as its own; else it must be made to pass frames to it some other
- * way.
- * Errors: EFI_DEVICE_ERROR, the device may hold back frames that the filter admits;
- * one that merely passes too many is no failure. */
+/* Program the filter as far as the device has one. `is_own_address`: the device filters by
+ * the station's address; otherwise it is made promiscuous.
+ * Errors: EFI_DEVICE_ERROR, the device may hold back frames that the filter admits. A device
+ * that passes too many frames is not an error. */
 EFI_STATUS net_control_set_filter(struct net_control *control, const struct virtio_device *device,
                                   const struct net_filter *filter, bool is_own_address)
     __attribute__((warn_unused_result));
@@ -66,8 +65,8 @@ EFI_STATUS net_control_set_filter(struct net_control *control, const struct virt
 EFI_STATUS net_control_set_mac(struct net_control *control, const uint8_t *mac)
     __attribute__((warn_unused_result));
 
-/* Tell the device that its wish for an announcement was seen. Needs
- * GUEST_ANNOUNCE. Same error. */
+/* Acknowledge that the device asked for an announcement. Needs GUEST_ANNOUNCE. Errors:
+ * EFI_DEVICE_ERROR, likewise. */
 EFI_STATUS net_control_acknowledge_announce(struct net_control *control)
     __attribute__((warn_unused_result));
 

@@ -2,15 +2,15 @@
  *
  * A virtio network device: whole Ethernet frames in and out, MAC, MTU, link.
  *
- *   net_device_init   identify the device; it is left halted
+ *   net_device_init   identify the device and leave it halted
  *   net_device_start  queues, buffers, DRIVER_OK: frames flow
- *   net_device_park   no frame and no DMA, but quick to start again where that can be
- *   net_device_stop   halted again, all memory returned
- *   net_device_fini   let go of it
+ *   net_device_park   no frames and no DMA, but a quick start if the device allows it
+ *   net_device_stop   halted again, all memory freed
+ *   net_device_fini   release the PCI function
  *
- * start, park and stop may be repeated. All buffers are allocated and mapped once per
- * start: descriptor i belongs to buffer i, and no frame costs an allocation, a
- * mapping or a needless device access. Source: VIRTIO 1.2, 5.1.
+ * start, park and stop may be repeated. Buffers are allocated and mapped once per start:
+ * slot i always uses buffer i, and no frame costs an allocation, a mapping or a needless
+ * device access. Source: VIRTIO 1.2, 5.1.
  */
 #ifndef NET_DEVICE_H
 #define NET_DEVICE_H
@@ -19,7 +19,7 @@
 #include "net/net_filter.h"
 #include "virtio/virtio_queue.h"
 
-/* What may be asked of a device, in the order of what it has:
+/* The state of a device. Each has more than the one before it:
  *
  *             start                        queues set up
  *   STOPPED ---------> DOWN ------------------------------> UP
@@ -32,12 +32,12 @@
  *                        |                  start              |
  *                        +-------------------------------------+
  *
- * Stop leads to STOPPED from anywhere; quiesce leads from PARKED to DOWN as well, and so
- * does a start that cannot resume, on its way to STOPPED and a start from the reset on. */
+ * Stop leads to STOPPED from any state. Quiesce leads from PARKED to DOWN as well. A start
+ * that cannot resume from PARKED goes by DOWN to STOPPED and begins with a reset. */
 enum net_state {
-    NET_STOPPED, /* halted, no memory of ours with the device; a zeroed object is in it */
-    NET_PARKED,  /* queues and buffers are there, the queues reset; negotiation holds */
-    NET_DOWN,    /* queues and buffers may be the device's, and no frame flows */
+    NET_STOPPED, /* halted; the device has none of our memory; a zeroed object is in it */
+    NET_PARKED,  /* the queues are reset, but allocated; the negotiation is still valid */
+    NET_DOWN,    /* the device may own queues and buffers, but no frame flows */
     NET_UP,      /* frames flow */
 };
 
@@ -53,12 +53,12 @@ struct net_queue {
     struct virtio_queue queue;
     struct dma pool;
     uint32_t stride_bytes; /* from one buffer to the next */
-    uint32_t frame_bytes;  /* of a buffer, behind the virtio header */
+    uint32_t frame_bytes;  /* room in a buffer after the virtio header */
     uint16_t count;        /* of buffers */
 };
 
-/* Frames of one direction. Good ones are counted by destination; the others were
- * not sent, or not shown to the caller. */
+/* Counters of one direction. Good frames are counted by destination. The others were not
+ * sent, or not shown to the caller. */
 struct net_traffic {
     uint64_t good_bytes;
     uint64_t bad_bytes;
@@ -78,9 +78,9 @@ struct net_counters {
     uint64_t announcements;
 };
 
-/* A received frame, in a buffer that is not the device's. */
+/* A received frame. The device has given its buffer back. */
 struct net_frame {
-    const uint8_t *bytes; /* behind the virtio header; the device can still write there */
+    const uint8_t *bytes; /* after the virtio header; a hostile device can still write here */
     uint32_t length_bytes;
     uint16_t slot;
 };
@@ -93,27 +93,27 @@ struct net_device {
 
     uint8_t permanent_mac[MAC_BYTES];
     uint8_t station_mac[MAC_BYTES];
-    uint32_t mtu; /* bytes behind the Ethernet header, both directions */
+    uint32_t mtu; /* bytes after the Ethernet header, both directions */
     bool has_link_status;
     bool is_link_up;
     uint32_t speed_mbps; /* 0: not known */
-    bool was_told_mac;   /* since the device's reset, over the control queue */
-    bool is_mac_made_up; /* permanent_mac is ours: the device has none that a station can have */
+    bool was_told_mac;   /* over the control queue, since the device's reset */
+    bool is_mac_made_up; /* permanent_mac is random: the device has no valid address */
 
     union {
         struct {
             volatile uint8_t state; /* enum net_state */
-            /* It is time for net_device_tend, which clears it; net_device_tick sets it. */
+            /* net_device_tend is due, which clears it; net_device_tick sets it. */
             volatile bool is_tend_due;
         };
-        volatile uint16_t attention; /* both at once: NET_UP is the usual case */
+        volatile uint16_t attention; /* both in one load; NET_UP: nothing to do */
     };
 
-    uint8_t header_bytes;   /* virtio header in front of each frame */
+    uint8_t header_bytes;   /* the virtio header before each frame */
     bool rx_was_dry;        /* the device had no buffer left when it last got some */
-    bool has_waiting;       /* a received frame was looked at and not yet taken */
-    uint16_t rx_kept_count; /* buffers taken and not yet given back to the device */
-    uint16_t rx_kept_max;   /* so many are given back at once */
+    bool has_waiting;       /* `waiting` was peeked at and not yet taken */
+    uint16_t rx_kept_count; /* buffers that are ours and go back to the device later */
+    uint16_t rx_kept_max;   /* how many go back at once */
     uint16_t tx_free_count;
     struct net_frame waiting;
     uint16_t rx_kept[VIRTQUEUE_SLOTS_MAX];
@@ -123,7 +123,7 @@ struct net_device {
     uint32_t announced_at;       /* the tick of the last acknowledgement */
     uint32_t announcement_pause; /* ticks until the next one may follow */
 
-    struct net_filter filter;     /* kept over stop and start */
+    struct net_filter filter;     /* survives stop and start */
     struct net_counters counters; /* likewise; the caller may clear them */
 };
 
@@ -133,7 +133,7 @@ static inline bool net_device_is_down(const struct net_device *net)
     return net->state != NET_UP;
 }
 
-/* True when the queues are there, to be looked at: the device is UP or DOWN. */
+/* True when there are queues to look at: the device is UP or DOWN. */
 static inline bool net_device_has_queues(const struct net_device *net)
 {
     return net->state >= NET_DOWN;
@@ -145,63 +145,63 @@ static inline bool net_device_needs_attention(const struct net_device *net)
     return net->attention != NET_UP; /* UEFI is little-endian: is_tend_due is the high byte */
 }
 
-/* Find and identify the device behind `pci_io`. Errors: EFI_UNSUPPORTED, not a
- * device this driver can drive; EFI_TIMEOUT, it does not react; what PciIo
- * answers. After a failure only net_device_cause and fini are of use. */
+/* Find and identify the device behind `pci_io`. Errors: EFI_UNSUPPORTED, this driver cannot
+ * drive it; EFI_TIMEOUT, it does not respond; those of PciIo. After a failure only
+ * net_device_cause and net_device_fini may be called. */
 EFI_STATUS net_device_init(struct net_device *net, EFI_PCI_IO_PROTOCOL *pci_io)
     __attribute__((warn_unused_result));
 
-/* Stop if running, put the PCI function back. A zeroed object is accepted. */
+/* Stop the device and restore the PCI function. A zeroed object is accepted. */
 void net_device_fini(struct net_device *net);
 
 /* Why the last init or start failed, for people. Never NULL. */
 const CHAR16 *net_device_cause(const struct net_device *net);
 
-/* Errors: as init, and EFI_OUT_OF_RESOURCES. The device is then halted. */
+/* Let frames flow. Errors: those of init, and EFI_OUT_OF_RESOURCES. The device is then
+ * halted. */
 EFI_STATUS net_device_start(struct net_device *net) __attribute__((warn_unused_result));
 
-/* Frames that were not taken are lost; those under way may be. With RING_RESET the
- * queues alone are reset: the device accesses no memory, and the next start need not
- * negotiate or allocate. Where a queue does not follow, or the device is not well, and
- * without the feature, this is net_device_stop. */
+/* Stop the flow of frames. Frames that were not taken are lost, and frames under way may be.
+ * With RING_RESET only the queues are reset: the device accesses no memory, and the next start
+ * neither negotiates nor allocates. Without the feature, or if a queue does not reset or the
+ * device is not UP, this is net_device_stop. */
 void net_device_park(struct net_device *net);
 
-/* Likewise, and give back what a parked device has. Memory is leaked if the device can
- * neither be reset nor cut off: it may go on writing there. False when the device has
- * just failed to confirm its reset: it may still be in the middle of it, so whoever stopped
- * the device in order to start it again gives up for now. */
+/* Stop the flow of frames, halt the device and free its memory. Memory is leaked if the
+ * device can be neither reset nor cut off, because it may go on writing there. False when the
+ * device did not confirm its reset. It may still be in the middle of it, so a caller that
+ * wanted to start it again should give up for now. */
 bool net_device_stop(struct net_device *net);
 
-/* Stop the device's DMA and nothing else: no memory is freed, and the wait is short. For
- * ExitBootServices; if that fails after all, net_device_stop frees as ever. */
+/* Stop the device's DMA for ExitBootServices: no memory is freed, and the wait is short. If
+ * ExitBootServices fails after all, net_device_stop still frees everything. */
 void net_device_quiesce(struct net_device *net);
 
-/* Receive what `filter` admits from now on; a device that is not running learns of
- * it at its start. Errors: EFI_DEVICE_ERROR, the device would hold frames back; the
- * filter is as before. */
+/* Receive what `filter` admits from now on. A device that is not UP gets the filter at its
+ * next start. Errors: EFI_DEVICE_ERROR, the device would hold frames back; the filter is as
+ * before. */
 EFI_STATUS net_device_set_filter(struct net_device *net, const struct net_filter *filter)
     __attribute__((warn_unused_result));
 
-/* Be known as `mac`, an address that a station can have, until the next call; the
- * device is running. Errors: EFI_DEVICE_ERROR, it did not obey, and the address is as
- * before. */
+/* Make `mac`, a valid unicast address, the station's address. The device is UP. Errors:
+ * EFI_DEVICE_ERROR, the device refused, and the address is as before. */
 EFI_STATUS net_device_set_mac(struct net_device *net, const uint8_t *mac)
     __attribute__((warn_unused_result));
 
-/* NET_DEVICE_TICK_US have passed. May come in the middle of anything else. */
+/* NET_DEVICE_TICK_US have passed. May interrupt any other call. */
 static inline void net_device_tick(struct net_device *net)
 {
     net->ticks++;
     net->is_tend_due = true;
 }
 
-/* Look after a running device when is_tend_due: read the link state and whether it is
- * still well, acknowledge an announcement, and wake it where it may have missed a
- * doorbell. A device that is not ready any more is down from here on, and its link too.
- * Several device accesses, so not for every frame. */
+/* Look after the device when is_tend_due: read its status and its link, acknowledge an
+ * announcement, and ring a doorbell that it may have missed. A device that is no longer ready
+ * goes DOWN, and its link with it. This costs several device accesses, so it is not done for
+ * every frame. */
 void net_device_tend(struct net_device *net);
 
-/* True when transmit, peek and take call no firmware: until the next stop. */
+/* True when transmit, peek and take call no firmware, until the next stop. */
 bool net_device_is_self_contained(const struct net_device *net);
 
 /* Send a frame: it is copied, so the caller's buffer is free at once. At least
@@ -211,8 +211,7 @@ bool net_device_is_self_contained(const struct net_device *net);
 EFI_STATUS net_device_transmit(struct net_device *net, const void *frame, size_t length_bytes)
     __attribute__((warn_unused_result));
 
-/* True when net_device_peek may have a frame, of a device that is not down. Reads
- * memory only. */
+/* True when net_device_peek may have a frame. The device is UP. Reads memory only. */
 static inline bool net_device_has_news(const struct net_device *net)
 {
     return net->has_waiting || virtqueue_has_news(&net->rx.queue.ring);
@@ -225,13 +224,13 @@ static inline uint16_t net_device_rx_progress(const struct net_device *net)
     return virtqueue_progress(&net->rx.queue.ring);
 }
 
-/* Look at the oldest frame that passes the filter; it stays until
- * net_device_take. The memory is the device's: copy, then check the copy.
+/* Look at the oldest frame that passes the filter. It stays until net_device_take. A hostile
+ * device can still change it: copy it, then check the copy.
  * Errors: EFI_NOT_READY, there is none; EFI_DEVICE_ERROR, net_device_is_down. */
 EFI_STATUS net_device_peek(struct net_device *net, const uint8_t **ret_frame,
                            size_t *ret_length_bytes) __attribute__((warn_unused_result));
 
-/* Done with the frame that peek showed: its buffer is the device's again. */
+/* Return the buffer of the frame that peek showed to the device. */
 void net_device_take(struct net_device *net);
 
 #endif

@@ -13,8 +13,8 @@
  *   virtio_queue_fini         each queue
  *   virtio_device_fini        attributes as they were
  *
- * negotiate to virtio_queue_fini may be repeated. Bus mastering is off until the first
- * reset is confirmed, and stays off after one that never was.
+ * The steps from negotiate to virtio_queue_fini may be repeated. Bus mastering is off
+ * until the first reset is confirmed, and again after a reset that is never confirmed.
  */
 #ifndef VIRTIO_DEVICE_H
 #define VIRTIO_DEVICE_H
@@ -24,8 +24,7 @@
 #include "virtio/virtio_transport.h"
 #include "virtio_spec/core.h"
 
-/* A device class's features: what the driver can use, and which bits make no sense
- * without another. */
+/* A feature of a device class that makes no sense without others. */
 struct virtio_feature_need {
     uint64_t feature;
     uint64_t needed;
@@ -71,19 +70,19 @@ struct virtio_device {
     const CHAR16 *cause;
 };
 
-/* Find and enable. Errors: EFI_UNSUPPORTED, no usable transport; what PciIo
- * answers. After a failure only virtio_device_fini is allowed, and not needed. */
+/* Find the registers and enable the function. Errors: EFI_UNSUPPORTED, no usable transport;
+ * those of PciIo. After a failure only virtio_device_fini is allowed, and it is not needed. */
 EFI_STATUS virtio_device_init(struct virtio_device *device, EFI_PCI_IO_PROTOCOL *pci_io)
     __attribute__((warn_unused_result));
 
 /* Halt and let go. A zeroed object is accepted. */
 void virtio_device_fini(struct virtio_device *device);
 
-/* Reset the device and settle on what it offers of `wanted`, VERSION_1 included
- * where it is offered, without what lacks the bit it needs by the `need_count`
- * entries of `needs`.
- * Errors: EFI_TIMEOUT, the reset was not confirmed; EFI_UNSUPPORTED, the device
- * refused the features; what PciIo answers. The device is then marked FAILED. */
+/* Reset the device and negotiate what it offers of `wanted`, and VERSION_1 if it offers
+ * that. A feature is left out if `needs`, `need_count` entries, says that it needs another
+ * that is missing.
+ * Errors: EFI_TIMEOUT, the reset was not confirmed; EFI_UNSUPPORTED, the device refused the
+ * features; those of PciIo. The device is then marked FAILED. */
 EFI_STATUS virtio_device_negotiate(struct virtio_device *device, uint64_t wanted,
                                    const struct virtio_feature_need *needs, size_t need_count)
     __attribute__((warn_unused_result));
@@ -106,8 +105,8 @@ static inline bool virtio_device_is_reset_pending(const struct virtio_device *de
 const CHAR16 *virtio_device_transport_name(const struct virtio_device *device);
 bool virtio_device_uses_window(const struct virtio_device *device);
 
-/* True when no doorbell of the device, now or later, goes through the firmware. Known
- * after the first negotiation. */
+/* True when no doorbell of the device ever goes through the firmware. Known after the first
+ * negotiation. */
 bool virtio_device_has_direct_doorbells(const struct virtio_device *device);
 
 /* Copy a field of device configuration, `length_bytes` in accesses of
@@ -116,19 +115,19 @@ EFI_STATUS virtio_device_read_config(struct virtio_device *device, uint32_t offs
                                      uint32_t width_bytes, uint32_t length_bytes, void *ret_field)
     __attribute__((warn_unused_result));
 
-/* Write such a field. EFI_UNSUPPORTED: the transport has none to be written. */
+/* Write such a field. EFI_UNSUPPORTED: the transport has no way to write one. */
 EFI_STATUS virtio_device_write_config(struct virtio_device *device, uint32_t offset,
                                       uint32_t width_bytes, uint32_t length_bytes,
                                       const void *field) __attribute__((warn_unused_result));
 
-/* Read what the device offers now. Errors: what PciIo answers. */
+/* Read what the device offers now. Errors: those of PciIo. */
 EFI_STATUS virtio_device_read_offer(struct virtio_device *device, uint64_t *ret_offered)
     __attribute__((warn_unused_result));
 
 /* Say DRIVER_OK. */
 EFI_STATUS virtio_device_ready(struct virtio_device *device) __attribute__((warn_unused_result));
 
-/* Give up on the device after a failed set-up: FAILED, then halt. */
+/* Give up on the device after a failed set-up: set FAILED, then halt it. The cause stays. */
 void virtio_device_fail(struct virtio_device *device);
 
 /* Stop the device for good: reset it, and if it does not confirm that within
@@ -137,16 +136,16 @@ void virtio_device_fail(struct virtio_device *device);
  * device that is not live. The cause stays, unless the reset is not confirmed. */
 void virtio_device_halt(struct virtio_device *device);
 
-/* The same for ExitBootServices: waits RESET_TIMEOUT_SHORT_US at most. Allocates, frees and
- * prints nothing. */
+/* The same for ExitBootServices: it waits RESET_TIMEOUT_SHORT_US at most, and allocates, frees
+ * and prints nothing. */
 void virtio_device_halt_quickly(struct virtio_device *device);
 
-/* True when the device asks for a reset, or has gone (reads as all ones). */
+/* *ret_needs: whether the device asks for a reset, or is gone (reads as all ones). */
 EFI_STATUS virtio_device_needs_reset(struct virtio_device *device, bool *ret_needs)
     __attribute__((warn_unused_result));
 
-/* True when the device is as virtio_device_ready left it: it neither asks for a reset, nor
- * was reset by somebody else, nor has it gone. */
+/* *ret_is_ready: whether the device is as virtio_device_ready left it. It is not if it asks
+ * for a reset, was reset by somebody else, or is gone. */
 EFI_STATUS virtio_device_is_ready(struct virtio_device *device, bool *ret_is_ready)
     __attribute__((warn_unused_result));
 
