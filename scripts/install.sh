@@ -23,12 +23,22 @@ mounted_fat() { # FOLDER: its device; the /. wakes an automounter
                  gsub(/\\134/, "\\", $2) }
         $2 == ENVIRON["AT"] && $3 == "vfat" { d = $1 } END { print d }' "$root/proc/self/mounts"
 }
-our_variables() { # numbers of those that load our file from this partition, 0003+ if active
+our_variables() { # numbers of those that load our file from this partition: 0003, 0003+ if active; after these
+    # 0003- and 0003+-, which do not name the disk and have no options that would be lost with them
     printf '%s\n' "$variables" | tr 'a-z*' 'A-Z+' | awk -v partition="HD($number,$id," '
         /^DRIVER[0-9A-F]+[+ ]/ && index($0, toupper(partition)) &&
-        index($0, "\\EFI\\VIRTIO-NET\\VIRTIO-NET.EFI") { print substr($0, 7, 5) }'
+        index($0, "\\EFI\\VIRTIO-NET\\VIRTIO-NET.EFI") {
+            found = substr($0, 7, 5); sub(" ", "", found)
+            if (/\)\/HD\(/ || !/\.EFI\)? *$/) print found; else short = short " " found "-"
+        }
+        END { print short }'
 }
 set_variable() { efibootmgr --quiet --driver "$@" >&2 || fail "efibootmgr failed on $1"; }
+create() { # efibootmgr also puts it in front of DriverOrder
+    set_variable --create --disk "/dev/$(basename "$(dirname "$block")")" --part "$number" \
+        --label virtio-net --loader '\EFI\virtio-net\virtio-net.efi' "$@"
+    say "the firmware loads it at each boot from now on"
+}
 undo() { # what a failure left
     rm -f "$target.new" ${fresh:+"$target"}
     if [ -n "$kept" ]; then mv -f "$target.old" "$target"; else rm -f "$target.old"; fi
@@ -81,7 +91,8 @@ if [ -n "$remove" ]; then
     [ ! -e "$target" ] || { mv "$target" "$target.old" && kept=yes; } ||
         fail "cannot write to $folder; is the ESP read-only?"
     for each; do
-        set_variable --bootnum "${each%+}" --delete-bootnum && say "removed Driver${each%+}"
+        each=${each%-} && each=${each%+}
+        set_variable --bootnum "$each" --delete-bootnum && say "removed Driver$each"
     done
     [ -z "$kept" ] || { kept='' && undo && sync && say "removed $target"; }
     [ -n "$changed" ] || say "nothing to do: it is not installed on $place"
@@ -97,13 +108,23 @@ if ! cmp -s "$driver" "$target"; then
     mv -f "$target.new" "$target" && sync && say "copied $driver to $target"
 fi
 trap '' INT TERM HUP # no undo of the file once the variable may be there
-first=${1:-} && first=${first%+}
-if [ -z "$first" ]; then # efibootmgr also puts it in front of DriverOrder
-    set_variable --create --disk "/dev/$(basename "$(dirname "$block")")" --part "$number" \
-        --label virtio-net --loader '\EFI\virtio-net\virtio-net.efi'
-    say "the firmware loads it at each boot from now on"
-else
-    [ "$1" != "$first" ] || { set_variable --bootnum "$first" --active && say "activated $first"; }
+marks=${1:-} && first=${marks%-} && first=${first%+} && marks=${marks#"$first"}
+# Drivers are loaded before any disk is connected. Firmware with the EDK2 of August 2026 then finds no partition
+# but one that it has booted from, so the variable also names the disk: -e 3, in efibootmgr 17 and 18.
+case $first,$marks in , | *-)
+    if (create -e 3) 2>/dev/null; then
+        changed=yes
+        [ -z "$first" ] || { set_variable --bootnum "$first" --delete-bootnum && say "removed Driver$first"; }
+        first=''
+    elif [ -z "$first" ]; then # efibootmgr knows no name for the disk
+        create
+    fi
+    ;;
+esac
+if [ -n "$first" ]; then
+    case $marks in +*) ;;
+    *) set_variable --bootnum "$first" --active && say "activated $first" ;;
+    esac
     order=$(printf '%s\n' "$variables" | sed -n 's/^DriverOrder: //p')
     case $order in *"$first"*) ;;
     *) set_variable --bootorder "$first${order:+,$order}" && say "put $first into DriverOrder" ;;

@@ -118,8 +118,13 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def variable(number: str = "0000", mark: str = "*", uuid: str = UUID, path: str = LOADER) -> str:
-    return f"{number}|{mark}|virtio-net|HD(1,GPT,{uuid},0x800,0x12000)/File({path})\n"
+DISK = "PciRoot(0x0)/Pci(0x4,0x0)/"
+
+
+def variable(
+    number: str = "0000", mark: str = "*", uuid: str = UUID, path: str = LOADER, disk: str = DISK
+) -> str:
+    return f"{number}|{mark}|virtio-net|{disk}HD(1,GPT,{uuid},0x800,0x12000)/File({path})\n"
 
 
 def refuses(machine: Machine, words: str, *arguments: str, **options: int) -> None:
@@ -279,6 +284,40 @@ def test_variable_is_found_in_efibootmgr_18_form_and_in_any_case(machine):
     succeeds(machine)
     text = variable(uuid=UUID.upper()).replace("File(", "").replace(".efi)", ".EFI")
     machine.variables.write_text(text)
+    changes_nothing(machine)
+
+
+def test_disk_that_efibootmgr_cannot_name_is_left_out(machine):
+    machine.fails_on = "-e"
+    succeeds(machine)
+    assert machine.variables.read_text() == variable(disk="")
+    changes_nothing(machine)
+    succeeds(machine, "--remove")
+    assert machine.variables.read_text() == ""
+
+
+@pytest.mark.parametrize("mark", ["*", " "])
+def test_variable_without_the_disk_is_replaced_by_one_with_it(machine, mark):
+    succeeds(machine)
+    machine.variables.write_text(variable(mark=mark, disk=""))
+    assert "removed Driver0000" in succeeds(machine)
+    assert machine.variables.read_text() == variable("0001")
+    assert machine.order.read_text() == "0001"
+    changes_nothing(machine)
+
+
+def test_variable_without_the_disk_is_kept_beside_one_with_it(machine):
+    succeeds(machine)
+    machine.variables.write_text(variable("0000", disk="") + variable("0001"))
+    machine.order.write_text("0000,0001")
+    changes_nothing(machine)
+    succeeds(machine, "--remove")
+    assert machine.variables.read_text() == ""
+
+
+def test_variable_without_the_disk_but_with_options_of_the_user_is_kept(machine):
+    succeeds(machine)
+    machine.variables.write_text(variable(disk="")[:-1] + "v.e.r.b.o.s.e.\n")
     changes_nothing(machine)
 
 

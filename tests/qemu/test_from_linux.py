@@ -84,9 +84,10 @@ def test_install_sh_binds_the_driver_after_a_reboot(tmp_path: Path) -> None:
         for words in ("is efivarfs mounted", "no FAT is mounted at", "is the ESP full"):
             if words not in said:
                 raise guest.error(f"`{words}`", f"`{said}`")
+        # By its partition alone, firmware of August 2026 does not find it at the first boot.
+        if not re.search(r"variables Driver0000\* virtio-net\s+PciRoot\(.*\)/HD\(1,GPT,", said):
+            raise guest.error("a variable that names the disk", f"`{said}`")
 
-        # efibootmgr names the ESP by its partition alone. The first boot finds it by connecting
-        # every device, so the driver comes behind the firmware's own and takes the NIC over.
         to_shell(guest)
         guest.run("connect -r", timeout=60)
         evidence.assert_ours(guest, "modern")
