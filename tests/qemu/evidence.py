@@ -11,13 +11,14 @@ import re
 from dataclasses import dataclass
 from typing import Any, Sequence
 
-from guest import Guest, GuestError
+import registers
+from guest import Guest
 
 OUR_NAME = re.compile(r"Virtio Network Driver \(virtio-net\.efi [^)]+\)")
 OUR_VERSION = 0x20000000
 OUR_FEATURE = "VIRTIO_RING_F_EVENT_IDX"
-QEMU_DEVICE_CONFIG = 0x2000  # where QEMU has it in BAR 4
-UNNAMED_FEATURES = {40: "VIRTIO_F_RING_RESET"}
+QEMU_COMMON_BAR = 4  # begins with the common configuration; only a modern device has it
+QEMU_DEVICE_CONFIG = 0x2000  # where it has the device's
 CONTROLLER_NAME = "Virtio Network Adapter ({transport}, {mac})"
 
 
@@ -46,7 +47,7 @@ class Adapter:
 
 @dataclass(frozen=True)
 class DeviceState:
-    """A virtio-net device as QEMU sees it."""
+    """A virtio-net device, seen from outside the guest."""
 
     pci_device: int
     offered: frozenset[str]  # features
@@ -182,7 +183,7 @@ def assert_healthy(guest: Guest, diagnosis: Diagnosis, checks: Sequence[str]) ->
 
 def config_bytes(guest: Guest, count: int, index: int = 0) -> bytes:
     """The device configuration of modern NIC `index`, read by QEMU, behind the driver's back."""
-    at = bar_address(guest, index, 4) + QEMU_DEVICE_CONFIG
+    at = bar_address(guest, index, QEMU_COMMON_BAR) + QEMU_DEVICE_CONFIG
     text = _monitor(guest, f"xp /{count}xb {at:#x}")
     return bytes(int(byte, 16) for byte in re.findall(r"\b0x([0-9a-f]{2})\b", text))
 
@@ -206,35 +207,22 @@ def pci_handles(guest: Guest) -> list[str]:
     return found
 
 
-def _virtio_status(text: str) -> dict[str, frozenset[str]]:
-    """The lists in QEMU's `info virtio-status`, by title; a bit that QEMU 7.2 does not name included."""
-    parts = re.split(r"^  (status|Guest features|Host features|Backend features):", text, flags=re.M)
-    found = {}
-    for title, part in zip(parts[1::2], parts[2::2]):
-        names = set(re.findall(r"^\s+(VIRTIO_\w+):", part, flags=re.M))
-        for unnamed in re.findall(r"unknown-features\(0x([0-9a-f]+)\)", part):
-            names |= {name for bit, name in UNNAMED_FEATURES.items() if int(unnamed, 16) >> bit & 1}
-        found[title] = frozenset(names)
-    return found
-
-
 def device_state(guest: Guest, index: int = 0) -> DeviceState:
-    """What QEMU knows of NIC `index`."""
+    """NIC `index` as its registers and QEMU show it."""
     path = f"/machine/peripheral/nic{index}/virtio-backend"
-    try:
-        text = _monitor(guest, f"info virtio-status {path}")
-    except GuestError as error:
-        wanted = "an answer about the device, at which QEMU 11.1.3 ends, by a fault of its own"
-        raise guest.error(wanted, str(error)) from error
-    names = _virtio_status(text)
     queues = [
         _query(guest, "x-query-virtio-queue-status", path=path, queue=queue) for queue in (0, 1)
     ]
+    bars = {region["bar"]: region["address"] for region in pci_device(guest, index)["regions"]}
+    if QEMU_COMMON_BAR in bars:
+        found = registers.read_modern(guest, bars[QEMU_COMMON_BAR])
+    else:
+        found = registers.read_legacy(guest, bars[0])
     return DeviceState(
         pci_device=pci_device(guest, index)["id"]["device"],
-        offered=names["Host features"],
-        features=names["Guest features"],
-        status=names["status"],
+        offered=found.offered,
+        features=found.features,
+        status=found.status,
         queue_sizes=(queues[0]["vring-num"], queues[1]["vring-num"]),
     )
 

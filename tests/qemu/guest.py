@@ -23,9 +23,10 @@ import subprocess
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from platforms import (  # some of them for the tests
     BUILD,
@@ -178,6 +179,7 @@ class Guest:
         self._disk = self.folder / "disk.img"
         self._process: subprocess.Popen[bytes] | None = None
         self._qmp: Qmp | None = None
+        self._qtest: Qtest | None = None
         self._folder_short: Path | None = None  # for sockets: their path has 107 bytes at most
         self._command = ""
         self._text = ""
@@ -323,7 +325,7 @@ class Guest:
 
     # QMP and disk
 
-    def qmp(self, command: str, **arguments: object) -> object:
+    def qmp(self, command: str, **arguments: object) -> Any:
         """Execute one QMP command and return its answer; GuestError when QEMU refuses."""
         if self._qmp is None:
             self._qmp = Qmp(Path(self._folder_short, "qmp"))
@@ -331,6 +333,26 @@ class Guest:
             return self._qmp.execute(command, arguments)
         except (OSError, RuntimeError) as error:
             raise self.error(f"QMP {command} to work", str(error)) from error
+
+    def qtest(self, command: str) -> int:
+        """Execute a command of QEMU's test interface, such as `readl 0x1000`: an access to the machine
+        that no guest makes. Returns the number that it answers, 0 without one."""
+        try:
+            if self._qtest is None:
+                self._qtest = Qtest(self.qmp, Path(self._folder_short, "qtest"))
+            return self._qtest.execute(command)
+        except (OSError, RuntimeError) as error:
+            raise self.error(f"qtest {command} to work", str(error)) from error
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Hold the guest for a `with`, unless it is held already."""
+        was_running = self.qmp("query-status")["running"]
+        if was_running:
+            self.qmp("stop")
+        yield
+        if was_running:
+            self.qmp("cont")
 
     def set_link(self, index: int, up: bool) -> None:
         """Pull or plug the cable of NIC `index`."""
@@ -492,9 +514,9 @@ class Guest:
         self._process.wait()
         self._reader.join(5)
         self.seconds = time.monotonic() - self._began
-        if self._qmp:
-            self._qmp.close()
-            self._qmp = None
+        for client in filter(None, (self._qmp, self._qtest)):
+            client.close()
+        self._qmp = self._qtest = None
 
 
 class Qmp:
@@ -534,3 +556,30 @@ class Qmp:
             if "event" not in message:
                 return message
         raise RuntimeError("QEMU closed the QMP socket")
+
+
+class Qtest:
+    """A client of QEMU's test interface, which it has QEMU open over QMP."""
+
+    def __init__(self, qmp: Callable[..., Any], path: Path, timeout: float = 30) -> None:
+        address = {"type": "unix", "data": {"path": str(path)}}
+        backend = {"type": "socket", "data": {"addr": address, "server": True, "wait": False}}
+        qmp("chardev-add", id="qtest-socket", backend=backend)
+        options = {"qom-type": "qtest", "chardev": "qtest-socket", "log": os.devnull}
+        qmp("object-add", id="qtest", **options)
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(timeout)
+        self._socket.connect(str(path))
+        self._file = self._socket.makefile("rw")
+
+    def execute(self, command: str) -> int:
+        self._file.write(command + "\n")
+        self._file.flush()
+        answer = self._file.readline().split()
+        if answer[:1] != ["OK"]:
+            raise RuntimeError(" ".join(answer) or "QEMU closed the test interface")
+        return int(answer[1], 16) if len(answer) > 1 else 0
+
+    def close(self) -> None:
+        self._file.close()
+        self._socket.close()

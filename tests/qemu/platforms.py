@@ -43,8 +43,9 @@ class Platform:
     arguments: tuple[str, ...] = ()
     memory_mib: int = 512
     has_high_bars: bool = True  # above 4 GiB, also behind a root port
-    wraps_at_80: bool = False  # its console breaks long lines, up to Debian 13
+    wraps_at_80: bool = False  # a console of its firmware's breaks long lines
     downloads: tuple[str, ...] = ("tftp", "http")  # what the firmware has drivers for
+    io_window: int | None = None  # where memory leads to I/O ports, for which x86 has instructions
 
     @property
     def driver(self) -> Path | None:
@@ -139,6 +140,7 @@ AAVMF = Platform(
     machine="virt,gic-version=3",
     cpu="cortex-a57",  # max signs pointers, which is slow to emulate
     arguments=("-device", "virtio-rng-pci"),  # the firmware's stack wants it since 2024
+    io_window=0x3EFF0000,
 )
 RISCV = Platform(
     "riscv64",
@@ -149,6 +151,7 @@ RISCV = Platform(
     arguments=("-device", "virtio-rng-pci"),
     wraps_at_80=True,
     downloads=("tftp",),  # Debian 13's starts no TCP driver
+    io_window=0x3000000,
 )
 LOONGARCH = Platform(
     "loongarch64",
@@ -159,7 +162,9 @@ LOONGARCH = Platform(
     arguments=("-device", "virtio-rng-pci"),
     memory_mib=2048,  # the least that this machine takes is 1 GiB
     has_high_bars=False,
+    wraps_at_80=True,
     downloads=("tftp",),  # as RISCV
+    io_window=0x18000000,
 )
 # What make builds here; the last two where the distribution has firmware and compilers for them.
 ARCHES = os.environ.get("ARCHES", "x86_64 ia32 aarch64").split()
