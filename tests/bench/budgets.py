@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import snp_bench
 from figures import DEVICES, DRIVERS
 
 FILE = Path(__file__).parent / "budgets.json"
-SLACK = 0.05
+COMPILER = 12  # the release of GCC whose code FILE counts
+SLACK, SLACK_OF_OTHERS = 0.05, 0.1  # another GCC's code: 38 instructions for 35, with GCC 16
 ACCESSES = tuple(f"accesses_{phase}" for phase in snp_bench.LETTERS)
 GUARDED = (*snp_bench.CALLS, *ACCESSES)
 RX_BATCH = 64  # a quarter of the bench's RX ring is given back at once
@@ -43,15 +45,23 @@ def measure(device: str) -> dict[str, float]:
     return {name: round(found[name], 4) for name in GUARDED}
 
 
+def compiler() -> int:
+    """The release of GCC that is here."""
+    command = ["gcc", "-dumpversion"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return int(done.stdout.partition(".")[0])
+
+
 def excesses(measured: dict[str, float], allowed: dict[str, float]) -> list[str]:
     """A line for each figure above its budget and the slack, and for each without a budget."""
     lines = []
+    slack = SLACK if compiler() == COMPILER else SLACK_OF_OTHERS
     for name, value in measured.items():
         if name not in allowed:
             lines.append(f"{name} is {value:g} and has no budget")
-        elif value > allowed[name] * (1 + SLACK):
+        elif value > allowed[name] * (1 + slack):
             budget = allowed[name]
-            lines.append(f"{name} is {value:g}, its budget {budget:g} and {SLACK:.0%} of slack")
+            lines.append(f"{name} is {value:g}, its budget {budget:g} and {slack:.0%} of slack")
     return lines
 
 
@@ -61,6 +71,8 @@ def read() -> dict[str, dict[str, float]]:
 
 def write() -> None:
     """Measure all devices and write FILE."""
+    if compiler() != COMPILER:
+        raise NotMeasured(f"the budgets are those of GCC {COMPILER}; this is GCC {compiler()}")
     with ThreadPoolExecutor(2) as pool:
         found = {
             device: {**measured, **BOUNDS}
