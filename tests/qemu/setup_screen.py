@@ -12,7 +12,7 @@ import time
 
 from guest import Guest
 
-ROWS, COLUMNS = 31, 100
+ROWS, COLUMNS = 50, 200  # at least; OVMF has 31 and 100, and 42 and 160 in 2026
 CODE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])|\x1b[^\[]|(.)", re.DOTALL)
 BLACK_BACKGROUND = 40  # of the highlighted entry, and of the frame of keys below
 QUIET_S = 0.2  # the screen is painted when nothing came for so long
@@ -57,7 +57,7 @@ class Screen:
         """The row of the highlighted entry, of which only the field may be; "" without one."""
         for row in self._cells[3:]:
             if any(cell[0] > " " and cell[1] == BLACK_BACKGROUND for cell in row):
-                return "".join(cell[0] for cell in row).strip(" >")
+                return "".join(cell[0] for cell in row).strip(" >│")
         return ""
 
     def row(self, label: str) -> str:
@@ -91,13 +91,14 @@ class Setup:
             time.sleep(QUIET_S)
         return Screen(raw.read_bytes())
 
-    def expect(self, text: str) -> Screen:
-        """Wait until the screen shows `text`."""
+    def expect(self, *texts: str) -> Screen:
+        """Wait until the screen shows one of `texts`."""
         deadline = time.monotonic() + PAINT_TIMEOUT_S
-        while text not in (screen := self.look()).text:
+        while not any(text in (screen := self.look()).text for text in texts):
             if time.monotonic() > deadline:
                 shown = " | ".join(screen.text.split("\n"))
-                raise self._guest.error(f"`{text}` on the screen", re.sub(r"\s+", " ", shown))
+                wanted = " or ".join(f"`{text}`" for text in texts)
+                raise self._guest.error(f"{wanted} on the screen", re.sub(r"\s+", " ", shown))
         return screen
 
     def expect_row(self, label: str, pattern: str) -> None:

@@ -14,6 +14,7 @@ from setup_screen import PAGES_MAX, Setup
 TIMEOUT_S = 300
 VARIABLE = "VirtioNetOptions"
 VENDOR = "6E3A2B54-3A3C-4F6C-9D0E-5C1F0F7B8A61"
+FRONT_PAGE, BOOT_MENU = "Boot Maintenance Manager", "Please select boot device"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -25,7 +26,10 @@ def dump(guest: Guest) -> str:
 
 
 def open_page(setup: Setup, mac: str) -> None:
-    setup.expect("Boot Maintenance Manager")
+    # A shell that came from a disk ends in a list of what to boot.
+    if BOOT_MENU in setup.expect(FRONT_PAGE, BOOT_MENU).text:
+        setup.open("EFI Firmware Setup")
+        setup.expect(FRONT_PAGE)
     setup.open("Device Manager")
     setup.open("Network Device List")
     setup.open(f"MAC:{mac.upper()}")
