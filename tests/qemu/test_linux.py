@@ -60,7 +60,7 @@ def test_linux_takes_over(case: Case, server: network.Server) -> None:
         peer.flood(bytes.fromhex(mac.replace(":", "")), FLOOD_FRAMES_PER_SECOND)
         name, content = network.TFTP_FILE, server.files[network.TFTP_FILE]
         guest.send(
-            "fs0:\\vmlinuz initrd=\\initrd.img console=ttyS0 panic=-1"
+            "fs0:\\vmlinuz initrd=\\initrd.img console=ttyS0 panic=-1 efi=debug"
             f" URL=http://10.0.2.2:{server.port}/{name}\r"
         )
         guest.expect(r"EFI stub: Loaded initrd", BOOT_TIMEOUT_S)
