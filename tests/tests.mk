@@ -44,7 +44,7 @@ FUZZ_CFLAGS    = $(COMMON) -Wno-missing-field-initializers $(HOST_ABI) -O1 $(FUZ
 TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
                -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"' $(HOST_INCLUDES)
 
-.PHONY: unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names spec image deploy \
+.PHONY: unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names lint-chart spec image deploy \
         fuzz fuzz-build fuzz-coverage qemu clients soak check check-all distro bench bench-scaling bench-budgets coverage format
 
 all: $(APPS)
@@ -103,7 +103,7 @@ unit: $(UNIT_TESTS) ## run the unit tests on this machine, under ASan and UBSan
 	$(Q)failed=; for test in $(UNIT_TESTS); do ./$$test || failed="$$failed $$test"; done; \
 	    [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
-lint: lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names ## format, clang-tidy, gcc -fanalyzer, cppcheck, shellcheck, layers, SPEC.md, names of targets and files
+lint: lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names lint-chart ## format, clang-tidy, gcc -fanalyzer, cppcheck, shellcheck, layers, SPEC.md, names of targets and files, README's chart
 
 lint-format: # other versions set other line breaks
 	$(Q)command -v $(CLANG_FORMAT) >/dev/null || { echo "lint-format: left out: no $(CLANG_FORMAT), which alone judges line breaks" && exit; }; \
@@ -133,6 +133,9 @@ lint-spec:
 
 lint-names:
 	$(Q)scripts/lint-names.py
+
+lint-chart:
+	$(Q)tests/bench/download_chart.py --check
 
 image: arches ## test the PE image and the option ROM: sections, fields, size, reproducible build
 	$(Q)$(PYTEST) tests/image

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""SVG charts of the results: for each figure a group of bars, one bar a driver, shorter is better.
+"""SVG charts of the results. Each figure is a group of bars, one bar per driver; shorter is better.
 
-They carry their own background, light or dark as the reader's system wants it, and say the numbers
-in words too. A bar that would dwarf all others is cut off, and shows that it is.
+The background is light or dark, as the reader's system asks. The numbers are also given in words,
+in the SVG's description. A bar that would dwarf all others is cut off, visibly.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ COLOURS = dict(zip(DRIVERS, ("ours", "firmware", "ipxe")))  # classes in STYLE
 WIDTH = 760
 NAME_WIDTH = 226  # of the column that names the groups
 VALUE_WIDTH = 96  # right of the longest bar, for its number
-BAR, BAR_GAP, GROUP_GAP = 15, 3, 14
+BAR, BAR_GAP, GROUP_GAP, LINE = 15, 3, 14, 16
 HEAD = 86
 
 STYLE = """
@@ -44,7 +44,7 @@ STYLE = """
 
 @dataclass(frozen=True)
 class Row:
-    """A group of bars: what it is called, and which figure of which device it shows."""
+    """A group of bars: its title, in one line or two, and the figure and device that it shows."""
 
     title: str
     name: str
@@ -89,7 +89,7 @@ CHARTS = (
 
 
 def draw(results: Sequence[Figure], folder: Path) -> list[Path]:
-    """Write the charts for which there are figures; returns their files."""
+    """Write the charts that have figures; return their files."""
     by_key = {(each.name, each.device, each.driver): each for each in results}
     files = []
     for chart in CHARTS:
@@ -104,16 +104,20 @@ def draw(results: Sequence[Figure], folder: Path) -> list[Path]:
         groups = {row: group for row, group in groups.items() if group}
         if groups:
             files.append(folder / chart.file)
-            files[-1].write_text(_svg(chart, groups), encoding="utf-8")
+            files[-1].write_text(svg(chart, groups), encoding="utf-8")
     return files
 
 
-def _svg(chart: Chart, groups: Mapping[Row, Mapping[str, Figure]]) -> str:
+def svg(chart: Chart, groups: Mapping[Row, Mapping[str, Figure]]) -> str:
+    """The chart, with a group of bars for each row: driver -> figure."""
     limit = _limit(groups)
     parts, y = [], HEAD
     for row, group in groups.items():
         height = len(group) * (BAR + BAR_GAP) - BAR_GAP
-        parts.append(_text(NAME_WIDTH - 10, y + height / 2 + 4, row.title, 'text-anchor="end"'))
+        lines = row.title.split("\n")
+        for number, line in enumerate(lines):
+            middle = y + height / 2 + 4 + LINE * (number - (len(lines) - 1) / 2)
+            parts.append(_text(NAME_WIDTH - 10, middle, line, 'text-anchor="end"'))
         for number, (driver, figure) in enumerate(group.items()):
             parts += _bar(driver, figure, y + number * (BAR + BAR_GAP), limit)
         y += height + GROUP_GAP
@@ -130,7 +134,7 @@ def _svg(chart: Chart, groups: Mapping[Row, Mapping[str, Figure]]) -> str:
         f'<rect class="page" x=".5" y=".5" width="{WIDTH - 1}" height="{y + 5}" rx="6"/>',
         _text(18, 30, chart.title, 'class="title"'),
         _text(18, 50, subtitle, 'class="quiet"'),
-        *_legend(),
+        *_legend([driver for driver in DRIVERS if any(driver in group for group in groups.values())]),
     ]
     return "\n".join([*head, *parts, "</svg>"]) + "\n"
 
@@ -159,9 +163,10 @@ def _bar(driver: str, figure: Figure, y: float, limit: float) -> list[str]:
     return [*parts, _text(NAME_WIDTH + width + 6, y + 12, label, 'class="value"')]
 
 
-def _legend() -> list[str]:
+def _legend(drivers: Sequence[str]) -> list[str]:
     parts, x = [], 18
-    for driver, label in LABELS.items():
+    for driver in drivers:
+        label = LABELS[driver]
         parts.append(f'<rect class="{COLOURS[driver]}" x="{x}" y="60" width="12" height="12"/>')
         parts.append(_text(x + 18, 71, label))
         x += 42 + 7 * len(label)
@@ -175,7 +180,8 @@ def _in_words(groups: Mapping[Row, Mapping[str, Figure]]) -> str:
             f"{LABELS[driver]} {'none' if each.value is None else text_of(each.value)}"
             for driver, each in group.items()
         ]
-        sentences.append(f"{row.title}: {', '.join(values)}.")
+        title = row.title.replace("\n", ", ")
+        sentences.append(f"{title}: {', '.join(values)}.")
     return " ".join(sentences)
 
 
