@@ -122,7 +122,7 @@ static const CHAR16 *set_addresses(struct pci_address_list *list, struct span va
 static const CHAR16 *set_takeover(struct options *options, struct span value)
 {
     if (!is_word(value, L"on") && !is_word(value, L"off"))
-        return L"takeover is on or off";
+        return L"takeover must be on or off";
     options->takeover = is_word(value, L"on");
     return NULL;
 }
@@ -132,7 +132,7 @@ static const CHAR16 *set_verbosity(struct options *options, struct span value)
     uint32_t level;
 
     if (!parse_hex(value, VERBOSITY_ALL, &level))
-        return L"verbose is 0, 1 or 2";
+        return L"verbose must be 0, 1 or 2";
     options->verbosity = (enum verbosity)level;
     return NULL;
 }

@@ -38,18 +38,18 @@
     X(FORM_HELP, "State, counters and options of this NIC")                                        \
     X(REFRESH_LABEL, "Refresh")                                                                    \
     X(REFRESH_HELP, "Read the state and the counters again")                                       \
-    X(OPTIONS_LABEL, "Options of the driver, from its next start on")                              \
-    X(TAKEOVER_LABEL, "Take NICs over")                                                            \
+    X(OPTIONS_LABEL, "Driver options, in effect from its next start")                              \
+    X(TAKEOVER_LABEL, "Take over NICs")                                                            \
     X(TAKEOVER_HELP, "Take over NICs that another driver holds when this one starts")              \
-    X(VERBOSITY_LABEL, "Tell on the console")                                                      \
-    X(VERBOSITY_HELP, "What the driver says when it starts")                                       \
+    X(VERBOSITY_LABEL, "Console messages")                                                         \
+    X(VERBOSITY_HELP, "What the driver prints when it starts")                                     \
     X(ERRORS, "Errors")                                                                            \
     X(TAKEOVERS, "Errors and takeovers")                                                           \
     X(ALL, "Everything")                                                                           \
     X(ONLY_LABEL, "Use only")                                                                      \
-    X(ONLY_HELP, "PCI addresses such as 00:03.0,00:04.0; none: all NICs are used")                 \
+    X(ONLY_HELP, "PCI addresses such as 00:03.0,00:04.0; empty: use all NICs")                     \
     X(SKIP_LABEL, "Leave alone")                                                                   \
-    X(SKIP_HELP, "PCI addresses such as 00:03.0,00:04.0 of NICs that are not used")
+    X(SKIP_HELP, "PCI addresses of NICs not to use, such as 00:03.0,00:04.0")
 
 #define AS_VALUE(name, label) STRING_##name,
 #define AS_LABEL(name, label) STRING_##name##_LABEL,
@@ -209,7 +209,7 @@ static void append_errors(struct text *text, const struct net_traffic *traffic)
 static void append_speed(struct text *text, uint32_t speed_mbps)
 {
     if (!speed_mbps) {
-        text_append(text, L"not known");
+        text_append(text, L"unknown");
         return;
     }
     text_append_decimal(text, speed_mbps);
@@ -222,7 +222,7 @@ static void append_features(struct text *text, const struct net_device *net)
     if (net_device_has_queues(net))
         feature_names_append(text, net_report_features_negotiated(net));
     else
-        text_append(text, L"none, as nobody uses the NIC");
+        text_append(text, L"none: the NIC is not in use");
 }
 
 static void append_state(struct text *text, const struct adapter *adapter, enum string_id id)

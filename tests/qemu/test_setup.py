@@ -65,10 +65,10 @@ def test_page_shows_the_nic_and_saves_its_options(server: network.Server) -> Non
         setup.expect_row("Link", "down")
         guest.set_link(0, up=True)
 
-        setup.highlight("Take NICs over")
-        setup.expect_row("Take NICs over", r"\[X\]")
+        setup.highlight("Take over NICs")
+        setup.expect_row("Take over NICs", r"\[X\]")
         setup.press("spc")
-        setup.expect_row("Take NICs over", r"\[ \]")
+        setup.expect_row("Take over NICs", r"\[ \]")
         setup.open("Leave alone")
         setup.type("0:1f.7")
         setup.press("f10")

@@ -15,8 +15,8 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define ITEM_MAX 512u
 
-#define NO_BOOLEAN L"takeover is on or off"
-#define NO_LEVEL L"verbose is 0, 1 or 2"
+#define NO_BOOLEAN L"takeover must be on or off"
+#define NO_LEVEL L"verbose must be 0, 1 or 2"
 #define NO_ADDRESS L"not a list of PCI addresses such as 00:03.0"
 #define TOO_MANY L"too many addresses"
 #define NO_OPTION L"no such option"

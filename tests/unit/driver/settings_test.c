@@ -164,7 +164,7 @@ static void a_character_beyond_ascii_is_not_taken_for_another(void **state)
 {
     SET_VARIABLE(L"takeover=\x016f\x0166\x0166");
     assert_true(load(*state).takeover);
-    assert_text_contains("takeover is on or off", console(*state));
+    assert_text_contains("takeover must be on or off", console(*state));
 }
 
 static void what_is_not_understood_is_named_with_its_source(void **state)
@@ -173,7 +173,7 @@ static void what_is_not_understood_is_named_with_its_source(void **state)
     SET_LOAD_OPTION(*state, L"verbose=9");
     assert_false(load(*state).takeover);
     assert_string_equal("virtio-net: VirtioNetOptions: ignored color=red: no such option\r\n"
-                        "virtio-net: load option: ignored verbose=9: verbose is 0, 1 or 2\r\n",
+                        "virtio-net: load option: ignored verbose=9: verbose must be 0, 1 or 2\r\n",
                         console(*state));
 }
 

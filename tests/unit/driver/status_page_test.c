@@ -507,7 +507,7 @@ static void rows_tell_the_state_of_the_nic(void **state)
     assert_int_equal(17, strlen(row(fixture, "MAC address")));
     assert_string_equal("up", row(fixture, "Link"));
     assert_string_equal("1500 bytes", row(fixture, "MTU"));
-    assert_string_equal("none, as nobody uses the NIC", row(fixture, "Features negotiated"));
+    assert_string_equal("none: the NIC is not in use", row(fixture, "Features negotiated"));
     assert_string_equal("0 frames, 0 bytes", row(fixture, "Received"));
     assert_string_equal("0 frames, 0 bytes", row(fixture, "Send errors"));
     assert_string_equal("0", row(fixture, "Device errors"));
@@ -589,8 +589,8 @@ static void fields_show_the_defaults_without_a_variable(void **state)
 {
     const struct page_fixture *fixture = *state;
 
-    assert_int_equal(1, load_byte(fixture, "Take NICs over"));
-    assert_int_equal(1, load_byte(fixture, "Tell on the console"));
+    assert_int_equal(1, load_byte(fixture, "Take over NICs"));
+    assert_int_equal(1, load_byte(fixture, "Console messages"));
     assert_string_equal("", load_text(fixture, "Use only"));
     assert_string_equal("", load_text(fixture, "Leave alone"));
 }
@@ -600,8 +600,8 @@ static void fields_show_the_variable_and_say_nothing_of_its_errors(void **state)
     const struct page_fixture *fixture = *state;
 
     set_variable("takeover=off nonsense verbose=2 skip=0:4.1 only=00:03.0,0001:02:1f.7", NV);
-    assert_int_equal(0, load_byte(fixture, "Take NICs over"));
-    assert_int_equal(2, load_byte(fixture, "Tell on the console"));
+    assert_int_equal(0, load_byte(fixture, "Take over NICs"));
+    assert_int_equal(2, load_byte(fixture, "Console messages"));
     assert_string_equal("00:03.0,0001:02:1f.7", load_text(fixture, "Use only"));
     assert_string_equal("00:04.1", load_text(fixture, "Leave alone"));
     assert_string_equal("", fake_firmware_console(fixture->firmware));
@@ -726,10 +726,10 @@ static void saved_fields_are_the_variable(void **state)
 {
     const struct page_fixture *fixture = *state;
 
-    assert_success(save_byte(fixture, "Take NICs over", 0));
+    assert_success(save_byte(fixture, "Take over NICs", 0));
     assert_string_equal("takeover=off verbose=1", get_variable());
     assert_int_equal(NV, get_attributes());
-    assert_success(save_byte(fixture, "Tell on the console", 2));
+    assert_success(save_byte(fixture, "Console messages", 2));
     assert_success(save_text(fixture, "Use only", "0:3.0,0001:2:1F.7"));
     assert_success(save_text(fixture, "Leave alone", "00:04.0"));
     assert_string_equal("takeover=off verbose=2 only=00:03.0,0001:02:1f.7 skip=00:04.0",
@@ -742,7 +742,7 @@ static void field_saved_as_it_was_writes_no_variable(void **state)
 {
     const struct page_fixture *fixture = *state;
 
-    assert_success(save_byte(fixture, "Take NICs over", 1));
+    assert_success(save_byte(fixture, "Take over NICs", 1));
     assert_null(get_variable());
 }
 
@@ -756,8 +756,8 @@ static void field_without_an_option_is_refused_and_changes_nothing(void **state)
     const struct page_fixture *fixture = *state;
 
     set_variable("verbose=2", NV);
-    assert_status(EFI_INVALID_PARAMETER, save_byte(fixture, "Take NICs over", 2));
-    assert_status(EFI_INVALID_PARAMETER, save_byte(fixture, "Tell on the console", 3));
+    assert_status(EFI_INVALID_PARAMETER, save_byte(fixture, "Take over NICs", 2));
+    assert_status(EFI_INVALID_PARAMETER, save_byte(fixture, "Console messages", 3));
     for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {
         assert_status(EFI_INVALID_PARAMETER, save_text(fixture, "Use only", lists[i]));
         assert_status(EFI_INVALID_PARAMETER, save_text(fixture, "Leave alone", lists[i]));
@@ -789,7 +789,7 @@ static void list_too_long_to_be_shown_survives_another_field(void **state)
                  i);
     set_variable(text, NV);
     assert_int_equal(19 * 13 - 1, strlen(load_text(fixture, "Leave alone")));
-    assert_success(save_byte(fixture, "Tell on the console", 2));
+    assert_success(save_byte(fixture, "Console messages", 2));
     memcpy(strstr(text, "verbose=1"), "verbose=2", 9);
     assert_string_equal(text, get_variable());
 }
@@ -799,7 +799,7 @@ static void attributes_of_a_variable_that_lasts_are_kept(void **state)
     const struct page_fixture *fixture = *state;
 
     set_variable("verbose=0", NV | EFI_VARIABLE_RUNTIME_ACCESS);
-    assert_success(save_byte(fixture, "Take NICs over", 0));
+    assert_success(save_byte(fixture, "Take over NICs", 0));
     assert_int_equal(NV | EFI_VARIABLE_RUNTIME_ACCESS, get_attributes());
     assert_string_equal("takeover=off verbose=0", get_variable());
 }
@@ -809,7 +809,7 @@ static void volatile_variable_becomes_one_that_lasts(void **state)
     const struct page_fixture *fixture = *state;
 
     set_variable("verbose=0", EFI_VARIABLE_BOOTSERVICE_ACCESS);
-    assert_success(save_byte(fixture, "Take NICs over", 0));
+    assert_success(save_byte(fixture, "Take over NICs", 0));
     assert_int_equal(NV, get_attributes());
     assert_string_equal("takeover=off verbose=0", get_variable());
 }
@@ -821,7 +821,7 @@ static void variable_that_cannot_be_written_is_told(void **state)
     fake_firmware_count_only(fixture->firmware, FAKE_CALL_RUNTIME);
     for (unsigned nth = 2; nth <= 3; nth++) { /* the first call reads */
         fake_firmware_fail_nth(fixture->firmware, nth);
-        assert_status(EFI_DEVICE_ERROR, save_byte(fixture, "Take NICs over", 0));
+        assert_status(EFI_DEVICE_ERROR, save_byte(fixture, "Take over NICs", 0));
         fake_firmware_fail_nth(fixture->firmware, 0);
         assert_null(get_variable());
     }
