@@ -5,9 +5,9 @@ VERSION := 0.1.0
 ARCH    ?= x86_64
 V       ?= 0
 
-# What differs from one architecture to the next. Debian's gnu-efi for x86_64 brings ia32's
-# code along; scripts/fetch-gnu-efi.sh unpacks the others', which dpkg would put over it.
-# setup.sh --all fetches those of NEWER_ARCHES where the distribution can build and boot them.
+# What differs between architectures. Debian's gnu-efi for x86_64 also contains ia32's code.
+# scripts/fetch-gnu-efi.sh unpacks the others' elsewhere, because dpkg would overwrite it.
+# setup.sh --all fetches those of NEWER_ARCHES if the distribution can build and boot them.
 NEWER_ARCHES    := riscv64 loongarch64
 ARCHES          := x86_64 ia32 aarch64 $(foreach arch,$(NEWER_ARCHES),$(if $(wildcard build/gnu-efi/$(arch)/complete),$(arch)))
 x86_64_CFLAGS   := -DGNU_EFI_USE_MS_ABI -mno-red-zone -mgeneral-regs-only -maccumulate-outgoing-args
@@ -16,21 +16,21 @@ ia32_CFLAGS     := -m32 -march=i686 -malign-double -mgeneral-regs-only
 ia32_LDFLAGS    := -m elf_i386
 ia32_EFI        := /usr
 ia32_LIB        := lib32
-# Memory for DMA may be uncached, where only aligned access is allowed.
+# DMA memory may be uncached, and then allows aligned accesses only.
 aarch64_CFLAGS  := -mgeneral-regs-only -mstrict-align
-aarch64_LDFLAGS := -zmax-page-size=4096 # ld would let sections share its 64 KiB
-# No instruction for an ABI's floating-point registers comes of code without such types.
+aarch64_LDFLAGS := -zmax-page-size=4096 # with ld's default of 64 KiB, sections would share pages
+# Code without floating-point types gets no floating-point instructions, whatever the ABI.
 riscv64_CFLAGS   := -march=rv64gc -mabi=lp64d -mcmodel=medany -mstrict-align -msmall-data-limit=0
-loongarch64_CFLAGS  := -mstrict-align -msimd=none # which firmware leaves switched off
+loongarch64_CFLAGS  := -mstrict-align -msimd=none # firmware leaves it switched off
 loongarch64_LDFLAGS := -zmax-page-size=4096
 $(foreach arch,aarch64 $(NEWER_ARCHES),$(eval $(arch)_CROSS := $(arch)-linux-gnu-)$(eval $(arch)_EFI := build/gnu-efi/$(arch)/usr))
-$(if $(filter $(ARCH),$(ARCHES)),,$(error ARCH=$(ARCH): not one of $(strip $(ARCHES))$(if $(filter $(ARCH),$(NEWER_ARCHES)), (scripts/setup.sh --all adds it, from Debian 13 on))))
+$(if $(filter $(ARCH),$(ARCHES)),,$(error ARCH=$(ARCH): not one of $(strip $(ARCHES))$(if $(filter $(ARCH),$(NEWER_ARCHES)), (scripts/setup.sh --all adds it on Debian 13 and later))))
 
 CROSS        := $($(ARCH)_CROSS)
 CC           := $(CROSS)gcc
 OBJCOPY      := $(CROSS)objcopy
 EFI_INCLUDE  ?= $($(ARCH)_EFI)/include/efi
-# gnu-efi 4.0 has its archives where Debian has libraries of several architectures.
+# gnu-efi 4.0 keeps its archives in Debian's multiarch folder.
 lib_folder    = $(if $(wildcard $($(1)_EFI)/lib/$(1)-linux-gnu/libgnuefi.a),lib/$(1)-linux-gnu,lib)
 efi_lib       = $($(1)_EFI)/$(or $($(1)_LIB),$(lib_folder))
 EFI_LIB      ?= $(call efi_lib,$(ARCH))
@@ -46,31 +46,31 @@ OTHER_ARCHES := $(filter-out $(ARCH),$(ARCHES))
 ALL_DRIVERS  := $(ARCHES:%=build/%/virtio-net.efi)
 WARNINGS := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Wstrict-prototypes \
             -Wmissing-prototypes -Wundef -Wvla -Wwrite-strings -Werror=incompatible-pointer-types -Werror \
-            -Wno-unused-result # gcc warns in spite of (void), clang does not: lint-tidy checks it
+            -Wno-unused-result # gcc warns even about (void) calls; clang does not, so lint-tidy checks them
 # -isystem: gnu-efi's own headers warn under -I.
 includes = -Iinclude -Isrc -isystem $(1) -isystem $(1)/$(2)
 INCLUDES := $(call includes,$(EFI_INCLUDE),$(ARCH))
 COMMON    = -std=gnu17 -g -MMD -MP -fshort-wchar '-ffile-prefix-map=$(CURDIR)=.' $(WARNINGS) \
             -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"'
 
-# No unwind tables: nothing in firmware reads them; .debug_frame still serves the debugger.
+# No unwind tables: firmware does not read them, and the debugger has .debug_frame.
 CFLAGS   = $(COMMON) $($(ARCH)_CFLAGS) -O2 -ffreestanding -fPIC -fno-stack-protector \
            -fno-asynchronous-unwind-tables -fvisibility=hidden -ffunction-sections -fdata-sections
-# The driver is optimized as a whole: what a frame passes through lies in several files.
+# The driver is optimized as a whole, because the path of a frame spans several files.
 LTO     := -flto=auto -fno-fat-lto-objects
 HOT      := snp/snp_frames net/net_frames net/net_filter ring/virtqueue ring/virtqueue_split ring/virtqueue_packed
-aarch64_HOT := snp/snp_frames net/net_frames ring/virtqueue ring/virtqueue_split # leaves room below 64 KiB
-ia32_HOT    := snp/snp_frames net/net_frames ring/virtqueue ring/virtqueue_split # gcc 14 makes more of it than gcc 12
+aarch64_HOT := snp/snp_frames net/net_frames ring/virtqueue ring/virtqueue_split # to stay below 64 KiB
+ia32_HOT    := snp/snp_frames net/net_frames ring/virtqueue ring/virtqueue_split # gcc 14 generates more code than gcc 12
 loongarch64_HOT := ring/virtqueue ring/virtqueue_split
 HOT_OBJS := $(patsubst %,$(OUT)/src/%.o,$(or $($(ARCH)_HOT),$(HOT)))
 LDS     := elf_$(ARCH)_efi.lds elf_sections.lds
 LDFLAGS := $($(ARCH)_LDFLAGS) -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --gc-sections --hash-style=sysv \
            --build-id=none --no-undefined --fatal-warnings -T $(firstword $(LDS))
 GNUEFI  := $(EFI_LIB)/libgnuefi.a
-# Exactly the sections that the linker script names; the rest of the .so is for debuggers.
+# Exactly the sections named in the linker script; the rest of the .so is for debuggers.
 EFI_SECTIONS := -j .text -j .rodata -j .rela -j .rel -j .data -j .dynamic -j .sbat -j .reloc
 
-# What the driver binds: transitional and modern.
+# The devices that the driver binds: transitional and modern.
 ROM_IDS := 1af4:1000,1041
 define make_rom
 $(if $(Q),@echo "  ROM     $@")
@@ -84,16 +84,16 @@ endef
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom ## build the driver, its debug file, its option ROM and the EFI test programs
 
-rom: $(OUT)/virtio-net.rom ## build the option ROM; ROM_DRIVERS="a.efi b.efi" puts several architectures into it
+rom: $(OUT)/virtio-net.rom ## build the option ROM; ROM_DRIVERS="a.efi b.efi" combines several architectures
 
-arches: all $(OTHER_ARCHES:%=arch-%) rom-all ## `make all` for every architecture, and rom-all
+arches: all $(OTHER_ARCHES:%=arch-%) rom-all ## build everything for every architecture, and rom-all
 
 $(OTHER_ARCHES:%=arch-%): arch-%:
 	$(Q)$(MAKE) --no-print-directory ARCH=$* all
 
 $(OTHER_ARCHES:%=build/%/virtio-net.efi): build/%/virtio-net.efi: arch-% ;
 
-rom-all: build/virtio-net.rom ## build/virtio-net.rom, an option ROM that carries the driver for every architecture
+rom-all: build/virtio-net.rom ## build/virtio-net.rom, one option ROM for every architecture
 
 build/virtio-net.rom: $(ALL_DRIVERS) scripts/make-rom.py scripts/check-rom.py scripts/rom_image.py scripts/whole_file.py
 	$(make_rom)
@@ -114,9 +114,9 @@ $(OUT)/%.o: %.c Makefile | headers
 	$(Q)$(CC) $(CFLAGS) $(INCLUDES) -c -o $@ $<
 
 $(OUT)/src/%.o: CFLAGS += -Os $(LTO)
-# The processors that matter do not need loops aligned, and what is jumped over would be executed.
+# Current processors do not need aligned loops, and alignment padding would execute as NOPs.
 $(HOT_OBJS): CFLAGS += -O2 -fno-align-functions -fno-align-loops -fno-align-jumps -fno-align-labels
-# What the compiler calls by itself must be there to the end, and what runs before the image is relocated, alone.
+# No LTO: calls to the first appear only in the last pass, and the second runs before relocation, so nothing may be merged into it.
 $(OUT)/src/base/freestanding.o $(OUT)/src/driver/start.o: LTO :=
 
 $(OUT)/virtio-net.so: $(DRIVER_OBJS) $(LDS)
@@ -132,7 +132,7 @@ $(OUT)/%.efi: $(OUT)/%.so scripts/finish-pe.py scripts/whole_file.py
 %.rom: %.efi scripts/make-rom.py scripts/check-rom.py scripts/rom_image.py scripts/whole_file.py
 	$(make_rom)
 
-sign: $(OUT)/virtio-net.signed.rom ## sign for Secure Boot: make sign KEY=db.key CERT=db.pem writes virtio-net.signed.efi and .signed.rom
+sign: $(OUT)/virtio-net.signed.rom ## sign for Secure Boot: KEY=db.key CERT=db.pem; writes virtio-net.signed.efi and virtio-net.signed.rom
 
 $(OUT)/virtio-net.signed.efi: $(OUT)/virtio-net.efi always
 	$(Q)scripts/sign.sh '$(KEY)' '$(CERT)' $< $@
@@ -140,22 +140,22 @@ $(OUT)/virtio-net.signed.efi: $(OUT)/virtio-net.efi always
 $(OUT)/%.debug: $(OUT)/%.so
 	$(Q)$(OBJCOPY) --only-keep-debug $< $@
 
-# EFI_SHELL="FILE...": UEFI shells to boot, for firmware that has none of its own.
+# EFI_SHELL="FILE...": UEFI shells to boot, for firmware without one.
 build/esp.img: $(ALL_DRIVERS) $(EFI_SHELL) scripts/make-esp.sh $(wildcard scripts/esp/*)
 	$(if $(Q),@echo "  ESP     $@")
 	$(Q)scripts/make-esp.sh $@ $(ALL_DRIVERS) $(EFI_SHELL)
 
-esp: build/esp.img ## FAT image that loads the driver on every architecture; EFI_SHELL="FILE..." adds shells
+esp: build/esp.img ## write build/esp.img, a FAT image that loads the driver on every architecture; EFI_SHELL="FILE..." adds shells
 
-dist: arches ## release archive build/dist/virtio-net-VERSION.tar.gz: every architecture's binaries, symbols, scripts, bill of materials
+dist: arches ## pack the release, build/dist/virtio-net-VERSION.tar.gz: all binaries, symbols, scripts, bill of materials
 	$(Q)scripts/dist.sh $(VERSION) build build/dist $(foreach arch,$(ARCHES),$(arch)=$(call efi_lib,$(arch)))
 
-demo: ## install what is missing, build, show the driver at work in QEMU
+demo: ## install missing packages, build, show the driver working in QEMU
 	@scripts/setup.sh $(if $(filter-out x86_64,$(ARCH)),--all)
 	@$(MAKE) --no-print-directory all
 	@ARCH=$(ARCH) tests/qemu/demo.py
 
-run: all ## UEFI shell in QEMU on this terminal, driver loaded
+run: all ## open a UEFI shell in QEMU on this terminal, with the driver loaded
 	@ARCH=$(ARCH) scripts/run.sh
 
 clean: ## remove build/
@@ -164,6 +164,6 @@ clean: ## remove build/
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-# The driver builds without it.
+# The driver builds without the tests.
 include $(wildcard tests/tests.mk)
 -include $(shell find $(OUT) $(HOST_OUT) $(FUZZ_OUT) -type f -name '*.d' 2>/dev/null)

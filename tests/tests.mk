@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-# The rules of everything that tests or measures, and of the EFI programs for it. The Makefile includes this file.
+# Rules for all that tests or measures, and for the EFI programs used. The Makefile includes this file.
 
 HOSTCC       ?= gcc
 CLANG_FORMAT ?= clang-format-14
 CLANG_TIDY   ?= clang-tidy
-# Named in full: a python3 from pyenv or conda lacks the distribution's modules.
+# Full path: a python3 from pyenv or conda lacks the distribution's modules.
 PYTEST        = ARCHES='$(ARCHES)' PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -v --no-header --tb=short -o 'cache_dir=$(CURDIR)/build/pytest_cache' $(PYTEST_FLAGS)
 HOST_OUT     ?= build/host
 FUZZ_OUT     ?= build/fuzz
 CLANG        ?= clang
 
 LD           := $(CROSS)ld
-# These write to I/O ports.
+# These programs write to I/O ports.
 PORT_APPS    := $(if $(filter-out x86_64 ia32,$(ARCH)),tests/qemu/apps/canary.c tests/qemu/apps/snpbench.c)
 APP_SOURCES  := $(filter-out $(PORT_APPS),$(sort $(wildcard tests/qemu/apps/*.c)))
 APPS         := $(APP_SOURCES:tests/qemu/apps/%.c=$(OUT)/apps/%.efi)
@@ -21,7 +21,7 @@ UNIT_SOURCES := $(sort $(wildcard tests/unit/*/*_test.c))
 FORMATTED    := $(sort $(shell find src include tests -name '*.[ch]' 2>/dev/null))
 SCRIPTS      := $(sort $(shell find scripts tests -name "*.sh" 2>/dev/null) .ci/run)
 
-# On the host libc and the fakes provide what src/base/freestanding.c does.
+# On the host libc and the fakes replace src/base/freestanding.c.
 HOST_OBJS    := $(patsubst %.c,$(HOST_OUT)/%.o,$(filter-out src/base/freestanding.c src/driver/start.c,$(SOURCES)) $(FAKE_SOURCES))
 UNIT_TESTS   := $(UNIT_SOURCES:%.c=$(HOST_OUT)/%)
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -30,7 +30,7 @@ FUZZ_OBJS    := $(HOST_OBJS:$(HOST_OUT)/%=$(FUZZ_OUT)/%) $(FUZZ_PARTS)
 
 HOST_INCLUDES := $(call includes,$(x86_64_EFI)/include/efi,x86_64)
 
-# On the host setjmp is libc's, and efilib.h of gnu-efi 4.0 must not bring another.
+# On the host setjmp comes from libc; efilib.h of gnu-efi 4.0 must not define another.
 HOST_ABI    := -DGNU_EFI_USE_MS_ABI -DGNU_EFI_SETJMP_H
 SANITIZE    ?= -fsanitize=address,undefined -fno-sanitize-recover=all
 HOST_CFLAGS  = $(COMMON) $(HOST_ABI) -O1 $(SANITIZE)
@@ -65,7 +65,7 @@ $(OUT)/apps/%.so: $(OUT)/tests/qemu/apps/%.o $(OUT)/src/driver/start.o $(APP_STA
 	$(Q)$(LD) $(LDFLAGS) $(if $(APP_START),-e app_start) -o $@ $(filter %.o,$^) -L$(EFI_LIB) -lefi -lgnuefi
 
 $(OUT)/apps/%.efi: EFI_TARGET := efi-app-$(ARCH)
-$(OUT)/apps/barless.efi: EFI_TARGET := efi-bsdrv-$(ARCH) # stays
+$(OUT)/apps/barless.efi: EFI_TARGET := efi-bsdrv-$(ARCH) # a driver, which stays loaded
 
 $(HOST_OUT)/%.o: %.c Makefile tests/tests.mk
 	$(if $(Q),@echo "  HOSTCC  $@")
@@ -89,31 +89,31 @@ $(FUZZ_OUT)/fuzz_%: $(FUZZ_OUT)/tests/fuzz/fuzz_%.o $(FUZZ_OBJS)
 
 fuzz-build: $(FUZZ_TARGETS)
 
-fuzz: fuzz-build ## fuzz the driver and check-rom.py, TIME=60 seconds each; FUZZ="rings config" runs these alone
+fuzz: fuzz-build ## fuzz the driver and check-rom.py for TIME=60 seconds per target; FUZZ="rings config" selects targets
 	$(Q)scripts/fuzz.sh $(TIME) $(FUZZ)
 
-fuzz-coverage: ## line coverage of src/ by the committed fuzz corpora
+fuzz-coverage: ## report the line coverage of src/ by the committed fuzz corpora
 	$(Q)$(MAKE) --no-print-directory FUZZ_OUT=build/fuzz-coverage \
 	    FUZZ_SANITIZE='-fprofile-instr-generate -fcoverage-mapping' fuzz-build
 	$(Q)scripts/fuzz.sh --coverage
 
 unit-build: $(UNIT_TESTS)
 
-unit: $(UNIT_TESTS) ## run the unit tests on this machine, under ASan and UBSan
+unit: $(UNIT_TESTS) ## run the unit tests on this machine, with ASan and UBSan
 	$(Q)failed=; for test in $(UNIT_TESTS); do ./$$test || failed="$$failed $$test"; done; \
 	    [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
-lint: lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names lint-chart ## format, clang-tidy, gcc -fanalyzer, cppcheck, shellcheck, layers, SPEC.md, names of targets and files, README's chart
+lint: lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names lint-chart ## check format, layers, names and documents; run clang-tidy, gcc -fanalyzer, cppcheck and shellcheck
 
-lint-format: # other versions set other line breaks
-	$(Q)command -v $(CLANG_FORMAT) >/dev/null || { echo "lint-format: left out: no $(CLANG_FORMAT), which alone judges line breaks" && exit; }; \
+lint-format: # other versions break lines differently
+	$(Q)command -v $(CLANG_FORMAT) >/dev/null || { echo "lint-format: left out: no $(CLANG_FORMAT), and other versions break lines differently" && exit; }; \
 	    $(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
 
 lint-tidy: # one process per file: clang-tidy is slow
 	$(Q)printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -I FILE $(CLANG_TIDY) --quiet FILE -- $(TIDY_CFLAGS)
 
-# GCC 16 takes the end of a void function of the MS ABI for the use of its value.
-lint-analyzer: # the compiler that builds the driver, with the driver's own flags
+# GCC 16 mistakes the end of a void MS ABI function for a use of its value.
+lint-analyzer: # with the driver's compiler and flags
 	$(Q)printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -I FILE $(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(INCLUDES) \
 	    -fanalyzer $$($(CC) -dumpversion | sed -n 's/^16.*/-Wno-analyzer-use-of-uninitialized-value/p') -c -o /dev/null FILE
 
@@ -144,37 +144,37 @@ deploy: esp dist ## test install.sh, the FAT image, the release archive and scri
 	$(Q)$(PYTEST) tests/deploy
 
 CASES ?= all
-qemu: arches esp ## run the QEMU matrix; CASES=check leaves out what `make check` does, CASES=few runs one case of each file and what is new
+qemu: arches esp ## run the whole QEMU matrix; CASES=check: as in `make check`; CASES=few: one case of each file
 	$(Q)$(PYTEST) -n 2 --cases=$(CASES) tests/qemu
 
-clients: all ## time real boot programs over the firmware's driver and this one: build/qemu/clients.md; CLIENTS="ipxe grub-http" runs these alone
+clients: all ## time boot programs over the firmware's driver and this one: build/qemu/clients.md; CLIENTS="ipxe grub-http" selects
 	$(Q)scripts/setup.sh --all
 	$(Q)tests/qemu/client_times.py $(CLIENTS)
 
-soak: all ## the full load, hours: SCALE=0.1 for a tenth of it; the figures are in build/qemu/soak.log
+soak: all ## run the full load, for hours, SCALE=0.1 for a tenth of it: build/qemu/soak.log
 	$(Q)rm -f build/qemu/soak.log
 	$(Q)SCALE=$(or $(SCALE),1) $(PYTEST) tests/qemu/test_soak.py; status=$$?; cat build/qemu/soak.log; exit $$status
 
-check: ## install what is missing, build, run every test; the last line is the result
+check: ## install missing packages, build, run every test; the last line is the result
 	@scripts/check.sh
 
-check-all: ## `make check` with every case of the QEMU matrix, and everything on the other Debian
+check-all: ## `make check` with every case of the QEMU matrix, here and in the other Debian
 	@CASES=all scripts/check.sh
 
-distro: ## the two commands in a fresh Debian: SUITE=bookworm, trixie or sid; as root
+distro: ## run the README's two commands in a fresh Debian, SUITE=bookworm, trixie or sid; needs root
 	$(Q)tests/distro/run.sh '$(SUITE)'
 
-bench: all ## measure this driver, the firmware's and iPXE's side by side: build/bench/table.md, results.json; ROUNDS=5 downloads each
+bench: all ## measure this driver, the firmware's and iPXE's, ROUNDS=5 downloads each: build/bench/table.md, results.json
 	$(Q)tests/bench/bench.py
 
 FRAMES ?= 10000000
-bench-scaling: all ## cost per frame by ring size and number of NICs, and over FRAMES frames: build/bench/scaling.md
+bench-scaling: all ## measure the cost per frame by ring size, by number of NICs, and over FRAMES frames: build/bench/scaling.md
 	$(Q)tests/bench/bench.py --scaling $(FRAMES)
 
-bench-budgets: all ## write this driver's exact figures to tests/bench/budgets.json, which make check compares with
+bench-budgets: all ## write this driver's exact figures to tests/bench/budgets.json, the limits that make check enforces
 	$(Q)tests/bench/bench.py --budgets
 
-coverage: ## line coverage of src/ by the unit tests; fails under 90 %
+coverage: ## report the line coverage of src/ by the unit tests; fails below 90 %
 	$(Q)find build/coverage -name '*.gcda' -delete 2>/dev/null || true
 	$(Q)$(MAKE) --no-print-directory HOST_OUT=build/coverage SANITIZE=--coverage unit
 	$(Q)gcovr --root . --filter src/ --fail-under-line 90 build/coverage

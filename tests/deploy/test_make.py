@@ -52,5 +52,5 @@ def test_gnu_efi_that_is_too_old_is_named(tmp_path):
 @pytest.mark.parametrize("arch", ["riscv64", "loongarch64"])
 def test_architecture_of_a_newer_distribution_is_told_apart(tmp_path, arch):
     done = make(tmp_path, "--dry-run", f"ARCH={arch}", f"{tmp_path}/virtio-net.efi")
-    is_told = "(scripts/setup.sh --all adds it, from Debian 13 on)" in done.stderr
+    is_told = "(scripts/setup.sh --all adds it on Debian 13 and later)" in done.stderr
     assert is_told == (arch not in ARCHES) == (done.returncode != 0)
