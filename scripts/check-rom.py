@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """usage: scripts/check-rom.py [--sum] FILE.rom [VENDOR:DEVICE...]
 
-Verifies a PCI expansion ROM: one line per image, then one per complaint; status 1 with any.
-Each VENDOR:DEVICE must be named by every image. The byte sum must be zero in PC-AT images (code
-type 0), and with --sum in all. Compressed drivers are not looked into.
+Verifies a PCI expansion ROM. Prints one line per image and one per defect; status 1 if there are
+any. Every image must name each VENDOR:DEVICE. The byte sum must be zero in PC-AT images (code
+type 0), and with --sum in all images. Compressed drivers are not examined.
 """
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ from rom_image import Damage, check_driver, demand, device_ids, split_image
 
 
 def check(rom, wanted, sum_of_all):
-    """Yield lines that describe the ROM, and Damage."""
+    """Yield lines that describe the ROM, and the Damage found."""
     at, number, is_last = 0, 1, False
     while not is_last:
         name = f"image {number} at {at:#x}: "

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/check.sh [SUITE...]
 # Installs what is missing, builds, and runs the suites unit, lint, fuzz, image, deploy, qemu and
-# distro, or those named. The last line is "N passed, N failed". Logs stay in build/check/.
-# A crash, a skipped test, a build error and a suite without tests count as failed.
-# CASES says which QEMU cases: check (default), all, or few; docs/TESTING.md says more.
+# distro, or the named ones. The last line is "N passed, N failed". Logs stay in build/check/.
+# A crash, a skipped test, a build error and a suite without tests count as failures.
+# CASES selects the QEMU cases: check (default), all, or few; see docs/TESTING.md.
 #
-# distro runs the demo and the suites unit, image and qemu again in a fresh Debian, the current stable
-# one, or Debian 12 where that is what this machine has. That takes root: it is left out without.
+# distro runs the demo and the suites unit, image and qemu again in a fresh Debian 13, or in a fresh
+# Debian 12 if this machine runs Debian 13. It needs root and is left out otherwise.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -37,7 +37,7 @@ run_unit() {
         planned=$(awk -F '[. ]+' '/^1\.\.[0-9]/ { n += $2 } END { print n + 0 }' "$log")
         good=$(grep -c '^ok ' "$log") || true
         bad=$((planned - good)) # after a crash also those that never ran
-        # A leak shows in the status alone; so does a binary that was not built.
+        # A leak, or a binary that was not built, shows only in the status.
         [ "$bad" -gt 0 ] || { [ "$status" -eq 0 ] && [ "$good" -gt 0 ]; } || bad=1
         if [ "$bad" -gt 0 ]; then
             cat "$log"
@@ -71,7 +71,7 @@ run_fuzz() {
     [ "$status" -eq 0 ] || grep -q '^FAIL ' "$log" || fail "fuzz: exit status $status"
 }
 
-# One <testcase> is one test; any child element that says otherwise makes it a failure.
+# One <testcase> is one test. A child element that is not a success makes it a failure.
 junit_counts='
 import sys, xml.etree.ElementTree as tree
 bad = [any(c.find(k) is not None for k in ("failure", "error", "skipped"))
@@ -90,7 +90,7 @@ run_pytest() { # NAME of the make target
 run_distro() {
     local suite=trixie cases=few log counts said
     if [ -n "${IN_MINBASE:-}" ]; then
-        echo "distro: left out: this is a minbase already"
+        echo "distro: left out: this already is a minbase"
         left_out=yes
         return
     fi

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/dist.sh VERSION BUILT DIST ARCH=LIB...
-# Packs what is built in the folder BUILT into DIST/virtio-net-VERSION.tar.gz: for each ARCH driver,
-# debug symbols and option ROM, the option ROM of all, gdb and install scripts, documents,
-# licences, bill of materials, checksums. The same input gives the same bytes; all times are
-# SOURCE_DATE_EPOCH. What fails leaves an earlier release as it is. LIB is the folder of the gnu-efi code that was linked in, GNUEFI_LICENSE
-# its licence.
+# Packs the builds in the folder BUILT into DIST/virtio-net-VERSION.tar.gz: driver, debug symbols and
+# option ROM for each ARCH, one option ROM for all, gdb and install scripts, documents, licences, bill
+# of materials, checksums. The same input gives the same bytes; all times are SOURCE_DATE_EPOCH. A
+# failure leaves an earlier release unchanged. LIB is the folder of the gnu-efi code that was linked
+# in, the file GNUEFI_LICENSE its licence.
 set -eu
 
 [ $# -ge 4 ] || { sed -n '/^# usage/s/^# //p' "$0" >&2 && exit 2; }
@@ -19,7 +19,7 @@ gnuefi_license=${GNUEFI_LICENSE:-/usr/share/doc/gnu-efi/copyright}
 
 fail() { echo "dist: $*" >&2 && exit 1; }
 
-# Its licence wants to be reproduced with binaries.
+# gnu-efi's licence must accompany binaries.
 [ -s "$gnuefi_license" ] || fail "$gnuefi_license: missing; GNUEFI_LICENSE=FILE names it"
 for arch in "${@%%=*}"; do
     for file in "$arch"/virtio-net.efi "$arch"/virtio-net.debug "$arch"/virtio-net.rom virtio-net.rom; do
@@ -29,7 +29,7 @@ done
 
 export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-0}"
 mkdir -p "$dist"
-new=$(mktemp -d "$dist/new.XXXXXX") # a release that is there stays until this one is whole
+new=$(mktemp -d "$dist/new.XXXXXX") # an existing release stays until this one is complete
 trap 'rm -rf "$new"' EXIT
 trap 'exit 1' INT TERM HUP
 folder=$new/$name

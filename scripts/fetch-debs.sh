@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/fetch-debs.sh FOLDER PACKAGE...
 #
-# Downloads packages of this machine's distribution and unpacks them into FOLDER; FIRST|SECOND is
-# the first of them that there is. Nothing is installed and root is not needed.
+# Downloads packages of this machine's distribution and unpacks them into FOLDER. FIRST|SECOND means
+# the first that exists. Nothing is installed, and root is not needed.
 set -eu
 
 [ $# -ge 2 ] || { sed -n '/^# usage/s/^# //p' "$0" >&2 && exit 2; }
@@ -27,11 +27,11 @@ cd "$download"
 for wanted; do
     found=
     for package in $(echo "$wanted" | tr '|' ' '); do
-        # A virtual package has no entry of its own.
+        # A virtual package has no entry.
         [ -n "$found" ] || ! apt-cache show "$package" 2>/dev/null | grep -q ^Package: ||
             found=$package
     done
-    [ -n "$found" ] || fail "no $wanted in apt's lists: run 'apt-get update' as root"
+    [ -n "$found" ] || fail "$wanted: not in apt's lists (run apt-get update as root)"
     # As root, apt downloads as the user _apt, who may not be allowed to write here.
     apt-get -qq -o APT::Sandbox::User=root download "$found" >apt.log 2>&1 ||
         fail "cannot download $found: $(tail -n 1 apt.log)"

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/fetch-gnu-efi.sh ARCH FOLDER
 #
-# Unpacks Debian's gnu-efi for ARCH, as Debian calls it (arm64), into FOLDER. It is not installed:
-# dpkg would put it in place of this machine's own. apt works on lists and a state in FOLDER, so the
-# system does not learn of ARCH and root is not needed. Does nothing when all is there.
+# Unpacks Debian's gnu-efi for ARCH, in Debian's spelling (arm64), into FOLDER. It is not installed,
+# because dpkg would replace this machine's own. apt uses lists and state in FOLDER, so the system does
+# not learn of ARCH, and root is not needed. Does nothing if all is there.
 set -eu
 
 [ $# -eq 2 ] || { sed -n '/^# usage/s/^# //p' "$0" >&2 && exit 2; }
@@ -31,12 +31,12 @@ set -- -qq -o APT::Sandbox::User=root -o "APT::Architecture=$arch" -o "APT::Arch
     -o "Dir::State=$folder/apt" -o "Dir::State::status=$folder/apt/status" \
     -o "Dir::Cache=$folder/apt" -o Acquire::Languages=none
 source=
-if grep -qx 'ID=ubuntu' /etc/os-release; then # keeps these architectures on a server of their own
+if grep -qx 'ID=ubuntu' /etc/os-release; then # these architectures have a server of their own
     codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
     source="http://ports.ubuntu.com/ubuntu-ports $codename main universe"
-elif [ "$arch" = loong64 ]; then # is not in Debian 13
+elif [ "$arch" = loong64 ]; then # not part of Debian 13
     source="${MIRROR:-http://deb.debian.org/debian} sid main"
-    set -- "$@" -o Acquire::Check-Valid-Until=false # a mirror that stands still is signed as well
+    set -- "$@" -o Acquire::Check-Valid-Until=false # an outdated mirror is signed as well
 fi
 if [ -n "$source" ]; then
     echo "deb $source" >apt/sources.list
@@ -44,11 +44,11 @@ if [ -n "$source" ]; then
 fi
 
 echo "setup: fetching gnu-efi for $arch into $folder"
-# Sources without ARCH make update fail; what counts is that the package is found.
+# Sources without ARCH make update fail. What counts is whether the package is found.
 apt-get "$@" update >apt/log 2>&1 || true
 apt-get "$@" download gnu-efi >>apt/log 2>&1 ||
     fail "cannot download gnu-efi for $arch: $(tail -n 1 apt/log)"
 dpkg-deb -x ./gnu-efi_*.deb .
 rm -rf apt ./gnu-efi_*.deb
-[ -n "$(find usr/lib -name libgnuefi.a)" ] || fail "the package gnu-efi for $arch holds no libgnuefi.a"
+[ -n "$(find usr/lib -name libgnuefi.a)" ] || fail "the package gnu-efi for $arch contains no libgnuefi.a"
 echo "gnu-efi:$arch" >complete

@@ -3,9 +3,9 @@
 """usage: scripts/finish-pe.py IMAGE.efi
 
 Finishes, in place, a PE32 or PE32+ image that objcopy wrote: sets NX_COMPAT and then the checksum.
-The flag is a promise, so an image with a section that is writable and executable, or
-with sections that share a page, is refused; so is one without code at its entry point, which is what
-a start-up object or a linker script that do not fit leave. The same input gives the same output.
+The flag is a promise, so an image is rejected if a section is both writable and executable, or if
+sections share a page. An image without code at its entry point is rejected too: start-up object and
+linker script did not match. The same input gives the same output.
 """
 import struct
 import sys

@@ -1,15 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""The UEFI shell inside a firmware image, for the disk of a guest whose firmware does not start it.
+"""Extracts the UEFI shell from a firmware image, for the disk of a guest whose firmware does not start it.
 
 usage: firmware_shell.py FIRMWARE OUT
 
-Since 2025.05 edk2's firmware has its shell built in as before, but no boot option for it. Writes
-that shell to OUT; nothing where the firmware is older. Status 1 where the firmware holds no shell,
-as when it was built for Secure Boot.
+Since 2025.05 edk2's firmware still contains its shell, but has no boot option for it. Writes that
+shell to OUT, or nothing if the firmware is older. Status 1 if the firmware contains no shell, as when
+it was built for Secure Boot.
 
-PI 1.8, volume 3: 3.2.3 (file header), 3.2.4 (sections); the volumes that matter are in a section
-that LZMA compressed.
+PI 1.8, volume 3: 3.2.3 (file header), 3.2.4 (sections); the volumes that matter are in an LZMA
+compressed section.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def _size(data: bytes, offset: int) -> int:
 def _volumes(image: bytes) -> Iterator[bytes]:
     yield image
     for found in re.finditer(re.escape(LZMA_SECTION), image):
-        # Behind the GUID stands where the data begins, counted from the section's header.
+        # The offset of the data, from the section's header, follows the GUID.
         begin = found.start() - SECTION_HEADER_BYTES + _size(image, found.end()) % 0x10000
         try:
             yield lzma.LZMADecompressor(format=lzma.FORMAT_ALONE).decompress(image[begin:])
         except lzma.LZMAError:
-            continue  # the GUID by itself
+            continue  # the GUID alone, without a section
 
 
 def _program_of(file: bytes) -> bytes | None:
@@ -76,7 +76,7 @@ def main() -> int:
     try:
         shell, starts = find_shell(Path(firmware).read_bytes())
         if shell is None:
-            print(f"firmware_shell: {firmware} has no shell in it", file=sys.stderr)
+            print(f"firmware_shell: {firmware} contains no shell", file=sys.stderr)
             return 1
         if not starts:
             write(out, shell)

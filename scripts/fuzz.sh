@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/fuzz.sh SECONDS [NAME...]
 #        scripts/fuzz.sh --coverage
-# Runs the fuzz targets config, options, rings, rom and takeover, or those named, for SECONDS each, two side
-# by side, from the corpora in tests/fuzz/corpus; `make fuzz` builds them before. What is
-# found, logs and new inputs stay in build/fuzz. One line per target; status 1 when one found
-# something, and then the line names the input that shows it.
-# --coverage says what these corpora cover of src/: lines per target, then lines per file for all
-# together. `make fuzz-coverage` builds the targets for it before, in build/fuzz-coverage.
+# Runs the fuzz targets config, options, rings, rom and takeover, or the named ones, for SECONDS each, two
+# at a time, from the corpora in tests/fuzz/corpus. `make fuzz` builds them first. Findings, logs and new
+# inputs stay in build/fuzz. Prints one line per target. A finding makes the status 1, and its line names
+# the input.
+# --coverage reports how much of src/ these corpora cover: lines per target, then lines per file for all
+# targets together. `make fuzz-coverage` first builds the targets for it in build/fuzz-coverage.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -15,13 +15,13 @@ run_target() { # SECONDS NAME
     local seconds=$1 name=$2 program=build/fuzz/fuzz_$2 log=build/fuzz/$2.log found=build/fuzz/corpus/$2
     local status=0 runs covered edges input cause
     [ "$name" != rom ] || program=tests/fuzz/fuzz_rom.py
-    [ -x "$program" ] || { echo "FAIL  fuzz $name: there is no $program" && exit 1; }
+    [ -x "$program" ] || { echo "FAIL  fuzz $name: $program is missing" && exit 1; }
     mkdir -p "$found" build/fuzz/found
 
     local options=(-max_total_time="$seconds" -timeout=30 -rss_limit_mb=2048 -max_len=4096
         -artifact_prefix="build/fuzz/found/$name-")
     [ ! -e "tests/fuzz/fuzz_$name.dict" ] || options+=("-dict=tests/fuzz/fuzz_$name.dict")
-    # Memory that was freed is kept for a while, which is what costs most.
+    # A smaller quarantine of freed memory, which is what costs most.
     export ASAN_OPTIONS=quarantine_size_mb=16:allocator_release_to_os_interval_ms=-1
 
     timeout $((seconds + 300)) "$program" "${options[@]}" "$found" "tests/fuzz/corpus/$name" \

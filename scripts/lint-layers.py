@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """usage: scripts/lint-layers.py [ROOT]
 
-Checks who includes whom. A file of src/ may include headers of its own folder, or of one further
-down in FOLDERS. include/ stands below all and never includes src/; nothing outside tests/ includes
-tests/; what is in NO_EFI sees no EFI header, however indirectly.
+Checks who includes whom. A file of src/ may include headers of its own folder and of the folders
+after it in FOLDERS. include/ is below them all and never includes src/. Nothing outside tests/
+includes tests/. The files in NO_EFI include no EFI header, not even indirectly.
 """
 import re
 import sys
@@ -21,7 +21,7 @@ def includes(path):
 
 
 def resolve(root, includer, name):
-    """The file of ours that an #include names, or None for a system header."""
+    """The file of this tree that an #include names, or None for a system header."""
     for folder in (includer.parent, root / "include", root / "src"):
         if (folder / name).is_file():
             return (folder / name).resolve()
@@ -29,7 +29,7 @@ def resolve(root, includer, name):
 
 
 def efi_headers(root, path, seen):
-    """The EFI headers that a file includes itself or through files of ours."""
+    """The EFI headers that a file includes, directly or through files of this tree."""
     found = set()
     for name in includes(path):
         target = resolve(root, path, name)

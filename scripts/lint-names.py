@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """usage: scripts/lint-names.py [ROOT]
 
-Checks that what messages, comments and documents tell people to run or to read exists: the targets
-in `make TARGET`, "run make TARGET" and indented commands, and the files of scripts/, docs/, tests/,
-src/ and include/. NAME in a file's name stands for any.
+Checks that whatever messages, comments and documents tell people to run or read exists: the targets
+in `make TARGET`, "run make TARGET" and indented commands, and files of scripts/, docs/, tests/, src/
+and include/. NAME in a file's name is a placeholder.
 """
 import re
 import sys
@@ -16,7 +16,7 @@ TEXTS = [*MAKEFILES, "*.md", ".ci/run", "docs/*.md", "scripts/*.*", "scripts/esp
 COMMAND = re.compile(r"(?:`|\brun |^    )make((?: +[\w-]+(?:=(?:\"[^\"]*\"|[^\s`]*))?)+)", re.MULTILINE)
 RULE = re.compile(r"^([a-z][\w -]*):(?!=)", re.MULTILINE)
 PATH = re.compile(r"(?<![\w/.)>-])(?:\$root/)?((?:scripts|docs|tests|src|include)/[\w./-]*\w)(?![*%$\w])")
-MINIMUM = 40  # names of each kind; fewer: they were not found
+MINIMUM = 40  # names of each kind; with fewer, the patterns no longer match
 
 
 def targets(makefile):

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/make-esp.sh IMAGE FILE...
-# Writes IMAGE, a FAT32 volume with a startup.nsh that loads the driver, and a README.txt. Each
-# FILE is an EFI image; its header says where it goes: a driver becomes ARCH/virtio-net.efi, a
-# program EFI/BOOT/BOOT….EFI, what a firmware without a shell starts. Needs mtools, not root.
-# The same input gives the same bytes: times are SOURCE_DATE_EPOCH, but not before 1980.
+# Writes IMAGE, a FAT32 volume with a startup.nsh that loads the driver, and a README.txt. Each FILE is
+# an EFI image whose header decides its place: a driver becomes ARCH/virtio-net.efi, a program
+# EFI/BOOT/BOOT….EFI, which firmware without a shell starts. Needs mtools, not root. The same input
+# gives the same bytes: times are SOURCE_DATE_EPOCH, or 1980 if that is earlier.
 set -eu
 
 [ $# -ge 2 ] || { sed -n '/^# usage/s/^# //p' "$0" >&2 && exit 2; }
@@ -18,7 +18,7 @@ fail() { echo "make-esp: $*" >&2 && exit 1; }
 hex() { od -An -t "x$3" -j "$2" -N "$3" "$1" 2>/dev/null | tr -d ' '; } # FILE OFFSET BYTES
 
 place() { # FILE: its path on the volume, or nothing
-    pe=$(hex "$1" 60 4) # where its PE header is
+    pe=$(hex "$1" 60 4) # offset of its PE header
     pe=$((0x${pe:-0}))
     case $(hex "$1" 0 2)-$(hex "$1" $pe 4)-$(hex "$1" $((pe + 4)) 2) in
     5a4d-00004550-8664) arch=x86_64 short=X64 ;;
@@ -61,7 +61,7 @@ for file; do
         folder=$folder/$name
         mdir -i "$image.new" "::$folder" >/dev/null 2>&1 || mmd -i "$image.new" "::$folder"
     done
-    ! mdir -i "$image.new" "::/$path" >/dev/null 2>&1 || fail "$file: a second $path"
+    ! mdir -i "$image.new" "::/$path" >/dev/null 2>&1 || fail "$file: $path is already taken"
     mcopy -i "$image.new" "$file" "::/$path"
 done
 mv "$image.new" "$image"

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """usage: scripts/make-rom.py OUT.rom VENDOR:DEVICE[,DEVICE...] DRIVER.efi...
 
-Writes a PCI expansion ROM with one image per driver; a driver's architecture is read from it.
+Writes a PCI expansion ROM with one image per driver. Each driver's header gives its architecture.
 PCI Firmware Specification 3.0, 5.1 (header, PCI data structure), UEFI 2.10, 14.4.2 (EFI header).
 
-The padding to 512 bytes lies in front of the driver, none behind it: firmware takes all that
-follows EfiImageHeaderOffset for the driver, and bytes behind a signature break the signature.
+The padding to 512 bytes precedes the driver, and nothing follows it: firmware treats everything from
+EfiImageHeaderOffset on as the driver, and bytes after a signature invalidate it.
 """
 import re
 import struct
@@ -44,7 +44,7 @@ def read_driver(path):
 def make_image(path, vendor, devices, is_last):
     driver, machine, subsystem = read_driver(path)
     device_list = struct.pack(f"<{len(devices)}HH", *devices, 0)
-    # One byte for the checksum, the rest so that the driver's last byte is the image's.
+    # One byte for the checksum; the rest makes the driver's last byte the last of the image.
     headers_bytes = PCIR_OFFSET + PCIR_BYTES + len(device_list) + 1
     headers_bytes += -(headers_bytes + len(driver)) % UNIT_BYTES
     units = (headers_bytes + len(driver)) // UNIT_BYTES

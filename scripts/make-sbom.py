@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """usage: scripts/make-sbom.py VERSION FOLDER ARCH=LIB... >SBOM
 
-Prints the software bill of materials, SPDX 2.3 in JSON, of a release: every file in FOLDER, and
-the gnu-efi code in each driver FOLDER/ARCH/virtio-net.efi, which is what src/driver/start.c needs of the
-archive libgnuefi in the folder LIB. Says the same for the same input: the date
-is SOURCE_DATE_EPOCH, the namespace a hash.
+Prints a release's software bill of materials, SPDX 2.3 in JSON: every file in FOLDER, and the gnu-efi
+code in each driver FOLDER/ARCH/virtio-net.efi, which is what src/driver/start.c uses of the archive
+libgnuefi in the folder LIB. The same input gives the same output: the date is SOURCE_DATE_EPOCH, the
+namespace a hash.
 """
 import gzip
 import hashlib
@@ -47,11 +47,11 @@ def package(identifier, version, files, licence, copyright_text, comment):
 
 
 def gnu_efi_version(lib):
-    """As Debian's package says, unpacked or installed; the hashes say it in any case."""
+    """The version of Debian's package, unpacked or installed. The hashes identify it in any case."""
     try:
         with gzip.open(lib.parent / "share/doc/gnu-efi/changelog.Debian.gz", "rt") as log:
             return log.readline().split()[1].strip("()")
-    except OSError:  # some systems leave documents out
+    except OSError:  # some systems omit documentation
         query = "dpkg-query --show --showformat='${Version}' gnu-efi"
         return subprocess.run(query, shell=True, capture_output=True, text=True).stdout or "unknown"
 

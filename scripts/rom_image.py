@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""One image of a PCI expansion ROM, read by the specification; for check-rom.py.
+"""One image of a PCI expansion ROM, read according to the specification; for check-rom.py.
 
 PCI Firmware Specification 3.0, 5.1 (header, PCI data structure); UEFI 2.10, 14.4.2 (EFI header).
 Shares nothing with make-rom.py, so that one cannot repeat the other's mistake.
@@ -11,7 +11,7 @@ MACHINES = {0x14C: "ia32", 0x1C2: "arm", 0xAA64: "aarch64", 0x8664: "x86_64", 0x
 
 
 class Damage(Exception):
-    """Says what is wrong; what follows in the image cannot be trusted."""
+    """A defect. The rest of the image cannot be trusted."""
 
 
 def demand(is_good, complaint):
@@ -52,7 +52,7 @@ def device_ids(image, pcir):
 
 
 def check_driver(image):
-    """Look through the EFI header into the PE image; return what the driver is."""
+    """Check the EFI header and the PE image; return a description of the driver."""
     units, magic, *kind, packed, offset = field(image, 2, "HIHHH8xH", "bad EFI header: it")
     demand(magic == 0x0EF1, f"bad EFI header: signature {magic:#x}, not 0xef1")
     demand(kind[0] in (11, 12) and kind[1] in MACHINES and packed in (0, 1),

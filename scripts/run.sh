@@ -3,11 +3,10 @@
 #
 # usage: scripts/run.sh [QEMU argument...]
 #
-# Boot QEMU with UEFI firmware to its shell on this terminal, with the driver loaded and a lease
-# asked for on a user-mode network. ARCH is x86_64 (default), ia32, aarch64, riscv64 or
-# loongarch64. fs0: is the folder build/run/ARCH/fs0; whatever is put there is also served over
-# TFTP at 10.0.2.2. Ends with the guest (`reset -s`) or with Ctrl-A X.
-# DRIVER, OVMF_CODE, OVMF_VARS, QEMU, ACCEL, MACHINE, CPU and NIC override what is used.
+# Boots QEMU with UEFI firmware to a shell on this terminal, loads the driver and requests a lease on a
+# user-mode network. ARCH is x86_64 (default), ia32, aarch64, riscv64 or loongarch64. fs0: is the folder
+# build/run/ARCH/fs0, whose files are also served over TFTP at 10.0.2.2. Ends with the guest (`reset -s`)
+# or with Ctrl-A X. DRIVER, OVMF_CODE, OVMF_VARS, QEMU, ACCEL, MACHINE, CPU and NIC override the defaults.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -26,12 +25,12 @@ case $arch in
 x86_64) emulator=qemu-system-x86_64 flash=/usr/share/OVMF/OVMF_CODE_4M.fd ;;
 ia32)
     emulator=qemu-system-i386 flash=/usr/share/OVMF/OVMF32_CODE_4M.fd
-    if [ ! -e "$flash" ]; then # Debian 12 has it with SMM only, which alone may write the variables then
+    if [ ! -e "$flash" ]; then # Debian 12 has only the SMM build, in which only SMM may write variables
         flash=/usr/share/OVMF/OVMF32_CODE_4M.secboot.fd machine=q35,smm=on
         set -- -global driver=cfi.pflash01,property=secure,value=on "$@"
     fi
     ;;
-aarch64) # cpu max signs pointers, which is slow to emulate
+aarch64) # cpu max adds pointer authentication, which is slow to emulate
     emulator=qemu-system-aarch64 flash=/usr/share/AAVMF/AAVMF_CODE.fd
     machine=virt,gic-version=3 cpu=cortex-a57
     ;;
@@ -67,8 +66,8 @@ aarch64) name=AA64 ;;
 esac
 mkdir -p "$folder/fs0/EFI/BOOT"
 "$root/scripts/firmware_shell.py" "$code" "$folder/fs0/EFI/BOOT/BOOT$name.EFI" ||
-    echo "run: going on; a shell may be put into $folder/fs0/EFI/BOOT/BOOT$name.EFI"
-cp --sparse=always "$variables" "$folder/vars.fd" # 64 MiB on aarch64, hardly any in use
+    echo "run: continuing; put a shell into $folder/fs0/EFI/BOOT/BOOT$name.EFI if the firmware starts none"
+cp --sparse=always "$variables" "$folder/vars.fd" # 64 MiB on aarch64, mostly empty
 printf '%s\r\n' '@echo -off' 'fs0:' 'load virtio-net.efi' 'connect -r' \
     'ifconfig -s eth0 dhcp' \
     'echo "DHCP takes 5 seconds; the lease: ifconfig -l"' \

@@ -2,21 +2,20 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/setup.sh [--all]
 #
-# Installs the Debian or Ubuntu packages that building and testing on x86_64 need and that
-# are missing. With --all also those for the other architectures, and unpacks under build/
-# what dpkg could not hold beside the system's own: their gnu-efi, and for the QEMU tests a
-# Linux kernel, efibootmgr, GRUB, shim and systemd-boot. Does nothing, and needs no network,
-# when all are there.
+# Installs the missing Debian or Ubuntu packages for building and testing on x86_64. --all adds those
+# for the other architectures, and unpacks into build/ what should not be installed next to the system's
+# own: gnu-efi for those architectures, and for the QEMU tests a Linux kernel, efibootmgr, GRUB, shim and
+# systemd-boot. Does nothing, and needs no network, if all is there.
 set -eu
 cd "$(dirname "$0")/.."
 
-# FIRST|SECOND is the first of them that the distribution has; with - at the end, it may have none.
+# FIRST|SECOND is the first that the distribution has. A - at the end means that it may have none.
 packages=(
     # build
     gcc libc6-dev make binutils gnu-efi
     # unit tests, coverage, lint
     libcmocka-dev gcovr clang-tidy cppcheck shellcheck
-    'clang-format-14|-' # the one whose line breaks count
+    'clang-format-14|-' # other versions break lines differently
     # fuzzing
     clang libclang-rt-dev llvm
     # QEMU tests and the demo
@@ -27,19 +26,19 @@ packages=(
     sbsigntool openssl
 )
 [ "${1:-}" != --all ] || packages+=(
-    # aarch64; what builds x86_64 also builds ia32
+    # aarch64; the compiler for x86_64 also builds ia32
     gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu qemu-system-arm qemu-efi-aarch64
     # ia32
-    'ovmf-ia32|-' # from Debian 14 on there is none
-    # Secure Boot; Debian 12's firmware for it has a shell built in
+    'ovmf-ia32|-' # none in Debian 14 and later
+    # Secure Boot; Debian 12's firmware for it contains a shell
     'efi-shell-x64|-'
 )
-# An architecture that is left out unless the distribution has every one of its packages.
+# Each of these architectures is left out unless the distribution has all of its packages.
 declare -A packages_of=(
     [riscv64]='gcc-riscv64-linux-gnu qemu-system-riscv|qemu-system-misc qemu-efi-riscv64'
     [loongarch64]='gcc-loongarch64-linux-gnu qemu-system-loongarch|qemu-system-misc qemu-efi-loongarch64'
 )
-grep -qx 'ID=debian' /etc/os-release || unset 'packages_of[loongarch64]' # nobody else has gnu-efi for it
+grep -qx 'ID=debian' /etc/os-release || unset 'packages_of[loongarch64]' # only Debian has gnu-efi for it
 
 fail() {
     echo "setup: $1" >&2
@@ -47,10 +46,10 @@ fail() {
 }
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-    fail "this is not Debian or Ubuntu; please install what these packages hold: ${packages[*]}"
+    fail "this is not Debian or Ubuntu; please install the equivalents of these packages: ${packages[*]}"
 fi
 
-alternatives() { # ENTRY: its packages in a line
+alternatives() { # ENTRY: its packages, separated by spaces
     echo "$1" | tr '|' ' '
 }
 
@@ -78,13 +77,13 @@ need_root() { # FOR WHAT
 
 apt=("${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get -qq)
 update() {
-    "${apt[@]}" update || echo "setup: apt-get update failed, going on with the lists at hand" >&2
+    "${apt[@]}" update || echo "setup: apt-get update failed, continuing with the existing lists" >&2
 }
 
 choose() { # ENTRY: the package to install, or nothing
     local package
     for package in $(alternatives "$1"); do
-        # A virtual package has no entry of its own.
+        # A virtual package has no entry.
         if [ "$package" = - ] || apt-cache show "$package" 2>/dev/null | grep -q ^Package:; then
             echo "${package#-}"
             return
@@ -110,7 +109,7 @@ for arch in "${!packages_of[@]}"; do
     for entry in ${packages_of[$arch]}; do
         is_installed "$entry" || wanted+=("$(choose "$entry|-")")
     done
-    # An entry without a package is an empty word.
+    # An entry that the distribution lacks is an empty word.
     if printf '%s\n' "${wanted[@]-has all}" | grep -qx ''; then continue; fi
     newer+=("$arch")
     chosen+=("${wanted[@]}")

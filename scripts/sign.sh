@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/sign.sh KEY CERT IN.efi OUT.efi
-# Signs an EFI image for Secure Boot with sbsigntool and verifies what came out. KEY is
-# a PEM private key (sbsign asks for its pass phrase on the terminal), CERT the PEM
-# certificate of it that the machine's db holds. OUT appears only when it verifies;
-# it may be IN, which stays as it is when it does not.
+# Signs an EFI image for Secure Boot with sbsigntool and verifies the result. KEY is a PEM
+# private key (sbsign asks for its pass phrase on the terminal), CERT its PEM certificate,
+# which the machine's db must contain. OUT appears only if it verifies. It may be IN, which
+# is unchanged otherwise.
 set -eu
 
 fail() {

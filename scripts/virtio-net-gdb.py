@@ -5,12 +5,14 @@
     (gdb) break snp_transmit
     (gdb) continue
 
-The driver has to be loaded by then. `virtio-net FOLDER` names the folder of virtio-net.efi and
-virtio-net.debug, both of one build; by default it is that of an architecture of 64 bits beside
-this file, or in build: what the firmware has loaded of them. (Other than x86_64 takes
-gdb-multiarch.) Works on any UEFI firmware of 64 bits until it hands over to an operating system, since it reads what the
-specification has there for debuggers (UEFI 2.10, 18.4): on a 4 MiB boundary a pointer to the
-system table, in that a list of all loaded images.
+The driver must be loaded by then. `virtio-net FOLDER` names the folder of virtio-net.efi and
+virtio-net.debug, both of the same build. By default every 64-bit architecture's folder next to this
+file, or in build, is tried, and the build that the firmware has loaded is used. Architectures other
+than x86_64 need gdb-multiarch.
+
+Works on any 64-bit UEFI firmware until it hands over to an operating system, because it reads what
+the specification provides for debuggers (UEFI 2.10, 18.4): a pointer to the system table on a 4 MiB
+boundary, and through it a list of all loaded images.
 """
 import struct
 import zlib
@@ -34,14 +36,14 @@ def unpack(layout, address):
 
 
 def find_system_table():
-    """Ascending, so that RAM comes before any device whose registers mind being read."""
+    """Ascending, so that RAM comes before devices whose registers have read side effects."""
     for address in range(STEP, LIMIT, STEP):
         try:
             pointer = read(address, 24)  # signature, address, CRC-32 and padding
             if not pointer.startswith(b"IBI SYST"):
                 continue
             table, crc = struct.unpack_from("<QI", pointer, 8)
-            # A pointer that an earlier boot left behind has lost its table.
+            # The table of a pointer left by an earlier boot is gone.
             if zlib.crc32(pointer[:16] + bytes(8)) == crc and read(table, 8) == pointer[:8]:
                 return table
         except gdb.MemoryError:
@@ -57,7 +59,7 @@ def loaded_images(system_table):
         if guid == DEBUG_IMAGE_INFO_TABLE:
             _, slots, infos = unpack("<IIQ", table)
             for info in unpack(f"<{slots}Q", infos):
-                if info:  # type, image: there is no type but one
+                if info:  # type, image; only one type exists
                     yield unpack("<QQ", unpack("<Q", info + 8)[0] + 64)
 
 

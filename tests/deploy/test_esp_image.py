@@ -84,7 +84,7 @@ def test_refuses_a_missing_driver(tmp_path):
 
 def test_refuses_two_drivers_for_one_architecture(tmp_path):
     said = refusal(tmp_path, DRIVERS["x86_64"], DRIVERS["x86_64"])
-    assert said == f"make-esp: {DRIVERS['x86_64']}: a second x86_64/virtio-net.efi\n"
+    assert said == f"make-esp: {DRIVERS['x86_64']}: x86_64/virtio-net.efi is already taken\n"
 
 
 def changed(offset: int, data: bytes) -> bytes:

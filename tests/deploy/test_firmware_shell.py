@@ -63,7 +63,7 @@ def test_older_firmware_starts_its_own(tmp_path, version):
 def test_firmware_without_a_shell_is_named(tmp_path, file):
     path, out = firmware(tmp_path, "2026.08", file), tmp_path / "shell.efi"
     done = run(path, out)
-    assert (done.returncode, done.stderr) == (1, f"firmware_shell: {path} has no shell in it\n")
+    assert (done.returncode, done.stderr) == (1, f"firmware_shell: {path} contains no shell\n")
     assert not out.exists()
 
 

@@ -356,7 +356,7 @@ def test_esp_elsewhere_is_named_with_an_option(machine):
     machine.esp = machine.root / "mnt/stick"
     machine.esp.mkdir(parents=True)
     machine.mount(machine.esp)
-    refuses(machine, "no FAT is mounted at /boot/efi, /efi or /boot")
+    refuses(machine, "no FAT volume is mounted at /boot/efi, /efi or /boot")
     succeeds(machine, "--esp", str(machine.esp) + "/")
     assert machine.installed() == DRIVER
 
@@ -439,7 +439,7 @@ def test_refuses_a_release_that_lacks_the_driver(machine, tmp_path):
     machine.platform("aarch64", 64)
     done = install_from(release(tmp_path, ("x86_64", "ia32")), machine)
     assert done.returncode == 1
-    assert done.stderr.endswith("/build/aarch64/virtio-net.efi: no such driver, or an empty file\n")
+    assert done.stderr.endswith("/build/aarch64/virtio-net.efi: missing or empty\n")
     assert machine.installed() is None
 
 
@@ -465,28 +465,28 @@ def test_refuses_without_efivarfs(machine):
 
 def test_refuses_without_an_esp(machine):
     machine.mount(machine.root / "elsewhere")
-    refuses(machine, "no FAT is mounted at /boot/efi, /efi or /boot; see --esp")
+    refuses(machine, "no FAT volume is mounted at /boot/efi, /efi or /boot; see --esp")
 
 
 def test_refuses_an_esp_that_is_not_fat(machine):
     machine.mount(machine.esp, "ext4")
-    refuses(machine, "no FAT is mounted")
-    refuses(machine, "no FAT is mounted", "--esp", str(machine.esp))
+    refuses(machine, "no FAT volume is mounted")
+    refuses(machine, "no FAT volume is mounted", "--esp", str(machine.esp))
 
 
 def test_refuses_an_esp_that_is_no_folder(machine):
-    refuses(machine, "no FAT is mounted", "--esp", "/does/not/exist")
+    refuses(machine, "no FAT volume is mounted", "--esp", "/does/not/exist")
 
 
 def test_refuses_a_disk_without_partitions(machine):
     (machine.root / "sys/devices/vda/vda1/partition").unlink()
-    refuses(machine, "not a disk's partition")
+    refuses(machine, "is not a partition of a disk")
 
 
 def test_refuses_a_missing_or_empty_driver(machine):
-    refuses(machine, "no such driver", "--driver", "/does/not/exist.efi")
+    refuses(machine, "missing or empty", "--driver", "/does/not/exist.efi")
     machine.driver.write_bytes(b"")
-    refuses(machine, "no such driver")
+    refuses(machine, "missing or empty")
 
 
 def test_refuses_an_unknown_option(machine):

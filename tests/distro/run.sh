@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: tests/distro/run.sh SUITE [COMMAND...]
 #
-# Does what a new user does on Debian SUITE (bookworm, trixie, sid): a fresh minbase with git, make
-# and python3 in build/distro/SUITE, a clone of this tree's HEAD in it, and there each COMMAND, by
-# default `make demo` and `make check`. A minbase that is there is used again, and what setup.sh
-# installed in it with it; FRESH=1 makes a new one. With AS=user the commands are run by a user who has
-# sudo, in place of root. Prints the last line of each command; logs are in build/distro/. Status 1
-# when one fails. Needs root, and debootstrap.
+# Does what a new user does on Debian SUITE (bookworm, trixie, sid): makes a fresh minbase with git, make
+# and python3 in build/distro/SUITE, clones this tree's HEAD into it, and runs each COMMAND there, by
+# default `make demo` and `make check`. An existing minbase is used again, with what setup.sh installed in
+# it; FRESH=1 makes a new one. With AS=user a user who has sudo runs the commands, instead of root. Prints
+# the last line of each command; logs are in build/distro/. Status 1 if one fails. Needs root and
+# debootstrap.
 set -eu -o pipefail
 
 fail() {
@@ -39,7 +39,7 @@ if [ ! -e "$root/complete" ]; then
     debootstrap --variant=minbase --include=git,make,python3,ca-certificates "$suite" "$root" \
         "$mirror" >"$logs/$suite-debootstrap.log" 2>&1 ||
         fail "debootstrap failed: $(tail -n 1 "$logs/$suite-debootstrap.log")"
-    # A mirror may be older than sid's Release file is valid for; the signature still counts.
+    # A mirror may have an expired Release file of sid; the signature still counts.
     echo 'Acquire::Check-Valid-Until "false";' >"$root/etc/apt/apt.conf.d/99mirror"
     : >"$root/complete"
 fi
@@ -61,7 +61,7 @@ rm -rf "$root$home/virtio-net"
 git clone --quiet --no-hardlinks . "$root$home/virtio-net"
 [ "$home" = /root ] || chown -R 1000:1000 "$root$home"
 
-# A root of its own, not a chroot, in which nobody could make a user namespace.
+# pivot_root rather than chroot, because a chroot permits no user namespace.
 # shellcheck disable=SC2016
 enter='
 mount --bind "$1" "$1"

@@ -81,7 +81,7 @@ def test_install_sh_binds_the_driver_after_a_reboot(tmp_path: Path) -> None:
         ):
             if f"LINUX {line}" not in said:
                 raise guest.error(f"`LINUX {line}`", f"`{said}`")
-        for words in ("is efivarfs mounted", "no FAT is mounted at", "is the ESP full"):
+        for words in ("is efivarfs mounted", "no FAT volume is mounted at", "is the ESP full"):
             if words not in said:
                 raise guest.error(f"`{words}`", f"`{said}`")
         # By its partition alone, firmware of August 2026 does not find it at the first boot.

@@ -27,7 +27,7 @@ cd "$folder"
 # Debian 14 on, in those that this one depends on.
 kernel=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null |
     sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\).*/\1/p' | head -n 1) || true
-[ -n "$kernel" ] || fail "no linux-image-cloud-amd64 in apt's lists: run 'apt-get update' as root"
+[ -n "$kernel" ] || fail "linux-image-cloud-amd64: not in apt's lists (run apt-get update as root)"
 
 parts=$(apt-cache depends "$kernel" |
     sed -n 's/^ *Depends: \(linux-\(binary\|modules\)-[0-9][^ ]*\)$/\1/p')
