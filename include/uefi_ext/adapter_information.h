@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * EFI_ADAPTER_INFORMATION_PROTOCOL and the kinds of information that a NIC has,
- * which gnu-efi lacks. Source: UEFI 2.10, 11.12.
+ * EFI_ADAPTER_INFORMATION_PROTOCOL and the types of information for NICs, which
+ * gnu-efi lacks. Source: UEFI 2.10, 11.12.
  */
 #ifndef UEFI_EXT_ADAPTER_INFORMATION_H
 #define UEFI_EXT_ADAPTER_INFORMATION_H
@@ -51,7 +51,7 @@ struct _EFI_ADAPTER_INFORMATION_PROTOCOL {
      UINTN *InfoTypesBufferCount);
 };
 
-/* SUCCESS: media; NO_MEDIA: none; NOT_READY: it was pulled and plugged again. */
+/* SUCCESS: media present; NO_MEDIA: none; NOT_READY: unplugged and plugged in again. */
 typedef struct {
     EFI_STATUS MediaState;
 } EFI_ADAPTER_INFO_MEDIA_STATE;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * The part of the DXE services table that tells what an address is. Firmware that
- * follows the Platform Initialization specification has it among its configuration
- * tables; UEFI does not ask for it. Source: PI 1.7, volume 2, 7.2. gnu-efi 4.0 has a part of
- * this under the names of the specification; ours are others, for every release of it.
+ * The part of the DXE services table that tells what is mapped at an address. It is a
+ * configuration table of firmware that follows the Platform Initialization specification;
+ * UEFI does not require it. Source: PI 1.7, volume 2, 7.2. gnu-efi 4.0 declares part of it
+ * under the specification's names. The names here differ, so that every release works.
  */
 #ifndef UEFI_EXT_DXE_SERVICES_H
 #define UEFI_EXT_DXE_SERVICES_H
@@ -50,7 +50,7 @@ typedef struct {
     EFI_HANDLE DeviceHandle;
 } GCD_IO_SPACE_DESCRIPTOR;
 
-/* What stands between these and behind them is not called here. */
+/* Members that this driver does not call have no type; the rest is omitted. */
 typedef struct {
     EFI_TABLE_HEADER Hdr;
     VOID *AddMemorySpace;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * What a driver needs to show one form: HII database, strings and configuration
- * access, string package, and the IFR opcodes of a form with texts, a check box, a
- * one-of and strings. gnu-efi has none of it. Source: UEFI 2.10, 33 to 35.
+ * Declarations for a driver that shows one form: HII database, strings and configuration
+ * access, string package, and the IFR opcodes of a form with texts, a check box, a one-of
+ * and strings. gnu-efi has none of them. Source: UEFI 2.10, 33 to 35.
  */
 #ifndef UEFI_EXT_HII_H
 #define UEFI_EXT_HII_H
@@ -30,7 +30,7 @@
             0xa3, 0x69, 0xb6, 0x6f, 0xa8, 0xd5, 0x43, 0x85                                         \
         }                                                                                          \
     }
-/* 35.6: a form set of this class belongs into the platform's setup. */
+/* 35.6: the class of form sets that belong in the platform's setup. */
 #define EFI_HII_PLATFORM_SETUP_FORMSET_GUID                                                        \
     {                                                                                              \
         0x93039971, 0x8545, 0x4b04,                                                                \
@@ -62,7 +62,7 @@ typedef struct {
 #define EFI_HII_PACKAGE_STRINGS 0x04
 #define EFI_HII_PACKAGE_END 0xdf
 
-/* String package: 33.3.6.1. Blocks follow, 33.3.6.2: of UCS-2 texts and an end. */
+/* String package: 33.3.6.1. Blocks follow (33.3.6.2): UCS-2 texts and an end. */
 
 typedef struct {
     EFI_HII_PACKAGE_HEADER Header;
@@ -230,7 +230,7 @@ struct _EFI_HII_DATABASE_PROTOCOL {
      EFI_HANDLE DriverHandle, EFI_HII_HANDLE *Handle);
     EFI_STATUS(EFIAPI *RemovePackageList)
     (const EFI_HII_DATABASE_PROTOCOL *This, EFI_HII_HANDLE Handle);
-    VOID *UpdatePackageList; /* from here on unused, so without a type */
+    VOID *UpdatePackageList; /* unused from here on, hence without a type */
     VOID *ListPackageLists;
     VOID *ExportPackageLists;
     VOID *RegisterPackageNotify;
@@ -246,7 +246,7 @@ struct _EFI_HII_DATABASE_PROTOCOL {
 typedef struct _EFI_HII_STRING_PROTOCOL EFI_HII_STRING_PROTOCOL;
 
 struct _EFI_HII_STRING_PROTOCOL {
-    VOID *NewString; /* all but one unused, so without a type */
+    VOID *NewString; /* members without a type are unused */
     VOID *GetString;
     EFI_STATUS(EFIAPI *SetString)
     (const EFI_HII_STRING_PROTOCOL *This, EFI_HII_HANDLE PackageList, EFI_STRING_ID StringId,

@@ -24,7 +24,7 @@ struct acpi_qword_address_space {
     uint64_t granularity;
     uint64_t range_min; /* as the CPU sees it */
     uint64_t range_max;
-    uint64_t translation_offset; /* added to range_min, gives the address on the bus */
+    uint64_t translation_offset; /* range_min plus this is the address on the bus */
     uint64_t range_length;
 } __attribute__((packed));
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * What every virtio device has: status bits and the feature bits that belong
- * to no device class. Source: VIRTIO 1.2, sections 2.1, 2.2 and 6.
+ * Common to all virtio devices: status bits, and the feature bits that do not belong to
+ * a device class. Source: VIRTIO 1.2, sections 2.1, 2.2 and 6.
  */
 #ifndef VIRTIO_SPEC_CORE_H
 #define VIRTIO_SPEC_CORE_H
@@ -18,7 +18,7 @@
 
 /* Feature masks (6). Bits 0 to 23 and 50 to 127 belong to the device class. */
 #define VIRTIO_F_ANY_LAYOUT (UINT64_C(1) << 27)    /* legacy only */
-#define VIRTIO_F_INDIRECT_DESC (UINT64_C(1) << 28) /* refused: docs/DECISIONS.md */
+#define VIRTIO_F_INDIRECT_DESC (UINT64_C(1) << 28) /* not requested: docs/DECISIONS.md */
 #define VIRTIO_F_EVENT_IDX (UINT64_C(1) << 29)
 #define VIRTIO_F_VERSION_1 (UINT64_C(1) << 32)
 #define VIRTIO_F_ACCESS_PLATFORM (UINT64_C(1) << 33)

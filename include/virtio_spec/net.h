@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
  * The network device: feature bits, configuration, frame header.
- * Source: VIRTIO 1.2, section 5.1. The verdict of this driver on each bit
- * stands beside it; net_device.c holds the mask that follows from it.
+ * Source: VIRTIO 1.2, section 5.1. The comments say whether this driver requests a bit;
+ * net_device.c has the resulting mask.
  */
 #ifndef VIRTIO_SPEC_NET_H
 #define VIRTIO_SPEC_NET_H
@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Refused: checksum and segmentation offloads. UEFI's stack hands over and
- * wants whole, checksummed frames, and a frame that needs neither is trusted
- * less than one we would have to finish. */
+/* Not requested: checksum and segmentation offloads. UEFI's stack passes and expects whole
+ * frames with their checksums done. Without the features, a frame that needs finishing is a
+ * frame to drop. */
 #define VIRTIO_NET_F_CSUM (UINT64_C(1) << 0)
 #define VIRTIO_NET_F_GUEST_CSUM (UINT64_C(1) << 1)
 #define VIRTIO_NET_F_CTRL_GUEST_OFFLOADS (UINT64_C(1) << 2)
@@ -25,25 +25,27 @@
 #define VIRTIO_NET_F_HOST_ECN (UINT64_C(1) << 13)
 #define VIRTIO_NET_F_HOST_UFO (UINT64_C(1) << 14)
 
-/* Taken: they describe the device and cost nothing. */
+/* Requested: they describe the device and cost nothing. */
 #define VIRTIO_NET_F_MTU (UINT64_C(1) << 3)
 #define VIRTIO_NET_F_MAC (UINT64_C(1) << 5)
 #define VIRTIO_NET_F_STATUS (UINT64_C(1) << 16)
 #define VIRTIO_NET_F_SPEED_DUPLEX (UINT64_C(1) << 63)
 
-/* Refused for now: every buffer holds a whole frame of the negotiated MTU. */
+/* Not requested: every buffer holds a whole frame of the negotiated MTU. */
 #define VIRTIO_NET_F_MRG_RXBUF (UINT64_C(1) << 15)
 
 /* The control queue and its command classes. */
 #define VIRTIO_NET_F_CTRL_VQ (UINT64_C(1) << 17)
 #define VIRTIO_NET_F_CTRL_RX (UINT64_C(1) << 18)
-#define VIRTIO_NET_F_CTRL_VLAN (UINT64_C(1) << 19) /* refused: QEMU then drops tagged frames */
+#define VIRTIO_NET_F_CTRL_VLAN                                                                     \
+    (UINT64_C(1) << 19) /* not requested: QEMU would drop tagged frames */
 #define VIRTIO_NET_F_CTRL_RX_EXTRA (UINT64_C(1) << 20)
 #define VIRTIO_NET_F_GUEST_ANNOUNCE (UINT64_C(1) << 21)
-#define VIRTIO_NET_F_MQ (UINT64_C(1) << 22) /* refused: one queue pair saturates a firmware */
+#define VIRTIO_NET_F_MQ                                                                            \
+    (UINT64_C(1) << 22) /* not requested: one queue pair is enough for firmware */
 #define VIRTIO_NET_F_CTRL_MAC_ADDR (UINT64_C(1) << 23)
 
-/* Refused: STANDBY asks for a failover partner, which UEFI's stack has not. */
+/* Not requested: STANDBY needs a failover partner, which UEFI's stack does not have. */
 #define VIRTIO_NET_F_STANDBY (UINT64_C(1) << 62)
 
 /* Queue indices without MQ (5.1.2). */
@@ -64,11 +66,11 @@ struct virtio_net_config {
 #define VIRTIO_NET_S_LINK_UP 0x0001u
 #define VIRTIO_NET_S_ANNOUNCE 0x0002u
 
-/* Control queue commands (5.1.6.5): class, command, data, then one byte of answer. */
+/* Control queue commands (5.1.6.5): class, command, data, then a one-byte answer. */
 #define VIRTIO_NET_CTRL_RX 0u
 #define VIRTIO_NET_CTRL_RX_PROMISC 0u
 #define VIRTIO_NET_CTRL_RX_ALLMULTI 1u
-#define VIRTIO_NET_CTRL_RX_ALLUNI 2u /* this and the rest: CTRL_RX_EXTRA */
+#define VIRTIO_NET_CTRL_RX_ALLUNI 2u /* this and the following: CTRL_RX_EXTRA */
 #define VIRTIO_NET_CTRL_RX_NOMULTI 3u
 #define VIRTIO_NET_CTRL_RX_NOUNI 4u
 #define VIRTIO_NET_CTRL_RX_NOBCAST 5u
@@ -81,11 +83,11 @@ struct virtio_net_config {
 #define VIRTIO_NET_OK 0u
 #define VIRTIO_NET_ERR 1u
 
-/* The MTU a device may offer, bytes behind the Ethernet header (5.1.4.1). */
+/* The smallest MTU that a device may offer, in bytes after the Ethernet header (5.1.4.1). */
 #define VIRTIO_NET_MTU_MIN 68u
 
 /* Precedes every frame in both directions (5.1.6). A legacy device without
- * MRG_RXBUF leaves num_buffers away. */
+ * MRG_RXBUF omits num_buffers. */
 struct virtio_net_hdr {
     uint8_t flags;
     uint8_t gso_type;

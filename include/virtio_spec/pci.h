@@ -35,8 +35,8 @@ struct virtio_pci_notify_cap {
     uint32_t notify_off_multiplier;
 };
 
-/* The window of 4.1.4.9: what cap.bar, cap.offset and cap.length (1, 2 or 4) name is
- * read and written through the first cap.length bytes of pci_cfg_data. */
+/* The window of 4.1.4.9: the first cap.length bytes of pci_cfg_data stand for the register
+ * that cap.bar, cap.offset and cap.length (1, 2 or 4) select. */
 struct virtio_pci_cfg_cap {
     struct virtio_pci_cap cap;
     uint8_t pci_cfg_data[4];
@@ -51,8 +51,8 @@ enum virtio_pci_cfg_type {
     VIRTIO_PCI_CAP_SHARED_MEMORY_CFG = 8,
 };
 
-/* Common configuration (4.1.4.3). Two trailing fields came with VIRTIO 1.2;
- * a device without them has a shorter capability. */
+/* Common configuration (4.1.4.3). VIRTIO 1.2 added the last two fields; a device without
+ * them has a shorter capability. */
 struct virtio_pci_common_cfg {
     uint32_t device_feature_select;
     uint32_t device_feature;

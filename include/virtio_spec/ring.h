@@ -19,8 +19,8 @@
 #define VIRTQ_AVAIL_F_NO_INTERRUPT 0x0001u
 #define VIRTQ_USED_F_NO_NOTIFY 0x0001u
 
-/* Alignment of the three parts in bytes (2.7); a legacy device wants the used
- * ring on the next page boundary behind the available ring (2.7.2). */
+/* Alignment of the three parts in bytes (2.7). A legacy device expects the used ring on the
+ * next page boundary after the available ring (2.7.2). */
 #define VIRTQ_DESC_ALIGN 16u
 #define VIRTQ_AVAIL_ALIGN 2u
 #define VIRTQ_USED_ALIGN 4u
@@ -35,7 +35,7 @@ struct virtq_desc {
     uint16_t next;
 };
 
-/* Followed by `uint16_t used_event`, right behind the last entry. */
+/* Followed by `uint16_t used_event`, right after the last entry. */
 struct virtq_avail {
     uint16_t flags;
     uint16_t idx;
@@ -47,15 +47,15 @@ struct virtq_used_elem {
     uint32_t len;
 };
 
-/* Followed by `uint16_t avail_event`, right behind the last entry. */
+/* Followed by `uint16_t avail_event`, right after the last entry. */
 struct virtq_used {
     uint16_t flags;
     uint16_t idx;
     struct virtq_used_elem ring[];
 };
 
-/* Packed (2.8). A descriptor is available when AVAIL is the driver's wrap counter and
- * USED is not; used, when both are the device's. */
+/* Packed (2.8). A descriptor is available if AVAIL equals the driver's wrap counter and USED
+ * does not. It is used if both equal the device's. */
 #define VIRTQ_PACKED_DESC_F_AVAIL 0x0080u
 #define VIRTQ_PACKED_DESC_F_USED 0x8000u
 #define VIRTQ_PACKED_DESC_F_BOTH (VIRTQ_PACKED_DESC_F_AVAIL | VIRTQ_PACKED_DESC_F_USED)

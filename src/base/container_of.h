@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* The structure of `type` whose `member` is at `pointer`. Firmware passes our own protocol
- * back to us, and the structure around it holds what belongs to it. A pointer of the wrong
+ * back to us, and the structure around it holds its state. A pointer of the wrong
  * type does not compile. The cast goes through an integer so that it works for const and
  * non-const alike. */
 #define container_of(pointer, type, member)                                                        \

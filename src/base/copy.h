@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * The one copy of the data path. libefi's memcpy moves a byte per iteration; x86's
- * string instruction moves a word at any address, which is one guest instruction
- * each under emulation and a microcoded burst on a real CPU. Elsewhere memory for
- * DMA may be mapped as a device's, where an unaligned access faults, and no frame
- * can be expected to be aligned: there only whole aligned words are touched.
+ * The only copy in the data path. libefi's memcpy moves a byte per iteration. x86's
+ * string instruction moves a word at any alignment: one guest instruction per word under
+ * emulation, a microcoded burst on a real CPU. On other architectures DMA memory may be
+ * mapped as device memory, where an unaligned access faults, and frames have any
+ * alignment. There only whole aligned words are accessed.
  */
 #ifndef COPY_H
 #define COPY_H
@@ -22,13 +22,13 @@ static inline void copy_by_bytes(uint8_t *to, const uint8_t *from, size_t length
     for (size_t i = 0; i < length_bytes; i++) {
         uint8_t byte = from[i];
 
-        __asm__("" : "+r"(byte)); /* else this loop becomes a call of memcpy */
+        __asm__("" : "+r"(byte)); /* keeps this loop from becoming a call of memcpy */
         to[i] = byte;
     }
 }
 
 /* Copy `count` words to an aligned `to`, each combined from the two aligned words that
- * contain it. No word without a wanted byte is read. Little-endian. */
+ * contain it. A word is read only if at least one of its bytes is copied. Little-endian. */
 static inline void copy_words(copy_word *to, const uint8_t *from, size_t count)
 {
     unsigned shift = (uintptr_t)from % COPY_WORD_BYTES * 8;
@@ -70,7 +70,7 @@ static inline void copy_aligned(void *to, const void *from, size_t length_bytes)
 }
 
 /* Copy `length_bytes` from `from` to `to`, which do not overlap. Hosted builds
- * (unit tests, fuzzers) use memcpy, which the sanitizers can see into. */
+ * (unit tests, fuzzers) use memcpy, which the sanitizers check. */
 static inline void copy_bytes(void *to, const void *from, size_t length_bytes)
 {
 #if __STDC_HOSTED__

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Device paths, as far as a NIC's place in the tree goes. Source: UEFI 2.10, 10.
+ * Device paths: only what locates a NIC in the tree. Source: UEFI 2.10, 10.
  */
 #ifndef DEVICE_PATH_H
 #define DEVICE_PATH_H
@@ -9,10 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The most bytes that a path is followed, its end node included. */
+/* A path is followed for at most this many bytes, its end node included. */
 #define DEVICE_PATH_BYTES_MAX 0x10000u
 
-/* Bytes before the end node. 0: there are none, or the path is malformed (a node shorter
+/* Bytes before the end node. 0 for an empty path and for a malformed one (a node shorter
  * than its header, or no end within DEVICE_PATH_BYTES_MAX). */
 size_t device_path_bytes(const EFI_DEVICE_PATH *path);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * The protocols used here. Not const, because UEFI's prototypes are not; nobody
- * writes to them.
+ * The GUIDs of the protocols used here. They are not const because UEFI's prototypes
+ * are not; nobody writes to them.
  */
 #ifndef GUIDS_H
 #define GUIDS_H
@@ -25,8 +25,8 @@ extern EFI_GUID pci_io_guid;
 extern EFI_GUID rng_guid;
 extern EFI_GUID snp_guid;
 
-/* {6e3a2b54-3a3c-4f6c-9d0e-5c1f0f7b8a61}: the vendor of this driver's variables, and
- * of its form. */
+/* {6e3a2b54-3a3c-4f6c-9d0e-5c1f0f7b8a61}: vendor GUID of this driver's variables
+ * and of its form. */
 #define VARIABLE_GUID                                                                              \
     {                                                                                              \
         0x6e3a2b54, 0x3a3c, 0x4f6c,                                                                \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Ethernet addresses: 6 bytes in the order of the wire (IEEE 802).
+ * Ethernet addresses: 6 bytes in wire order (IEEE 802).
  */
 #ifndef MAC_H
 #define MAC_H
@@ -27,7 +27,7 @@ static inline bool mac_is_broadcast(const uint8_t *mac)
     return (mac[0] & mac[1] & mac[2] & mac[3] & mac[4] & mac[5]) == 0xffu;
 }
 
-/* True for an address that a station can have: neither a group address nor all zero. */
+/* True for a valid station address: neither a group address nor all zeros. */
 static inline bool mac_is_station(const uint8_t *mac)
 {
     return !mac_is_group(mac) && (mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);

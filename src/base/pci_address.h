@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Where a PCI function sits.
+ * The location of a PCI function.
  */
 #ifndef PCI_ADDRESS_H
 #define PCI_ADDRESS_H
@@ -23,7 +23,7 @@ static inline bool pci_address_is_equal(const struct pci_address *a, const struc
            a->function == b->function;
 }
 
-/* Error: what GetLocation answers. Source: UEFI 2.10, 14.4. */
+/* Errors: those of GetLocation. Source: UEFI 2.10, 14.4. */
 static inline EFI_STATUS pci_address_get(EFI_PCI_IO_PROTOCOL *pci_io,
                                          struct pci_address *ret_address)
 {

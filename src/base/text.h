@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Short texts for people, built piece by piece into a buffer of fixed size. What
- * does not fit is cut off; the text is always terminated.
+ * Short texts for people, built piece by piece in a buffer of fixed size. A text that
+ * does not fit is truncated. It is always terminated.
  */
 #ifndef TEXT_H
 #define TEXT_H
@@ -21,11 +21,10 @@ struct text {
 void text_init(struct text *text, CHAR16 *buffer, size_t capacity);
 void text_append(struct text *text, const CHAR16 *string);
 
-/* The first `length` characters of `string`, in which control characters become
- * '?'. */
+/* The first `length` characters of `string`, with '?' for control characters. */
 void text_append_part(struct text *text, const CHAR16 *string, size_t length);
 
-/* `string`, and spaces up to `width` characters. */
+/* `string`, padded with spaces to `width` characters. */
 void text_append_padded(struct text *text, const CHAR16 *string, size_t width);
 
 void text_append_decimal(struct text *text, uint64_t value);
@@ -36,7 +35,7 @@ void text_append_hex(struct text *text, uint64_t value, unsigned digits);
 /* 52:54:00:12:34:56 */
 void text_append_mac(struct text *text, const uint8_t *mac);
 
-/* The location of a PCI function, 0000:00:03.0, or "?" where PciIo does not tell. */
+/* The location of a PCI function, 0000:00:03.0, or "?" if PciIo does not tell. */
 void text_append_pci_location(struct text *text, EFI_PCI_IO_PROTOCOL *pci_io);
 
 /* The name of a status, or its number. */

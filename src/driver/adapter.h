@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * One NIC that is bound: the one allocation that holds its protocol, its mode and
- * its device by value, and the child handle that carries them.
+ * One bound NIC: a single allocation with its protocol, its mode and its device by
+ * value, and the child handle on which they are installed.
  */
 #ifndef ADAPTER_H
 #define ADAPTER_H
@@ -22,34 +22,34 @@ struct adapter {
     EFI_PCI_IO_PROTOCOL *pci_io;
     EFI_HANDLE child;
     EFI_DEVICE_PATH *device_path; /* of the child: the parent's and a MAC node; pool memory */
-    struct status_page *page;     /* status_page.c's; NULL: there is none */
+    struct status_page *page;     /* owned by status_page.c; NULL: none */
     CHAR16 name[ADAPTER_NAME_MAX];
 };
 
 /* Bring up the NIC behind `pci_io`, whose device path is `parent_path`, and
  * install SNP, adapter information and device path on a new child handle.
- * Errors: as snp_init, EFI_OUT_OF_RESOURCES, what InstallMultipleProtocolInterfaces
- * answers; nothing is left behind, and *ret_cause says why, for people. */
+ * Errors: those of snp_init and InstallMultipleProtocolInterfaces, EFI_OUT_OF_RESOURCES.
+ * Nothing is left behind then, and *ret_cause gives the reason in words. */
 EFI_STATUS adapter_create(EFI_PCI_IO_PROTOCOL *pci_io, const EFI_DEVICE_PATH *parent_path,
                           struct adapter **ret_adapter, const CHAR16 **ret_cause)
     __attribute__((warn_unused_result));
 
-/* Uninstall the protocols from the child handle, which ends it, and free everything, in
- * whatever state SNP is. Error: what UninstallMultipleProtocolInterfaces answers when a
- * client does not let go; the adapter is then unchanged. */
+/* Uninstall the protocols from the child handle, which deletes it, and free everything, in
+ * any state of SNP. Errors: those of UninstallMultipleProtocolInterfaces if a client does
+ * not let go; the adapter is then unchanged. */
 EFI_STATUS adapter_destroy(struct adapter *adapter) __attribute__((warn_unused_result));
 
 /* Find the adapter of a child handle, or of the child that `agent` (the driver binding
- * handle) has on `controller`. EFI_NOT_FOUND: there is none. Any other error comes from the
+ * handle) has on `controller`. EFI_NOT_FOUND: none. Any other error comes from the
  * firmware. */
 EFI_STATUS adapter_of_child(EFI_HANDLE agent, EFI_HANDLE child, struct adapter **ret_adapter)
     __attribute__((warn_unused_result));
 EFI_STATUS adapter_of_controller(EFI_HANDLE agent, EFI_HANDLE controller,
                                  struct adapter **ret_adapter) __attribute__((warn_unused_result));
 
-/* The same for handles that a caller named; `child` is NULL or the adapter's own. Errors:
+/* The same for handles passed by a caller; `child` may be NULL. Errors:
  * EFI_INVALID_PARAMETER, one of them is not a handle; EFI_UNSUPPORTED, they do not belong
- * to a NIC of `agent`. */
+ * to a NIC of `agent`, or not together. */
 EFI_STATUS adapter_of_handles(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE child,
                               struct adapter **ret_adapter) __attribute__((warn_unused_result));
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
  * EFI_ADAPTER_INFORMATION_PROTOCOL on the child handle: media state, network boot,
- * IPv6 support. Nothing can be set. Source: UEFI 2.10, 11.12.
+ * IPv6 support. Read-only. Source: UEFI 2.10, 11.12.
  */
 #ifndef ADAPTER_INFO_H
 #define ADAPTER_INFO_H
@@ -14,7 +14,7 @@ struct adapter_info {
     struct snp *snp;
 };
 
-/* Make `info->protocol` ready to be installed beside `snp`'s. */
+/* Prepare `info->protocol` for installation next to the protocol of `snp`. */
 void adapter_info_init(struct adapter_info *info, struct snp *snp);
 
 #endif

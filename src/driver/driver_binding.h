@@ -20,13 +20,13 @@
 #define DRIVER_BINDING_VERSION 0x20000000u
 
 /* Install the driver's protocols on its image handle, and its Unload. `options` are copied.
- * Errors: what the firmware answers; nothing is then installed. */
+ * Errors: those of the firmware; nothing is then installed. */
 EFI_STATUS driver_binding_install(EFI_HANDLE image, const struct options *options)
     __attribute__((warn_unused_result));
 
 /* Release every NIC, uninstall the protocols, and let the firmware connect the NICs to any
  * other driver that wants them. Error: a client does not let go of a NIC or a protocol; the
- * driver then stays installed and intact. */
+ * driver then remains installed and intact. */
 EFI_STATUS driver_binding_uninstall(void) __attribute__((warn_unused_result));
 
 /* While paused, Supported and Start return ALREADY_STARTED, so that firmware that

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * What the user may choose. One parser serves the load option (`bcfg driver
- * -opt`) and the NV variable, since `load` passes no options.
+ * The user's options. One parser serves the load option (`bcfg driver -opt`) and the NV
+ * variable, which exists because `load` passes no options.
  *
  * A text is a list of NAME=VALUE, separated by spaces:
- *   takeover=on|off             take NICs over that another driver holds (on)
- *   verbose=0|1|2               lines on the console: errors; takeovers; all (1)
- *   only=ADDRESS[,ADDRESS…]     use these PCI functions and no others
+ *   takeover=on|off             take over NICs that another driver holds (on)
+ *   verbose=0|1|2               console messages: errors; takeovers; all (1)
+ *   only=ADDRESS[,ADDRESS…]     use only these PCI functions
  *   skip=ADDRESS[,ADDRESS…]     leave these alone
- * An ADDRESS is [SEGMENT:]BUS:DEVICE.FUNCTION in hexadecimal, as 00:03.0. A later
+ * An ADDRESS is [SEGMENT:]BUS:DEVICE.FUNCTION in hexadecimal, such as 00:03.0. A later
  * setting replaces an earlier one.
  */
 #ifndef OPTIONS_H
@@ -55,12 +55,12 @@ void options_parse(struct options *options, const CHAR16 *text, size_t length,
                    options_complaint *complain, void *context);
 
 /* Set `list` to the addresses in a text of `length` characters, in the syntax of `only=`,
- * or to none when it is empty. Returns NULL, or why the text was not understood; the list
+ * or to none if it is empty. Returns NULL, or why the text was not understood; the list
  * is then unchanged. */
 const CHAR16 *options_parse_addresses(struct pci_address_list *list, const CHAR16 *text,
                                       size_t length);
 
-/* The reverse. The first address without room, and all after it, are left out. */
+/* The reverse. Leaves out the first address that does not fit, and all after it. */
 void options_append_addresses(const struct pci_address_list *list, struct text *text);
 
 /* Append a text from which options_parse makes the same options: at most OPTIONS_TEXT_MAX

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Who has the PciIo of a controller open: the firmware's own record of who drives
- * it, and of its children.
+ * The openers of a controller's PciIo: the firmware's own record of the controller's
+ * driver and children.
  */
 #ifndef PCI_OPENER_H
 #define PCI_OPENER_H
@@ -10,7 +10,7 @@
 
 /* Find an open of `controller`'s PciIo by `agent` (NULL: by anyone) that has
  * `attribute` set, an EFI_OPEN_PROTOCOL_BY_… bit.
- * Errors: EFI_NOT_FOUND, there is none; else the firmware does not tell.
+ * Errors: EFI_NOT_FOUND, there is none; any other comes from the firmware.
  * Source: UEFI 2.10, 7.3.11. */
 EFI_STATUS pci_opener_find(EFI_HANDLE controller, EFI_HANDLE agent, UINT32 attribute,
                            EFI_OPEN_PROTOCOL_INFORMATION_ENTRY *ret_opener)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * What the status page shows: its form in IFR, its texts, and the block of bytes
- * that the editable fields are kept in. Source: UEFI 2.10, 33.
+ * The contents of the status page: its form in IFR, its texts, and the block of bytes
+ * that holds the editable fields. Source: UEFI 2.10, 33.
  */
 #ifndef STATUS_FORM_H
 #define STATUS_FORM_H
@@ -15,7 +15,7 @@
 #define STATUS_FORM_LANGUAGE "en-US"
 #define STATUS_FORM_BLOCK "VirtioNetOptions" /* under variable_guid */
 
-/* The longest list of addresses without a segment; and IFR knows no longer string. */
+/* Enough for the longest list of addresses without segments; the maximum in IFR. */
 #define STATUS_FIELD_CHARS 255u
 
 enum status_question {
@@ -23,7 +23,7 @@ enum status_question {
     QUESTION_VERBOSITY,
     QUESTION_ONLY,
     QUESTION_SKIP,
-    QUESTION_REFRESH, /* no field: the one question with a callback */
+    QUESTION_REFRESH, /* not a field; the only question with a callback */
 };
 
 struct adapter;
@@ -32,18 +32,18 @@ struct adapter;
 struct status_fields {
     uint8_t takeover;
     uint8_t verbosity;
-    CHAR16 only[STATUS_FIELD_CHARS]; /* terminated where there is room */
+    CHAR16 only[STATUS_FIELD_CHARS]; /* terminated if there is room */
     CHAR16 skip[STATUS_FIELD_CHARS];
 };
 
 _Static_assert(sizeof(struct status_fields) == 2 + 4 * STATUS_FIELD_CHARS, "without gaps");
 
-/* Make the package list of `adapter`'s page, in pool memory that the caller frees. */
+/* Make the package list for the page of `adapter`, in pool memory that the caller frees. */
 EFI_STATUS status_form_create(const struct adapter *adapter,
                               EFI_HII_PACKAGE_LIST_HEADER **ret_packages)
     __attribute__((warn_unused_result));
 
-/* Write the state of `adapter`, as memory has it, into the texts of `packages`. */
+/* Write the state of `adapter` into the texts of `packages`. Accesses no register. */
 void status_form_refresh(const struct adapter *adapter, const EFI_HII_STRING_PROTOCOL *strings,
                          EFI_HII_HANDLE packages);
 

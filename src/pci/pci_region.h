@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * A run of device registers: a part of one BAR, memory or I/O, that is accessed
- * with the registers' own widths and never outside its bounds.
+ * A range of device registers: part of one BAR, memory or I/O. It is accessed with the
+ * registers' own widths and never outside its bounds.
  */
 #ifndef PCI_REGION_H
 #define PCI_REGION_H
@@ -13,7 +13,7 @@
 
 #define PCI_PORTS UINT32_C(0x10000)
 
-/* The processor's I/O ports, where it has some. */
+/* The processor's I/O ports, if it has any. */
 #if defined(__x86_64__) || defined(__i386__)
 #define PCI_HAS_PORTS true
 static inline uint8_t pci_port_read8(uint16_t port)
@@ -64,11 +64,11 @@ struct pci_region {
     uint64_t bar_bytes;
 };
 
-/* A register whose place was checked once and which is written for ever after:
- * what a doorbell needs. `value` is what the device wants to read there. */
+/* A register whose location is checked once, and which is then written without further
+ * checks: a doorbell. `value` is what the device expects there. */
 struct pci_register {
-    volatile uint16_t *memory; /* where the CPU reaches it without PciIo; else NULL */
-    uint16_t port;             /* likewise; else 0 */
+    volatile uint16_t *memory; /* its address, if the CPU reaches it without PciIo; else NULL */
+    uint16_t port;             /* likewise its port; else 0 */
     EFI_PCI_IO_PROTOCOL *pci_io;
     EFI_PCI_IO_PROTOCOL_IO_MEM write;
     uint64_t offset;
@@ -77,11 +77,11 @@ struct pci_register {
 };
 
 /* The part of BAR `bar` (0 to 5, as configuration space counts them) that starts
- * at `offset` and is `length_bytes` long. PciIo's own count may differ: some
- * firmware counts a 64-bit BAR once.
- * Errors: EFI_NO_MAPPING, the BAR is not implemented, holds no address or one that makes no
- * sense, or the firmware knows no way to it; EFI_UNSUPPORTED, the BAR does not contain the region,
- * or the region is empty; what PciIo answers. */
+ * at `offset` and is `length_bytes` long. PciIo's numbering may differ: some firmware
+ * counts a 64-bit BAR once.
+ * Errors: EFI_NO_MAPPING, the BAR is not implemented, has no address or an invalid one, or
+ * the firmware does not reach it; EFI_UNSUPPORTED, the region is empty or not within the
+ * BAR; those of PciIo. */
 EFI_STATUS pci_region_init(struct pci_region *region, EFI_PCI_IO_PROTOCOL *pci_io, uint8_t bar,
                            uint64_t offset, uint64_t length_bytes)
     __attribute__((warn_unused_result));
@@ -92,13 +92,13 @@ EFI_STATUS pci_region_init_whole(struct pci_region *region, EFI_PCI_IO_PROTOCOL 
 
 bool pci_region_is_io(const struct pci_region *region);
 
-/* The part of `region` behind its first `offset` bytes; EFI_UNSUPPORTED when
- * nothing is left. */
+/* The part of `region` after its first `offset` bytes. EFI_UNSUPPORTED if nothing is
+ * left. */
 EFI_STATUS pci_region_tail(const struct pci_region *region, uint64_t offset,
                            struct pci_region *ret_tail) __attribute__((warn_unused_result));
 
 /* Access one register of 1, 2 or 4 bytes at `offset` from the region's start.
- * Errors: EFI_UNSUPPORTED, outside the region or misaligned; what PciIo answers. */
+ * Errors: EFI_UNSUPPORTED, outside the region or misaligned; those of PciIo. */
 EFI_STATUS pci_region_read8(const struct pci_region *region, uint64_t offset, uint8_t *ret_value)
     __attribute__((warn_unused_result));
 EFI_STATUS pci_region_read16(const struct pci_region *region, uint64_t offset, uint16_t *ret_value)
@@ -115,30 +115,30 @@ EFI_STATUS pci_region_write32(const struct pci_region *region, uint64_t offset, 
 EFI_STATUS pci_region_write64(const struct pci_region *region, uint64_t offset, uint64_t value)
     __attribute__((warn_unused_result));
 
-/* Copy `length_bytes` from `offset` on, in accesses of `width_bytes` (1, 2 or 4),
- * which divides the length. Same errors. */
+/* Copy `length_bytes` starting at `offset`, in accesses of `width_bytes` (1, 2 or 4), which
+ * must divide the length. Same errors. */
 EFI_STATUS pci_region_read(const struct pci_region *region, uint64_t offset, uint32_t width_bytes,
                            uint32_t length_bytes, void *ret_bytes)
     __attribute__((warn_unused_result));
 
-/* The other way round; same errors. */
+/* The reverse; same errors. */
 EFI_STATUS pci_region_write(const struct pci_region *region, uint64_t offset, uint32_t width_bytes,
                             uint32_t length_bytes, const void *bytes)
     __attribute__((warn_unused_result));
 
-/* Resolve the 16-bit register at `offset`, to be written with `value`.
+/* Resolve the 16-bit register at `offset`, which will be written with `value`.
  * Errors: EFI_UNSUPPORTED, outside the region or misaligned. */
 EFI_STATUS pci_region_register16(const struct pci_region *region, uint64_t offset, uint16_t value,
                                  struct pci_register *ret_register)
     __attribute__((warn_unused_result));
 
-/* The same for a register of 32 bits, of which `value` is the lower half; to be written
- * with pci_register_write32. */
+/* The same for a 32-bit register, whose lower half is `value`. Written with
+ * pci_register_write32. */
 EFI_STATUS pci_region_register32(const struct pci_region *region, uint64_t offset, uint16_t value,
                                  struct pci_register *ret_register)
     __attribute__((warn_unused_result));
 
-/* True when a write calls no firmware. */
+/* True if a write calls no firmware. */
 static inline bool pci_register_is_direct(const struct pci_register *reg)
 {
     return reg->memory || reg->port;
@@ -153,11 +153,11 @@ static inline void pci_register_write16(const struct pci_register *reg)
         *reg->memory = value;
     else if (PCI_HAS_PORTS && reg->port)
         pci_port_write16(reg->port, value);
-    else /* a doorbell has no answer; a device that is gone shows in its status */
+    else /* a doorbell has no answer; the status shows if the device is gone */
         (void)reg->write(reg->pci_io, EfiPciIoWidthUint16, reg->bar_index, reg->offset, 1, &value);
 }
 
-/* One access as well, of 32 bits: the register's own value below `upper`. */
+/* One 32-bit access: `upper` in the upper half, the register's own value in the lower. */
 void pci_register_write32(const struct pci_register *reg, uint16_t upper);
 
 #endif
