@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * The firmware's map of addresses, of one range of memory and one of ports, as a
- * configuration table that the system table points at until the fixture ends. To be included by one
- * file of a test program.
+ * The firmware's map of addresses: one range of memory and one of ports, in a configuration
+ * table that the system table points to until the fixture ends. Include it in one file of a
+ * test program.
  */
 #ifndef FAKE_DXE_SERVICES_H
 #define FAKE_DXE_SERVICES_H
@@ -37,7 +37,7 @@ static EFI_STATUS EFIAPI fake_get_port_range(EFI_PHYSICAL_ADDRESS address,
 static DXE_SERVICES fake_dxe_services;
 static EFI_CONFIGURATION_TABLE fake_tables[2];
 
-/* Registers of a device at `start`, `bytes` long, mapped uncached; no ports. */
+/* Registers of a device at `start`, `bytes` long, mapped uncached. No ports. */
 static inline void fake_dxe_services_install(uint64_t start, uint64_t bytes)
 {
     static const EFI_GUID guid = PI_DXE_SERVICES_TABLE_GUID;

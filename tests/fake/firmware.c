@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * The fake firmware as a whole: its life, the call that fails, the ledger and
- * the services without state. The other parts are in firmware_*.c.
+ * The fake firmware as a whole: its life cycle, the failing call, the ledger and the
+ * stateless services. The other parts are in firmware_*.c.
  */
 #include "firmware_internal.h"
 

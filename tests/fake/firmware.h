@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Boot and runtime services for host tests: real memory, a handle database with
- * the rules of UEFI 2.10 section 7.3, events under a fake clock, and a ledger of
- * everything that the driver obtained. Misuse of a service is reported (report.h).
+ * Boot and runtime services for host tests: real memory, a handle database with the
+ * rules of UEFI 2.10, section 7.3, events on a fake clock, and a ledger of everything
+ * that the driver obtained. Misuse of a service is reported (report.h).
  *
  * Life cycle: fake_firmware_new() points ST, BS and RT at the new firmware; the
  * test adds devices and runs the driver; fake_firmware_assert_nothing_leaked();
  * fake_firmware_free(). One firmware at a time: fake_firmware_new() frees what a failed
- * test left.
+ * test left behind.
  *
- * Functions declared here are the test's: they are never counted, never fail and
- * are allowed at any TPL, unlike the services that the driver calls.
+ * The functions declared here are for tests. Unlike the services that the driver calls
+ * they are never counted, never fail, and may be called at any TPL.
  */
 #ifndef FAKE_FIRMWARE_H
 #define FAKE_FIRMWARE_H
@@ -35,30 +35,30 @@ enum fake_call_kind {
     FAKE_CALL_ALL = 0x3f,
 };
 
-/* The nth fallible call fails, counted from 1; 0: none does. */
+/* The nth fallible call fails, counted from 1; 0: none. */
 struct fake_firmware *fake_firmware_new(unsigned nth);
 
-/* Frees also what leaked. Accepts NULL. */
+/* Also frees what leaked. Accepts NULL. */
 void fake_firmware_free(struct fake_firmware *firmware);
 
-/* Start counting anew, so that the nth call from here on fails. */
+/* Restart the count, so that the nth call from here on fails. */
 void fake_firmware_fail_nth(struct fake_firmware *firmware, unsigned nth);
 
-/* As above, and so does each later one. */
+/* The same, and each later call fails too. */
 void fake_firmware_fail_from(struct fake_firmware *firmware, unsigned nth);
 
-/* Count calls of these kinds only, a mask of enum fake_call_kind. */
+/* Count only calls of these kinds, a mask of enum fake_call_kind. */
 void fake_firmware_count_only(struct fake_firmware *firmware, unsigned kinds);
 
 bool fake_firmware_has_failed(const struct fake_firmware *firmware);
 
-/* "AllocatePool" and the like, "" as long as none failed; for messages. */
+/* Such as "AllocatePool"; "" if none failed. For messages. */
 const char *fake_firmware_failed_call(const struct fake_firmware *firmware);
 
 unsigned fake_firmware_call_count(const struct fake_firmware *firmware);
 
-/* What is there now belongs to the test and is no leak. What the test itself
- * creates through this interface never counts. */
+/* Everything that exists now belongs to the test and is no leak. Nothing that a test
+ * creates through this interface ever counts. */
 void fake_firmware_baseline(struct fake_firmware *firmware);
 
 /* Reports pool, pages, events, protocols, opens, DMA buffers and mappings beyond the baseline,
@@ -81,12 +81,12 @@ void fake_firmware_install(struct fake_firmware *firmware, EFI_HANDLE handle, co
 void *fake_firmware_interface(struct fake_firmware *firmware, EFI_HANDLE handle,
                               const EFI_GUID *guid);
 
-/* The index-th handle that carries the protocol, oldest first; NULL: no such. */
+/* The index-th handle that carries the protocol, oldest first; NULL: there is none. */
 EFI_HANDLE fake_firmware_find_handle(struct fake_firmware *firmware, const EFI_GUID *guid,
                                      unsigned index);
 unsigned fake_firmware_count_handles(struct fake_firmware *firmware, const EFI_GUID *guid);
 
-/* Opens of a protocol with one of these attributes, for example BY_DRIVER. */
+/* The number of opens with one of these attributes, for example BY_DRIVER. */
 unsigned fake_firmware_count_opens(struct fake_firmware *firmware, EFI_HANDLE handle,
                                    const EFI_GUID *guid, UINT32 attributes);
 
@@ -99,7 +99,7 @@ EFI_STATUS fake_firmware_connect(struct fake_firmware *firmware, EFI_HANDLE cont
 EFI_STATUS fake_firmware_disconnect(struct fake_firmware *firmware, EFI_HANDLE controller);
 
 /* A driver that opens a protocol BY_DRIVER and does nothing else, as MNP holds SNP. It has
- * Version 0x10, binds whenever it is connected, and is the test's to read and to change. */
+ * Version 0x10 and binds whenever it is connected. Tests may read and change it. */
 struct fake_consumer {
     EFI_DRIVER_BINDING_PROTOCOL binding;
     bool refuses_to_stop;
@@ -109,7 +109,7 @@ struct fake_consumer {
     unsigned refusals;
 };
 
-/* Adds a consumer and starts it on `handle`. NULL: it starts on whatever is connected. */
+/* Adds a consumer and starts it on `handle`. NULL: it starts on any handle that is connected. */
 struct fake_consumer *fake_firmware_hold_protocol(struct fake_firmware *firmware, EFI_HANDLE handle,
                                                   const EFI_GUID *guid, bool refuses_to_stop);
 
@@ -117,13 +117,13 @@ struct fake_consumer *fake_firmware_hold_protocol(struct fake_firmware *firmware
  * neither allocate nor free may be called; afterwards, none. */
 void fake_firmware_exit_boot_services(struct fake_firmware *firmware);
 
-/* Signals the group as an ExitBootServices does that fails afterwards: boot services go on. */
+/* Signals the group like an ExitBootServices that fails afterwards: boot services go on. */
 void fake_firmware_fail_to_exit(struct fake_firmware *firmware);
 
 /* Everything written to ConOut and StdErr, as ASCII, other characters as '?'. */
 const char *fake_firmware_console(const struct fake_firmware *firmware);
 
-/* What a reset of the machine does to the variable store. */
+/* The effect of a machine reset on the variable store. */
 void fake_firmware_forget_volatile_variables(struct fake_firmware *firmware);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
  * The handle database: protocols on handles, their installation and removal, and
- * the services that search it. Who has what open is in firmware_opens.c.
+ * the services that search it. Opens are in firmware_opens.c.
  */
 #include "firmware_internal.h"
 
@@ -131,7 +131,7 @@ unsigned fake_firmware_count_handles(struct fake_firmware *firmware, const EFI_G
 
 #define PATH_BYTES_MAX 0x10000u
 
-/* A malformed one, which a test may install, ends where it cannot be followed. */
+/* A malformed path, which a test may install, ends where it cannot be followed. */
 static size_t device_path_size(const EFI_DEVICE_PATH *path)
 {
     size_t size = sizeof(*path);
@@ -190,8 +190,8 @@ static struct fake_open *find_open(struct fake_protocol *protocol, UINT32 attrib
     return open;
 }
 
-/* Ask the drivers that hold the protocol to stop. False when somebody refused: then all of them
- * get their device back. */
+/* Ask the drivers that hold the protocol to stop. False if one of them refused; then all get
+ * their device back. */
 static bool evict_users(struct fake_firmware *firmware, EFI_HANDLE handle, const EFI_GUID *guid)
 {
     struct fake_protocol *protocol;
@@ -323,7 +323,7 @@ static EFI_STATUS EFIAPI install_multiple(EFI_HANDLE *handle, ...)
     return status;
 }
 
-/* As edk2 does, a refusal puts back what was removed and gives INVALID_PARAMETER. */
+/* As in edk2, a refusal restores what was removed and returns INVALID_PARAMETER. */
 static EFI_STATUS EFIAPI uninstall_multiple(EFI_HANDLE handle, ...)
 {
     struct fake_firmware *firmware = fake_enter("UninstallMultipleProtocolInterfaces", TPL_NOTIFY);

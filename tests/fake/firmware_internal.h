@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * What the parts of the fake firmware, and fake protocols that have resources of
- * their own, share. Tests include firmware.h instead.
+ * Shared by the parts of the fake firmware and by fake protocols with resources of their
+ * own. Tests include firmware.h instead.
  */
 #ifndef FAKE_FIRMWARE_INTERNAL_H
 #define FAKE_FIRMWARE_INTERNAL_H
@@ -14,11 +14,11 @@
 #define FAKE_CONSOLE_SIZE 65536u
 #define FAKE_PAGE_SIZE 4096u
 
-/* One line of the ledger, embedded in whatever can leak. */
+/* One entry of the ledger, embedded in everything that can leak. */
 struct fake_resource {
     const char *kind;
     const char *name; /* more about it, or NULL */
-    size_t size;      /* in bytes, 0 where it makes no sense */
+    size_t size;      /* in bytes; 0 if it has none */
     void *caller;     /* where the driver obtained it */
     bool in_baseline;
 };
@@ -76,7 +76,7 @@ struct fake_protocol {
     struct fake_open *opens;
 };
 
-/* Dies with its last protocol; the memory stays until the firmware is freed. */
+/* Ceases to exist with its last protocol; its memory stays until the firmware is freed. */
 struct fake_handle {
     struct fake_handle *next;
     struct fake_protocol *protocols;
@@ -119,19 +119,19 @@ struct fake_firmware {
     struct fake_owned *owned;
 };
 
-/* Every service begins here: reports a call above `highest_tpl`, or one that the boot phase
+/* Every service starts here: reports a call above `highest_tpl`, and one that the boot phase
  * forbids. */
 struct fake_firmware *fake_enter(const char *service, EFI_TPL highest_tpl);
 
 /* As above, for a service that is allowed while ExitBootServices notifies. */
 struct fake_firmware *fake_enter_at_exit(const char *service, EFI_TPL highest_tpl);
 
-/* Counts a fallible call. True: it has to fail. */
+/* Counts a fallible call. True: it must fail. */
 bool fake_call_fails(struct fake_firmware *firmware, enum fake_call_kind kind, const char *service);
 
 void fake_firmware_attach(struct fake_firmware *firmware, const struct fake_attachment *attachment);
 
-/* Resources that the driver holds and will have to give back. */
+/* Resources that the driver holds and must release. */
 size_t fake_firmware_count_resources(struct fake_firmware *firmware);
 
 /* Memory that the driver will free with FreePool. */
@@ -148,12 +148,12 @@ const char *fake_guid_name(const EFI_GUID *guid);
 struct fake_protocol *fake_protocol_find(struct fake_firmware *firmware, EFI_HANDLE handle,
                                          const EFI_GUID *guid);
 
-/* NULL: no such handle; a driver that names one is reported under `service`. */
+/* NULL: no such handle. fake_handle_check reports the driver, under `service`. */
 struct fake_handle *fake_handle_find(struct fake_firmware *firmware, EFI_HANDLE handle);
 struct fake_handle *fake_handle_check(struct fake_firmware *firmware, EFI_HANDLE handle,
                                       const char *service);
 
-/* Opens by the rules, on behalf of a driver that is part of the fake. */
+/* Opens according to the rules, on behalf of a driver that is part of the fake. */
 EFI_STATUS fake_open_add(struct fake_firmware *firmware, EFI_HANDLE handle, const EFI_GUID *guid,
                          const struct fake_open *wanted);
 
@@ -166,7 +166,7 @@ EFI_STATUS fake_connect(struct fake_firmware *firmware, EFI_HANDLE controller,
 EFI_STATUS fake_disconnect(struct fake_firmware *firmware, EFI_HANDLE controller, EFI_HANDLE driver,
                            EFI_HANDLE child);
 
-/* Runs the notifications that the present TPL lets through. */
+/* Runs the notifications that the current TPL admits. */
 void fake_events_dispatch(struct fake_firmware *firmware);
 void fake_clock_advance(struct fake_firmware *firmware, uint64_t ticks);
 void fake_event_group_signal(struct fake_firmware *firmware, const EFI_GUID *group);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Pool and pages. Real allocations of the exact size, so that AddressSanitizer
- * sees an access beyond them; never zero at first.
+ * Pool and pages. Real allocations of the exact size, so that AddressSanitizer sees
+ * accesses beyond them. Their initial contents are never zero.
  */
 #include "firmware_internal.h"
 

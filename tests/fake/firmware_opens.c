@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * OpenProtocol and its relatives: which agent may have which protocol open, and
- * who must give way. UEFI 2.10, 7.3.9 to 7.3.11; where that leaves room, as edk2.
+ * OpenProtocol and its relatives: which agent may have which protocol open, and who
+ * must give way. UEFI 2.10, 7.3.9 to 7.3.11; where that leaves a choice, like edk2.
  */
 #include "firmware_internal.h"
 
@@ -42,7 +42,7 @@ static struct fake_open *find_user(struct fake_firmware *firmware, EFI_HANDLE ha
     return open;
 }
 
-/* May the protocol be opened like this? Disconnects its drivers where the attributes ask for it. */
+/* May the protocol be opened like this? Disconnects its drivers if the attributes ask for it. */
 static EFI_STATUS make_way(struct fake_firmware *firmware, EFI_HANDLE handle, const EFI_GUID *guid,
                            UINT32 attributes)
 {
@@ -92,7 +92,7 @@ EFI_STATUS fake_open_add(struct fake_firmware *firmware, EFI_HANDLE handle, cons
     return EFI_SUCCESS;
 }
 
-/* Note one more use, new or repeated. */
+/* Record one more use, new or repeated. */
 static EFI_STATUS note_open(struct fake_firmware *firmware, EFI_HANDLE handle, const EFI_GUID *guid,
                             const struct fake_open *wanted)
 {
@@ -118,8 +118,8 @@ static EFI_STATUS EFIAPI open_protocol(EFI_HANDLE handle, EFI_GUID *guid, void *
     void *interface;
     EFI_STATUS status;
 
-    /* Asking is how one finds out whether it is a handle; anything else with what is none is a
-     * mistake. */
+    /* A query is the way to find out whether something is a handle. Any other call with an invalid
+     * handle is a mistake. */
     if (is_test ? !fake_handle_find(firmware, handle)
                 : !fake_handle_check(firmware, handle, "OpenProtocol"))
         return EFI_INVALID_PARAMETER;
@@ -196,7 +196,8 @@ static EFI_STATUS EFIAPI close_protocol(EFI_HANDLE handle, EFI_GUID *guid, EFI_H
         return EFI_INVALID_PARAMETER;
     if (fake_open_remove(firmware, handle, guid, agent, controller))
         return EFI_SUCCESS;
-    fake_report("CloseProtocol: this agent and controller have %s not open", fake_guid_name(guid));
+    fake_report("CloseProtocol: %s is not open for this agent and controller",
+                fake_guid_name(guid));
     return EFI_NOT_FOUND;
 }
 

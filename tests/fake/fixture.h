@@ -31,7 +31,7 @@ struct fake_fixture {
     unsigned device_count;
 };
 
-/* All devices have the same options, NULL for the defaults, but MAC and slot of their own. The
+/* All devices have the same options (NULL: the defaults), each with its own MAC and slot. The
  * nth fallible firmware call fails. */
 static inline void fake_fixture_init_failing(struct fake_fixture *fixture, unsigned nth,
                                              unsigned device_count,

@@ -28,14 +28,14 @@ struct fake_hii {
     unsigned set_count;
 };
 
-/* What is known of an opcode; anything else is not expected here. */
+/* The properties of an opcode. Opcodes without an entry are not expected here. */
 struct opcode {
     uint8_t code;
-    uint8_t length; /* the least */
+    uint8_t length; /* the minimum */
     bool is_longer; /* may be followed by more */
     bool is_question;
-    uint8_t parent; /* opcode of the scope that it stands in, 0: any question */
-    int prompt;     /* offset of the statement header, -1: none */
+    uint8_t parent; /* opcode of the scope that contains it; 0: any question */
+    int prompt;     /* offset of the statement header; -1: none */
 };
 
 static const struct opcode opcodes[] = {
@@ -109,7 +109,7 @@ static void parse_store(struct parser *parser, const uint8_t *op, uint8_t length
     struct fake_form *form = &parser->list->form;
 
     if (form->store != 0 || parser->forms > 0)
-        fake_report("HII: a second store, or one behind the form");
+        fake_report("HII: a second store, or one after the form");
     memcpy(&form->store_guid, op + 2, 16);
     form->store = get16(op + 18);
     form->store_size = get16(op + 20);
@@ -289,7 +289,7 @@ static void parse_form_package(struct fake_list *list, const uint8_t *package, s
             return;
         at += package[at + 1] & 0x7f;
         if (parser.depth == 0 && at < length) {
-            fake_report("HII: %zu bytes behind the form set", length - at);
+            fake_report("HII: %zu bytes after the form set", length - at);
             return;
         }
     }
@@ -310,7 +310,7 @@ static char *narrow(const uint8_t *text, size_t count)
     return copy;
 }
 
-/* The characters of the text at `text`, or -1: it does not end before `end`. */
+/* The length of the text at `text` in characters; -1: it does not end before `end`. */
 static long text_length(const uint8_t *text, const uint8_t *end)
 {
     long count = 0;
@@ -337,8 +337,7 @@ static void parse_string_package(struct fake_list *list, const uint8_t *package,
         long count = text_length(at + 1, end);
 
         if (count < 0 || list->form.string_count == STRINGS_MAX) {
-            fake_report("HII: string %u does not end, or is one too many",
-                        list->form.string_count + 1);
+            fake_report("HII: string %u does not end, or is surplus", list->form.string_count + 1);
             return;
         }
         list->strings[++list->form.string_count] = narrow(at + 1, (size_t)count);
@@ -365,7 +364,7 @@ static const uint8_t *find_package(const uint8_t *packages, uint8_t type, size_t
             return NULL;
         }
         if (packages[at + 3] == EFI_HII_PACKAGE_END && at + package != length)
-            fake_report("HII: %zu bytes behind the end", length - at - package);
+            fake_report("HII: %zu bytes after the end", length - at - package);
         if (packages[at + 3] == type) {
             if (found)
                 fake_report("HII: two packages of type %#x", type);

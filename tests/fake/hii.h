@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * A HII database and its strings: takes package lists apart more strictly than a
- * firmware does and reports (report.h) what is wrong with them, and keeps the forms
- * for the test to look at. Source: UEFI 2.10, 33 and 34.
+ * A HII database and its strings. Parses package lists more strictly than firmware does,
+ * reports (report.h) errors in them, and keeps the forms for tests to examine. Source: UEFI 2.10,
+ * 33 and 34.
  */
 #ifndef FAKE_HII_H
 #define FAKE_HII_H
@@ -12,7 +12,7 @@
 
 #define FAKE_STATEMENTS_MAX 64u
 
-/* A text, an action or a question of the form, in its order. */
+/* A text, an action or a question, in the order of the form. */
 struct fake_statement {
     uint8_t opcode;
     EFI_STRING_ID prompt;
@@ -42,25 +42,25 @@ struct fake_form {
 
 struct fake_hii;
 
-/* Put the two protocols onto a handle of `firmware`, which owns the result. */
+/* Install the two protocols on a handle of `firmware`, which owns the result. */
 struct fake_hii *fake_hii_new(struct fake_firmware *firmware);
 
 unsigned fake_hii_form_count(const struct fake_hii *hii);
 
-/* The form whose driver is `driver`, NULL: there is none. Valid until it is removed. */
+/* The form whose driver is `driver`; NULL: none. Valid until it is removed. */
 const struct fake_form *fake_hii_find_form(const struct fake_hii *hii, EFI_HANDLE driver);
 
-/* A text of a form as ASCII, others as '?'; "" where the id is not known. */
+/* A text of a form in ASCII, with '?' for other characters; "" if there is no such id. */
 const char *fake_hii_string(const struct fake_form *form, EFI_STRING_ID id);
 
-/* The statement with this prompt, NULL: there is none. */
+/* The statement with this prompt; NULL: none. */
 const struct fake_statement *fake_hii_find_statement(const struct fake_form *form,
                                                      const char *prompt);
 
 /* How often SetString was called. */
 unsigned fake_hii_set_count(const struct fake_hii *hii);
 
-/* Look at a package list without a database: reports what is wrong. */
+/* Check a package list without a database. Reports errors. */
 void fake_hii_check(const void *packages);
 
 #endif

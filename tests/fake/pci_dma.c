@@ -2,8 +2,8 @@
  *
  * The memory half of PciIo: buffers, mappings, and the device's view of them.
  *
- * A device address keeps the pointer's offset in its page, as an IOMMU would, and
- * nothing else of it; an unmapped page lies between any two mappings.
+ * A device address shares only the offset in the page with the pointer, as behind an
+ * IOMMU. An unmapped page separates any two mappings.
  */
 #include "pci_io.h"
 
@@ -138,7 +138,7 @@ static EFI_STATUS EFIAPI map(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL_OPER
         return EFI_INVALID_PARAMETER;
     }
     if (is_common && !is_common_buffer(function, host, *length)) {
-        fake_report("PciIo.Map: a common buffer has to come from AllocateBuffer");
+        fake_report("PciIo.Map: a common buffer must come from AllocateBuffer");
         return EFI_UNSUPPORTED;
     }
     if (fake_call_fails(firmware, FAKE_CALL_DMA, "PciIo.Map"))

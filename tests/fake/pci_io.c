@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * The registers' half of PciIo: configuration space, BARs, attributes, location.
+ * The register half of PciIo: configuration space, BARs, attributes, location.
  */
 #include "pci_io.h"
 
@@ -94,7 +94,7 @@ static EFI_STATUS access_config(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL_W
         else if (config_register_at(function, offset) == MSIX_CAPABILITY_ID)
             memcpy(&function->config[offset], bytes, width.bytes);
         else
-            fake_report("PciIo.Pci.Write at %#x: a driver has no business there", offset);
+            fake_report("PciIo.Pci.Write at %#x, which drivers must not write", offset);
     }
     return EFI_SUCCESS;
 }

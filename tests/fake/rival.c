@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * The other driver. It opens and installs behind the services, so nothing of it
- * counts as a call or as a leak; it stops by the services' rules.
+ * The other driver. It opens and installs without going through the services, so nothing
+ * that it does counts as a call or a leak. It stops by the services' rules.
  */
 #include "rival.h"
 
@@ -46,7 +46,7 @@ static size_t path_bytes(const EFI_DEVICE_PATH *path)
     return (size_t)((const uint8_t *)node - (const uint8_t *)path);
 }
 
-/* The path of `parent` and a MAC node whose address is all `fill`. */
+/* The path of `parent` and a MAC node whose address bytes are all `fill`. */
 static void *path_below(struct fake_rival *rival, EFI_HANDLE parent, uint8_t fill)
 {
     static const EFI_DEVICE_PATH end = {

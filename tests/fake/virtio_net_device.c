@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * The device model's birth, its PCI appearance and the test's controls.
+ * The device model: creation, its PCI configuration, and the controls for tests.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ void fake_referee(const struct fake_device *device, const char *format, ...)
     fake_report("virtio: %s", message);
 }
 
-/* BARs as QEMU has them: legacy registers 0, MSI-X 1, modern registers 4. */
+/* BARs as in QEMU: legacy registers 0, MSI-X 1, modern registers 4. */
 void fake_device_describe(struct fake_device *device, struct fake_pci_options *pci)
 {
     const struct fake_device_options *options = &device->options;
@@ -114,7 +114,7 @@ static uint8_t add_region(struct capability_list *list, enum virtio_pci_cfg_type
     return add_capability(list, bytes, length);
 }
 
-/* What a driver has to skip: a reserved type, a reserved BAR, another vendor's id. */
+/* What a driver must skip: a reserved type, a reserved BAR, another vendor's id. */
 static void add_odd_capabilities(struct capability_list *list)
 {
     const struct fake_region nowhere = {.bar = 7, .offset = 0xfffffff0, .length = 0xffffffff};
@@ -124,7 +124,7 @@ static void add_odd_capabilities(struct capability_list *list)
     add_region(list, 0x77, &nowhere, sizeof(struct virtio_pci_cap));
 }
 
-/* A capability of 64 bits, 4.1.4.7, that ends long after the last address. */
+/* A 64-bit capability (4.1.4.7) that ends long after the last address. */
 static void add_shared_memory_without_end(struct capability_list *list)
 {
     uint8_t bytes[24];
@@ -137,7 +137,7 @@ static void add_shared_memory_without_end(struct capability_list *list)
     add_capability(list, bytes, sizeof(bytes));
 }
 
-/* The list begins with a capability whose last bytes are the first of another. */
+/* The list begins with a capability whose last bytes are the first bytes of another. */
 static void overlap_first_capability(struct capability_list *list, uint8_t first)
 {
     uint8_t second = (uint8_t)(first + 8); /* the first one's offset and length */
@@ -215,7 +215,7 @@ static void add_modern_capabilities(struct fake_device *device, struct capabilit
     }
 }
 
-/* At the end of the list, so that what stands before keeps its place. */
+/* At the end of the list, so that everything before it keeps its place. */
 static void add_window(struct fake_device *device, struct capability_list *list)
 {
     const struct fake_region nowhere = {0};

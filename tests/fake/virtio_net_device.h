@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * A virtio-net device in software, written from VIRTIO 1.2 and from nothing of the
- * driver's. It is also the referee: a driver that breaks a rule is reported.
- * Its misbehaviours have names; while it has one, and until the reset after
- * that, it does not judge the driver's registers and rings.
+ * A virtio-net device in software, written from VIRTIO 1.2 and independent of the driver.
+ * It is also the referee, and reports a driver that breaks a rule. Its misbehaviours have
+ * names. During one, and until the next reset, it does not judge registers and rings.
  */
 #ifndef FAKE_VIRTIO_NET_DEVICE_H
 #define FAKE_VIRTIO_NET_DEVICE_H
@@ -26,7 +25,7 @@ enum fake_transport {
     FAKE_LEGACY,
 };
 
-/* What a device offers by default: what the driver takes, and offers it has to refuse. */
+/* Offered by default: features that the driver accepts, and some that it must refuse. */
 #define FAKE_DEVICE_FEATURES                                                                       \
     (VIRTIO_NET_F_CSUM | VIRTIO_NET_F_GUEST_CSUM | VIRTIO_NET_F_MTU | VIRTIO_NET_F_MAC |           \
      VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_STATUS |                      \
@@ -34,11 +33,11 @@ enum fake_transport {
      VIRTIO_NET_F_CTRL_RX_EXTRA | VIRTIO_NET_F_GUEST_ANNOUNCE | VIRTIO_NET_F_CTRL_MAC_ADDR |       \
      VIRTIO_NET_F_SPEED_DUPLEX | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX)
 
-/* All zero is a sensible device: QEMU's layout, 256 entries, link up, MTU 1500. */
+/* All zeros give a sensible device: QEMU's layout, 256 entries, link up, MTU 1500. */
 struct fake_device_options {
     enum fake_transport transport;
-    uint64_t features;         /* 0: FAKE_DEVICE_FEATURES; VERSION_1 comes by itself */
-    uint64_t removed_features; /* taken from the above, also VERSION_1 */
+    uint64_t features;         /* 0: FAKE_DEVICE_FEATURES; VERSION_1 is added */
+    uint64_t removed_features; /* removed from the above, even VERSION_1 */
     uint16_t queue_size[FAKE_DEVICE_QUEUES];
     bool no_control_queue; /* whatever CTRL_VQ says */
     uint8_t mac[6];
@@ -46,7 +45,7 @@ struct fake_device_options {
     uint32_t speed_mbps; /* 0: 1000 */
     bool is_link_down;
     unsigned mac_table_max;      /* multicast addresses that fit; 0: 64 */
-    struct fake_pci_options pci; /* `bars` and `device_number` are filled in where 0 */
+    struct fake_pci_options pci; /* `bars` and `device_number` are filled in if 0 */
 
     /* Modern registers */
     unsigned modern_bar; /* 0: BAR 4, 64 bits wide and prefetchable */
@@ -57,7 +56,7 @@ struct fake_device_options {
     bool single_doorbell;       /* multiplier 0: all queues share one address */
     bool odd_capabilities;      /* reserved types, BAR 7, foreign ids, duplicates, longer ones */
     bool no_device_cfg;         /* the capability is missing */
-    bool no_window;             /* to registers in configuration space: missing, too */
+    bool no_window;             /* no window in configuration space either */
     enum fake_bar_way modern_bar_way;
     enum fake_bar_way notify_bar_way; /* with notify_in_own_bar */
     uint32_t common_bytes;            /* length of the common configuration; 0: all of VIRTIO 1.2 */
@@ -78,7 +77,7 @@ enum fake_device_misbehaviour {
     FAKE_USED_LENGTH_MAX, /* 2^32 - 1 */
     FAKE_USED_INDEX_JUMPS,
     FAKE_USED_INDEX_RUNS_BACKWARDS,
-    FAKE_USED_INDEX_WRAPS, /* once around, 65,536: what was used stays hidden */
+    FAKE_USED_INDEX_WRAPS, /* a full lap, 65,536: used buffers stay hidden */
     FAKE_DESCRIPTORS_REWRITTEN,
     FAKE_AVAILABLE_RING_REWRITTEN, /* flags, index and entries */
     FAKE_GSO_TYPE_SET,
@@ -86,22 +85,22 @@ enum fake_device_misbehaviour {
 
     /* registers */
     FAKE_RESET_NEVER_SETTLES,
-    FAKE_FEATURES_OK_DROPPED, /* is never set: the features are refused */
-    FAKE_FEATURES_OK_REVOKED, /* is seen once, then gone */
+    FAKE_FEATURES_OK_DROPPED, /* never set: the features are refused */
+    FAKE_FEATURES_OK_REVOKED, /* seen once, then gone */
     FAKE_FEATURES_CHANGE,     /* in the next reading, then back, and so on */
     FAKE_FEATURES_NONE,       /* not even VERSION_1 */
     FAKE_FEATURES_ALL,        /* 64 */
     FAKE_QUEUE_SIZE_ZERO,
     FAKE_QUEUE_SIZE_NOT_POWER_OF_TWO,
     FAKE_QUEUE_SIZE_32768,
-    FAKE_QUEUE_SIZE_READ_ONLY, /* what is written to it is lost */
+    FAKE_QUEUE_SIZE_READ_ONLY, /* writes are lost */
     FAKE_NOTIFY_OFFSET_OVERFLOWS,
-    FAKE_NOTIFY_DATA_CHANGES, /* in each reading; doorbells go astray */
+    FAKE_NOTIFY_DATA_CHANGES, /* in each reading, so doorbells go astray */
     FAKE_QUEUE_RESET_NEVER_SETTLES,
-    FAKE_QUEUE_RESET_IGNORED,      /* said to have ended, but queue_enable stays 1 */
-    FAKE_QUEUE_RESET_PRETENDED,    /* the registers say so, and the queue goes on where it was */
-    FAKE_GENERATION_NEVER_SETTLES, /* legacy: the MAC is different in each reading */
-    FAKE_MAC_READ_ONLY,            /* legacy: what is written to it is lost */
+    FAKE_QUEUE_RESET_IGNORED,      /* queue_reset reads 0, but queue_enable stays 1 */
+    FAKE_QUEUE_RESET_PRETENDED,    /* the registers say so, but the queue goes on as before */
+    FAKE_GENERATION_NEVER_SETTLES, /* legacy: the MAC differs in each reading */
+    FAKE_MAC_READ_ONLY,            /* legacy: writes are lost */
     FAKE_MTU_BELOW_68,
     FAKE_NEEDS_RESET, /* now, and after each DRIVER_OK */
     FAKE_ALL_ONES,    /* unplugged */
@@ -116,7 +115,7 @@ enum fake_device_misbehaviour {
     FAKE_CAPABILITY_64BIT_OVERFLOWS, /* shared memory with all ones for offset and length */
     FAKE_CAPABILITY_EMPTY,           /* a region of no bytes */
     FAKE_CAPABILITIES_OVERLAP,       /* one begins within another */
-    FAKE_REGIONS_OVERLAP,            /* doorbells and common configuration in one place */
+    FAKE_REGIONS_OVERLAP,            /* doorbells and common configuration in the same place */
 
     /* control queue */
     FAKE_CONTROL_NEVER_ACKS,
@@ -177,7 +176,7 @@ EFI_HANDLE fake_device_handle(struct fake_device *device);
 unsigned fake_device_access_count(struct fake_device *device);
 void fake_device_clear_access_counts(struct fake_device *device);
 
-/* What the driver did so far */
+/* What the driver has done so far */
 uint8_t fake_device_status(const struct fake_device *device);
 bool fake_device_is_live(const struct fake_device *device); /* DRIVER_OK, and may do DMA */
 uint64_t fake_device_accepted_features(const struct fake_device *device);
@@ -186,29 +185,29 @@ unsigned fake_device_reset_count(const struct fake_device *device);
 unsigned fake_device_queue_reset_count(const struct fake_device *device);
 unsigned fake_device_notification_count(const struct fake_device *device, unsigned queue);
 
-/* Doorbells that the device had not asked for. Allowed, but a waste. */
+/* Doorbells that the device had not asked for: allowed, but wasteful. */
 unsigned fake_device_needless_notification_count(const struct fake_device *device, unsigned queue);
 
 /* Interrupts that the driver did not suppress. */
 unsigned fake_device_interrupt_count(const struct fake_device *device);
 
-/* Buffers that wait in a queue. Looks at the available ring, and reports a lost wakeup. */
+/* Buffers waiting in a queue. Looks at the available ring, and reports a lost wakeup. */
 unsigned fake_device_pending_count(struct fake_device *device, unsigned queue);
 
-/* Frames. Delivery is false when no receive buffer is there or the frame does not fit. A frame
- * that was taken stays valid until the next is taken; NULL: none. */
+/* Frames. Delivery is false if there is no receive buffer or the frame does not fit. A taken
+ * frame stays valid until the next is taken; NULL: none. */
 bool fake_device_deliver(struct fake_device *device, const void *frame, size_t length);
 
-/* Hold back what the filter does not let pass; by default a device delivers everything. A frame
- * that is held back counts as delivered. */
+/* Withhold frames that the filter rejects; by default a device delivers everything. A withheld
+ * frame counts as delivered. */
 void fake_device_filter_frames(struct fake_device *device, bool filters);
 
-/* Whether a device that does as it was told lets a frame to this address pass. */
+/* Whether an obedient device passes a frame to this address. */
 bool fake_device_lets_pass(const struct fake_device *device, const uint8_t to[6]);
 
 const struct fake_frame *fake_device_take_frame(struct fake_device *device);
 
-/* When the device works. By default at once when the doorbell rings. */
+/* When the device works. By default immediately when the doorbell rings. */
 void fake_device_stall(struct fake_device *device, bool is_stalled);
 void fake_device_process(struct fake_device *device);
 
@@ -216,57 +215,57 @@ void fake_device_process(struct fake_device *device);
  * that the driver does not reach). */
 void fake_device_poll_rings(struct fake_device *device, bool polls);
 
-/* Ask for a doorbell only after so many further buffers. EVENT_IDX only. */
+/* Ask for a doorbell only after this many more buffers. EVENT_IDX only. */
 void fake_device_notify_after(struct fake_device *device, unsigned queue, uint16_t buffers);
 
-/* Complete what one doorbell brought in reverse order; not with IN_ORDER. */
+/* Complete the buffers of one doorbell in reverse order. Not with IN_ORDER. */
 void fake_device_complete_in_reverse(struct fake_device *device, bool is_reversed);
 
-/* Configuration; each change has a new config_generation. An address that a command set lasts until
- * the reset, one that was written to the configuration of a legacy device for good. */
+/* Configuration. Each change has a new config_generation. An address set by command lasts until the
+ * reset; one written to a legacy device's configuration is permanent. */
 void fake_device_set_link(struct fake_device *device, bool is_up);
 void fake_device_set_mtu(struct fake_device *device, uint16_t mtu);
 void fake_device_ask_for_announcement(struct fake_device *device);
 
-/* The MAC changes once the driver has read the first three bytes of it. */
+/* The MAC changes after the driver has read its first three bytes. */
 void fake_device_change_mac_while_read(struct fake_device *device, const uint8_t mac[6]);
 const uint8_t *fake_device_mac(const struct fake_device *device);
 
 void fake_device_need_reset(struct fake_device *device);
 
-/* Somebody else writes 0 to the status. The driver cannot know yet, so the referee is silent. */
+/* Somebody else writes 0 to the status. The driver cannot know yet, so the referee stays silent. */
 void fake_device_reset_by_others(struct fake_device *device);
 
-/* Reading the status gives the old one so many times after a reset. */
+/* After a reset the status reads as the old one this many times. */
 void fake_device_delay_reset(struct fake_device *device, uint32_t reads);
 
-/* queue_reset reads 1 so many times after a queue's reset. */
+/* After a queue's reset queue_reset reads 1 this many times. */
 void fake_device_delay_queue_reset(struct fake_device *device, uint32_t reads);
 void fake_device_unplug(struct fake_device *device);
 
 /* One misbehaviour at a time; FAKE_BEHAVES ends it. */
 void fake_device_misbehave(struct fake_device *device, enum fake_device_misbehaviour which);
 
-/* The same, from just before the nth register access from now on, counted from 1. */
+/* The same, starting just before the nth register access from now, counted from 1. */
 void fake_device_misbehave_from(struct fake_device *device, enum fake_device_misbehaviour which,
                                 unsigned nth_access);
 
-/* False while that access has not come. */
+/* False until that access. */
 bool fake_device_misbehaves(const struct fake_device *device);
 const char *fake_misbehaviour_name(enum fake_device_misbehaviour which);
 
-/* Control queue. The commands since the device was made, oldest first; NULL: fewer. */
+/* Control queue. The commands since the device was created, oldest first; NULL: there are fewer. */
 const struct fake_control_command *fake_device_command(const struct fake_device *device,
                                                        unsigned index);
 unsigned fake_device_command_count(const struct fake_device *device);
 void fake_device_forget_commands(struct fake_device *device);
 
-/* The nth command from now, counted from 1, is treated so: FAKE_CONTROL_REFUSES, …_ACKS_GARBAGE or
- * …_NEVER_ACKS. A well-behaved device may do that; the referee goes on. 0: none. */
+/* Treat the nth command from now, counted from 1, like this: FAKE_CONTROL_REFUSES, …_ACKS_GARBAGE
+ * or …_NEVER_ACKS. A well-behaved device may do that, so the referee keeps judging. 0: none. */
 void fake_device_fail_command(struct fake_device *device, unsigned nth,
                               enum fake_device_misbehaviour how);
 
-/* Obey and answer now the command that was not answered in time. */
+/* Now obey and answer the command that was not answered in time. */
 void fake_device_answer_late(struct fake_device *device);
 const struct fake_device_filter *fake_device_filter(const struct fake_device *device);
 

@@ -226,7 +226,7 @@ static bool read_mac_list(const uint8_t *data, size_t length, size_t *offset, un
     return true;
 }
 
-/* A table that is refused leaves the old one as it was. */
+/* A refused table leaves the old one unchanged. */
 static bool set_mac_table(struct fake_device *device, const struct fake_control_command *command)
 {
     unsigned multicast_max =
@@ -311,7 +311,7 @@ static void answer(struct fake_device *device, const struct fake_chain *chain, u
     fake_queue_complete(device, VIRTIO_NET_QUEUE_CTRL, chain, 1);
 }
 
-/* What this command meets with. */
+/* How the device treats this command. */
 static enum fake_device_misbehaviour next_command_failure(struct fake_device *device)
 {
     if (device->failing_command > 0 && --device->failing_command == 0)

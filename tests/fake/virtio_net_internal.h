@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * What the parts of the device model share. Tests include virtio_net_device.h.
+ * Shared by the parts of the device model. Tests include virtio_net_device.h.
  */
 #ifndef FAKE_VIRTIO_NET_INTERNAL_H
 #define FAKE_VIRTIO_NET_INTERNAL_H
@@ -11,7 +11,7 @@
 #define FAKE_COMMANDS_MAX 256u
 #define FAKE_CHAIN_MAX 64u
 
-/* Where a region of the modern device is. */
+/* The location of a region of the modern device. */
 struct fake_region {
     unsigned bar;
     uint32_t offset;
@@ -24,14 +24,14 @@ struct fake_queue {
     bool is_enabled;
     bool was_reset;            /* by queue_reset, and not enabled since */
     bool reset_was_seen;       /* the driver has read 0 from queue_reset */
-    uint32_t reset_reads_left; /* until it reads so */
+    uint32_t reset_reads_left; /* until queue_reset reads 0 */
     uint64_t desc;
     uint64_t driver;
     uint64_t device;
 
     uint16_t observed; /* available index up to which the device has looked; packed: descriptors */
     uint16_t used_index; /* likewise: where the next used entry goes */
-    uint16_t next_head;  /* split, with IN_ORDER: the descriptor that has to come next */
+    uint16_t next_head;  /* split, with IN_ORDER: the descriptor that must come next */
     bool wants_doorbell;
     uint16_t notify_after;
     uint16_t *pending; /* heads, a ring buffer of `size` entries */
@@ -77,7 +77,7 @@ struct fake_device {
     unsigned window; /* in configuration space; 0: none */
     enum fake_device_misbehaviour misbehaviour;
     enum fake_device_misbehaviour next_misbehaviour;
-    unsigned accesses_left; /* until it begins; 0: none is planned */
+    unsigned accesses_left; /* until it begins; 0: none planned */
     bool is_tainted;        /* misbehaved since the last reset */
 
     uint64_t offered;
@@ -129,7 +129,7 @@ struct fake_device {
     bool filters_frames;
 };
 
-/* Report a broken rule, unless the device itself is at fault. */
+/* Report a broken rule, unless the device itself misbehaves. */
 void fake_referee(const struct fake_device *device, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -149,39 +149,39 @@ bool fake_device_access_config(void *context, unsigned offset, unsigned width, v
                                bool is_write);
 uint16_t fake_device_queue_size_max(const struct fake_device *device, unsigned queue);
 
-/* Whether it is, as far as the registers tell. */
+/* Whether it is enabled, according to the registers. */
 bool fake_queue_seems_enabled(const struct fake_device *device, unsigned queue);
 
-/* Rings. A doorbell, and a look at every ring whose device side is awake. */
+/* Rings. A doorbell; a look at every ring that the device polls or was woken for. */
 void fake_queue_enable(struct fake_device *device, unsigned queue);
 void fake_queue_disable(struct fake_queue *queue);
 void fake_queue_notify(struct fake_device *device, unsigned queue);
 void fake_queue_observe(struct fake_device *device, unsigned queue);
 
-/* Whether the next buffer will stand where a doorbell's upper half says (2.9). */
+/* Whether the next buffer will be where a doorbell's upper half says (2.9). */
 bool fake_queue_is_at(struct fake_device *device, unsigned queue, uint16_t offset);
 void fake_queue_check_wakeup(struct fake_device *device, unsigned queue);
 void fake_queue_ask_for_doorbell(struct fake_device *device, unsigned queue, bool wants);
 
-/* The oldest pending buffer. False: none, or it is unusable and was reported. */
+/* The oldest pending buffer. False: there is none, or it was unusable and reported. */
 bool fake_queue_take(struct fake_device *device, unsigned queue, struct fake_chain *ret_chain);
 void fake_queue_complete(struct fake_device *device, unsigned queue, const struct fake_chain *chain,
                          uint32_t written_bytes);
 
-/* Completes `count` buffers, which were taken one after the other: with IN_ORDER by one used entry.
- * The device has written nothing, or everything. */
+/* Completes `count` buffers that were taken one after the other, under IN_ORDER by a single used
+ * entry. The device has written nothing, or everything. */
 void fake_queue_complete_batch(struct fake_device *device, unsigned queue,
                                const struct fake_chain *chains, unsigned count);
 
-/* Guest memory at an address that the driver gave. NULL: it may not be reached. */
+/* Guest memory at an address given by the driver. NULL: the device may not access it. */
 void *fake_queue_dma(struct fake_device *device, uint64_t address, uint64_t length,
                      bool device_writes);
 
-/* One descriptor's memory, appended to a chain. False: it cannot be used. */
+/* Append one descriptor's memory to a chain. False: it cannot be used. */
 bool fake_chain_add(struct fake_device *device, struct fake_chain *chain, uint64_t address,
                     uint32_t length, bool is_writable);
 
-/* The packed format: what virtio_net_ring.c does for the split one. */
+/* The packed format: the counterpart of virtio_net_ring.c's split one. */
 static inline bool fake_device_is_packed(const struct fake_device *device)
 {
     return fake_device_has(device, VIRTIO_F_RING_PACKED);

@@ -60,7 +60,7 @@ unsigned fake_packed_unseen(struct fake_device *device, const struct fake_queue 
     return count;
 }
 
-/* Where the driver writes next, as a doorbell tells it (2.9). */
+/* Where the driver writes next, as a doorbell reports it (2.9). */
 uint16_t fake_packed_next_offset(struct fake_device *device, const struct fake_queue *queue)
 {
     uint16_t position = (uint16_t)(queue->observed + fake_packed_unseen(device, queue));
@@ -81,7 +81,7 @@ static void check_id(struct fake_device *device, const struct fake_queue *queue,
             fake_referee(device, "buffer id %u is used again while in flight", id);
 }
 
-/* Copy the chain at the position observed last. False: there is none, or none that can be. */
+/* Copy the chain at the position observed last. False: there is none, or it is invalid. */
 static bool read_buffer(struct fake_device *device, struct fake_queue *queue,
                         const struct virtq_packed_desc *ring, struct fake_packed_buffer *buffer)
 {
@@ -199,7 +199,7 @@ static void write_used(const struct fake_queue *queue, struct virtq_packed_desc 
                      __ATOMIC_RELEASE);
 }
 
-/* What a misbehaviour makes of the id and of the length. */
+/* The misbehaviour's effect on id and length. */
 static void distort(struct fake_device *device, const struct fake_queue *queue,
                     const struct fake_chain *chain, uint16_t *id, uint32_t *written_bytes)
 {
@@ -227,7 +227,7 @@ static void distort(struct fake_device *device, const struct fake_queue *queue,
     }
 }
 
-/* Garbage where a device that behaves writes nothing, after it has used a buffer. */
+/* After a buffer was used: garbage where a well-behaved device writes nothing. */
 static void vandalize(struct fake_device *device, const struct fake_queue *queue,
                       struct virtq_packed_desc *ring, uint16_t position)
 {
@@ -272,7 +272,7 @@ void fake_packed_complete(struct fake_device *device, struct fake_queue *queue,
         queue->used_index = (uint16_t)(queue->used_index + queue->buffers[chains[i].head].count);
         queue->buffers[chains[i].head].is_in_flight = false;
     }
-    /* Written elsewhere, or a lap early, and so not seen. */
+    /* Written elsewhere, or a lap early, so the driver does not see it. */
     if (device->misbehaviour == FAKE_USED_INDEX_RUNS_BACKWARDS)
         position--;
     if (device->misbehaviour == FAKE_USED_INDEX_JUMPS)

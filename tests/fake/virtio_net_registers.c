@@ -28,7 +28,7 @@ static uint64_t doorbell_offset(const struct fake_device *device, unsigned queue
     return device->options.single_doorbell ? 0 : queue * multiplier;
 }
 
-/* What queue_notify_data says; nothing that a queue's number could be taken for. */
+/* The value of queue_notify_data, which cannot be mistaken for a queue's number. */
 static uint16_t notify_data(const struct fake_device *device, unsigned queue)
 {
     return (uint16_t)(0xa500 + 0x11 * queue + device->notify_data_readings);
@@ -115,7 +115,7 @@ static uint8_t read_status(struct fake_device *device)
     return device->status;
 }
 
-/* 5.1.3.1 and 6.1: a feature with none of those that it builds on. */
+/* 5.1.3.1 and 6.1: a feature without any of those that it requires. */
 static uint64_t find_unsupported_feature(uint64_t accepted)
 {
     static const struct {
@@ -196,7 +196,8 @@ static void start_queues(struct fake_device *device)
 
 static void write_status(struct fake_device *device, uint8_t value)
 {
-    const uint8_t own = VIRTIO_STATUS_NEEDS_RESET; /* the device's, not the driver's to change */
+    const uint8_t own =
+        VIRTIO_STATUS_NEEDS_RESET; /* set by the device; the driver cannot change it */
     uint8_t added = (uint8_t)(value & ~device->status & ~own);
 
     if (value == 0) {
@@ -252,7 +253,7 @@ static void accept_half(struct fake_device *device, uint32_t select, uint32_t va
     device->accepted |= (uint64_t)value << shift;
 }
 
-/* The feature without which a byte of the configuration does not exist. */
+/* The feature that a byte of the configuration depends on. */
 static uint64_t feature_of_config(uint64_t offset)
 {
     if (offset < offsetof(struct virtio_net_config, status))
@@ -329,8 +330,8 @@ static void write_config(struct fake_device *device, uint64_t offset, unsigned w
         device->mac[offset] = (uint8_t)value;
 }
 
-/* The driver stays with the interface by which it first set the status; a look at the other one
- * before that chooses nothing. */
+/* The driver must keep to the interface through which it first set the status. Reading the other
+ * one before that is no choice. */
 static void choose_interface(struct fake_device *device, bool is_legacy, bool sets_status)
 {
     if (device->has_chosen && device->uses_legacy != is_legacy)
@@ -705,7 +706,7 @@ static bool is_in(const struct fake_region *region, unsigned bar, uint64_t offse
            offset < (uint64_t)region->offset + region->length;
 }
 
-/* What comes with an access and not with the register. */
+/* Effects of the access itself, whatever the register. */
 static void do_what_is_due(struct fake_device *device)
 {
     uint64_t now_us = fake_firmware_now_us(device->function->firmware);
@@ -762,7 +763,7 @@ static uint64_t bar_read(void *context, unsigned bar, uint64_t offset, unsigned 
         if (width != 1)
             fake_referee(device, "ISR status read with %u bytes", width);
         return read_isr(device);
-    case FAKE_ACCESS_NOTIFY: /* of no use, and not forbidden */
+    case FAKE_ACCESS_NOTIFY: /* useless, but not forbidden */
         if (width != doorbell_width(device))
             fake_referee(device, "doorbell read with %u bytes", width);
         return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * The device's side of a virtqueue, and of the split format: VIRTIO 1.2, 2.7. Guest memory is read
- * only at the addresses that the driver gave, each time anew, through the mappings
- * of the PCI function.
+ * The device's side of a virtqueue, and of the split format: VIRTIO 1.2, 2.7. Guest memory is
+ * read only at addresses given by the driver, each time anew, through the mappings of the
+ * PCI function.
  *
  * A buffer is observed (checked, and marked in flight) as soon as the device looks
  * at the available ring; it stays pending until the device has work for it.
@@ -12,7 +12,7 @@
 
 #include "virtio_net_internal.h"
 
-/* A driver is not to blame for addresses that its device may have written. */
+/* The driver is not to blame for addresses that the device may have written. */
 void *fake_queue_dma(struct fake_device *device, uint64_t address, uint64_t length,
                      bool device_writes)
 {
@@ -76,7 +76,7 @@ void fake_queue_enable(struct fake_device *device, unsigned index)
     queue->next_head = 0;
     queue->pending_start = 0;
     queue->pending_count = 0;
-    free(queue->pending); /* of a queue that was not reset after all */
+    free(queue->pending); /* for a queue that was not really reset */
     free(queue->in_flight);
     free(queue->in_flight_was);
     free(queue->buffers);
@@ -86,7 +86,7 @@ void fake_queue_enable(struct fake_device *device, unsigned index)
     queue->buffers = calloc(queue->size, sizeof(queue->buffers[0]));
 }
 
-/* Notification counts and the test's wishes outlive it. */
+/* Notification counts and the test's settings outlive it. */
 void fake_queue_disable(struct fake_queue *queue)
 {
     free(queue->pending);
@@ -111,7 +111,7 @@ bool fake_chain_add(struct fake_device *device, struct fake_chain *chain, uint64
         return false;
     }
     if (!is_writable && chain->writable_bytes > 0)
-        fake_referee(device, "a device-readable descriptor behind a device-writable one");
+        fake_referee(device, "a device-readable descriptor after a device-writable one");
     segment->data = fake_queue_dma(device, address, length, is_writable);
     segment->length = length;
     segment->is_writable = is_writable;
@@ -153,7 +153,7 @@ static bool add_indirect(struct fake_device *device, struct fake_chain *chain,
     return false;
 }
 
-/* Take one descriptor of a chain. A new one is marked in flight; an old one has to be as it was. */
+/* Take one descriptor of a chain. A new one is marked in flight; an old one must be unchanged. */
 static bool read_descriptor(struct fake_device *device, struct fake_queue *queue, uint16_t index,
                             bool is_new, struct virtq_desc *ret_desc)
 {
@@ -353,7 +353,7 @@ void fake_queue_notify(struct fake_device *device, unsigned index)
     }
     fake_queue_observe(device, index);
     if (fake_device_has(device, VIRTIO_F_EVENT_IDX))
-        queue->wants_doorbell = false; /* avail_event is behind the driver now */
+        queue->wants_doorbell = false; /* the driver is past avail_event now */
 }
 
 void fake_device_process(struct fake_device *device)
@@ -440,7 +440,7 @@ static void raise_interrupt(struct fake_device *device, struct fake_queue *queue
     device->interrupts++;
 }
 
-/* Adds what the misbehaviour makes of a used element; returns how many there are. */
+/* Adds the used elements that the misbehaviour produces; returns their number. */
 static unsigned distort(struct fake_device *device, const struct fake_queue *queue,
                         const struct fake_chain *chain, struct virtq_used_elem elements[2])
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Registers through configuration space: VIRTIO 1.2, 4.1.4.9. The window reaches a BAR
- * whatever the firmware knows of it.
+ * Registers through configuration space: VIRTIO 1.2, 4.1.4.9. The window reaches a BAR even
+ * if the firmware does not.
  */
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #define HEADER_BYTES 0x40u
 #define WINDOW(field) offsetof(struct virtio_pci_cfg_cap, field)
 
-/* Where the window is set to; false: to no register, which is reported. */
+/* The register that the window selects. False: it selects none, which is reported. */
 static bool find_register(struct fake_device *device, unsigned width,
                           struct virtio_pci_cap *ret_place)
 {
@@ -72,7 +72,7 @@ bool fake_device_access_config(void *context, unsigned offset, unsigned width, v
     bool is_in_window = device->window && offset >= device->window + WINDOW(cap.bar) &&
                         offset < device->window + sizeof(struct virtio_pci_cfg_cap);
 
-    if (!is_in_window) /* a driver that was told of a window that is none */
+    if (!is_in_window) /* the driver was told of an invalid window */
         return is_write && offset >= HEADER_BYTES &&
                (device->misbehaviour != FAKE_BEHAVES || device->is_tainted);
     offset -= device->window;

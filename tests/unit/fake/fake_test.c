@@ -1191,7 +1191,7 @@ static void referee_reports_each_broken_rule(void **state)
         {enables_a_queue_that_is_not_empty, "not empty"},
         {sends_writable_memory, "device-writable part"},
         {offers_a_small_buffer, "a receive buffer of 1525 bytes"},
-        {orders_writable_before_readable, "behind a device-writable"},
+        {orders_writable_before_readable, "after a device-writable"},
         {leaves_the_header_dirty, "is not zero"},
         {reuses_a_descriptor, "used again while in flight"},
         {rewrites_a_descriptor, "changed while in flight"},
