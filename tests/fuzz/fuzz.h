@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * What the fuzz targets share: an input that is taken byte by byte and gives zeros
- * behind its end, and claims that end the process when they do not hold, as does
- * every report of the fakes.
+ * Shared by the fuzz targets: an input that is read byte by byte, with zeros after its end,
+ * and claims. A claim that does not hold ends the process, as does every report of a fake.
  */
 #ifndef FUZZ_H
 #define FUZZ_H
@@ -16,7 +15,7 @@ struct fuzz_input {
     const uint8_t *end;
 };
 
-/* The fakes report to the fuzzer from here on. */
+/* From here on the fakes report to the fuzzer. */
 void fuzz_begin(struct fuzz_input *input, const uint8_t *data, size_t size);
 
 static inline size_t fuzz_left(const struct fuzz_input *input)
@@ -29,7 +28,7 @@ uint16_t fuzz_take16(struct fuzz_input *input);
 uint32_t fuzz_take32(struct fuzz_input *input);
 void fuzz_take_bytes(struct fuzz_input *input, void *bytes, size_t count);
 
-/* A number below `limit`, which is not 0. */
+/* A number below `limit`, which must not be 0. */
 uint32_t fuzz_take_below(struct fuzz_input *input, uint32_t limit);
 
 /* Print and abort: libFuzzer keeps the input. */

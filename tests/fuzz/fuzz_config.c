@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * A function whose configuration space, capabilities, BARs and registers are the
- * fuzzer's, also between two readings: Supported, Start, the SNP methods, Stop. The
- * bus answers otherwise as the device model does, so that the driver gets far.
+ * A function whose configuration space, capabilities, BARs and registers the fuzzer controls,
+ * also between two readings: Supported, Start, the SNP methods, Stop. Everything else behaves like
+ * the device model, so that the driver gets far.
  *
- * Input: 8 bytes that choose the device; then three lists, each with its count in
- * front: changes of BARs (whether the firmware reaches them, too), changed bytes of configuration
- * space, and (to the end of the input) lies: a byte below 0x80 lets so many readings pass, any
- * other replaces the next reading with the bytes behind it; from 0xf0 on, for good: the place
- * reads so until it is lied about again; from 0xf8 on, one more each time.
+ * Input: 8 bytes that select the device; then three lists, each preceded by its count: changes of
+ * BARs (including whether the firmware reaches them), changed bytes of configuration space, and, to
+ * the end of the input, lies. A byte below 0x80 lets that many readings pass. Any other replaces
+ * the next reading with the bytes that follow it; from 0xf0 on permanently, until the place is lied
+ * about again; from 0xf8 on counting up by one each time.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +24,11 @@
 #define STUCK_MAX 4u
 #define FRAME_BYTES 1514u
 
-/* A place that lies for good. */
+/* A place that lies permanently. */
 struct stuck {
     uint64_t place;
     uint8_t value[8];
-    uint8_t step; /* from one reading to the next */
+    uint8_t step; /* added from one reading to the next */
     bool is_used;
 };
 
@@ -40,12 +40,12 @@ struct config_fuzz {
     EFI_HANDLE image;
     EFI_DRIVER_BINDING_PROTOCOL *binding;
     struct wire wire;
-    unsigned truths; /* readings until the next byte of the input is looked at */
+    unsigned truths; /* readings until the next byte of the input is used */
     struct stuck stuck[STUCK_MAX];
-    unsigned stuck_count; /* so far; the oldest gives way */
+    unsigned stuck_count; /* so far; the oldest is replaced */
 };
 
-/* A driver is not judged by what it does to a device that lies. */
+/* The driver is not judged by what it does to a lying device. */
 static void before_access(void *context)
 {
     struct config_fuzz *fuzz = context;
@@ -100,7 +100,7 @@ static void after_read(void *context, uint64_t place, void *value, size_t bytes)
         lie(fuzz, next, place, value, bytes);
 }
 
-/* Offers beyond the usual ones, by the bits of the queues' sizes that are left. */
+/* Further feature offers, from the remaining bits of the queues' sizes. */
 static uint64_t choose_features(uint16_t queues)
 {
     return FAKE_DEVICE_FEATURES | (queues & 0x200 ? VIRTIO_F_NOTIFICATION_DATA : 0) |
@@ -135,7 +135,7 @@ static struct fake_device_options choose_device(struct fuzz_input *input)
     };
 }
 
-/* What the firmware found out by writing to the BARs, so they have a power of two. */
+/* Sizes that the firmware found by writing to the BARs, hence powers of two. */
 static void change_bar(struct config_fuzz *fuzz)
 {
     struct fake_pci_function *function = fake_device_pci(fuzz->device);
@@ -237,7 +237,7 @@ static void end(struct config_fuzz *fuzz)
     fake_firmware_free(fuzz->firmware);
 }
 
-/* As ConnectController goes about it. */
+/* The way ConnectController does it. */
 static bool start(struct config_fuzz *fuzz)
 {
     EFI_STATUS status;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Whatever a user or another program leaves where options are read: the variable, the
- * load option, the texts that options.c parses, and the strings that a form's browser
- * hands to the status page.
+ * Everything that a user or another program can put where options are read: the variable, the
+ * load option, the texts that options.c parses, and the strings that a form browser passes to the
+ * status page.
  *
- * Input: a byte that chooses one of the three, and what it reads.
+ * Input: a byte that selects one of the three, and what it reads.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +40,7 @@ static void refuse(void *context, const CHAR16 *item, size_t length, const CHAR1
     fuzz_fail("what options_append wrote is not understood");
 }
 
-/* Options are what the header says, and their text makes the same ones again. */
+/* Options are as the header says, and their text parses back to the same. */
 static void check_options(const struct options *options)
 {
     CHAR16 *buffer = malloc(OPTIONS_TEXT_MAX * sizeof(*buffer));
@@ -62,7 +62,7 @@ static void check_options(const struct options *options)
     free(buffer);
 }
 
-/* Exactly as long as it is, so that a look behind the end is seen. */
+/* Of exact length, so that a read past the end is detected. */
 static void *take_copy(struct fuzz_input *input, size_t bytes)
 {
     void *copy = malloc(bytes);
@@ -155,7 +155,7 @@ struct page_fuzz {
     size_t header_length;
 };
 
-/* The header is what an answer to everything begins with. */
+/* An answer to a request for everything begins with the header. */
 static void find_header(struct page_fuzz *fuzz)
 {
     EFI_STRING progress;
@@ -200,7 +200,7 @@ static void end_page(struct page_fuzz *fuzz)
     fake_fixture_fini(&fuzz->fake);
 }
 
-/* Up to a zero byte: each byte a character, 0xff one of two bytes. */
+/* Up to a zero byte: each byte is a character, 0xff introduces one of two bytes. */
 static CHAR16 *take_string(struct page_fuzz *fuzz, struct fuzz_input *input, bool has_header,
                            size_t *ret_length)
 {
@@ -242,7 +242,7 @@ static void route(const struct page_fuzz *fuzz, CHAR16 *string, size_t length)
     check_variable();
 }
 
-/* An answer that can be routed back as it is: nothing in it is refused. */
+/* An answer can be routed back unchanged: nothing in it is refused. */
 static void extract(const struct page_fuzz *fuzz, CHAR16 *string, size_t length)
 {
     EFI_STRING progress = NULL;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * SNP calls in any order with any arguments, over a device that does anything at any
- * moment, also within a call. Each byte of the input is an operation, with its
- * arguments behind it. At the end the device turns good, and after a reset a frame
- * must flow each way; then the driver goes, and nothing may be left.
+ * SNP calls in any order with any arguments, on a device that does anything at any time, also
+ * during a call. Each byte of the input is an operation, followed by its arguments. At the end the
+ * device behaves again, and after a reset a frame must pass in each direction. Then the driver is
+ * removed, and nothing may be left behind.
  *
- * Input: 5 bytes that choose the device; then operations. Bit 7 of one: at TPL_CALLBACK;
- * bit 6: an act of the device is due within it.
+ * Input: 5 bytes that select the device; then operations. Bit 7 of an operation: at TPL_CALLBACK.
+ * Bit 6: the device acts during it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@
 #define SENT_MAX 1024u
 #define AT_CALLBACK 0x80u
 #define WITH_AMBUSH 0x40u
-#define NEWER_FEATURES 10u /* the bits of the header from here on offer, those below take away */
+#define NEWER_FEATURES 10u /* header bits from here on add features, those below remove them */
 #define UNTOUCHED 0xee
 #define BUFFER_BYTES_MAX 0x20000u /* of a receive buffer, at any MTU */
 
@@ -38,7 +38,7 @@ struct rings_fuzz {
     EFI_SIMPLE_NETWORK_PROTOCOL *network; /* likewise */
     struct wire wire;
     struct hostile hostile;
-    UINT32 state; /* that Mode must say */
+    UINT32 state; /* that Mode must show */
     bool has_exited;
     bool is_deceived;     /* about the device, when it was connected */
     bool is_collected;    /* GetStatus was asked for a buffer since the device's start */
@@ -48,8 +48,7 @@ struct rings_fuzz {
 
 typedef void operation(struct rings_fuzz *fuzz);
 
-/* What is common to all methods but Start, Stop and Initialize: true when the call was to be
- * looked at. */
+/* Common to all methods but Start, Stop and Initialize. True if the call passed the state check. */
 static bool passes_gate(const struct rings_fuzz *fuzz, EFI_STATUS status, const char *what)
 {
     if (fuzz->state == EfiSimpleNetworkInitialized)
@@ -117,7 +116,7 @@ static const struct virtqueue_chain *turn_of(const struct virtqueue *ring, unsig
     return &ring->chains[ring->turns[turn].slot * ring->segments_per_slot];
 }
 
-/* IN_ORDER: who is in flight, in which order; of them a batch. */
+/* IN_ORDER: the buffers in flight, in order, and the batch among them. */
 static void check_turns(const struct virtqueue *ring)
 {
     unsigned turns = (uint16_t)(ring->turn_pushed - ring->turn_popped);
@@ -129,8 +128,8 @@ static void check_turns(const struct virtqueue *ring)
         fuzz_claim(turn_of(ring, i)->is_in_flight, "turn %u is of no slot in flight", i);
 }
 
-/* Where the next buffer goes and where the next used descriptor is looked for: so many apart
- * as are in flight. */
+/* The positions of the next buffer and of the next used descriptor differ by the number in flight.
+ */
 static void check_packed(const struct virtqueue *ring, unsigned in_flight_descriptors)
 {
     unsigned apart = (uint16_t)(ring->avail_next - ring->used_next);
@@ -141,7 +140,7 @@ static void check_packed(const struct virtqueue *ring, unsigned in_flight_descri
                "news are looked for elsewhere");
 }
 
-/* What the driver keeps for itself, since it does not believe the ring. */
+/* The driver's own records, since it does not trust the ring. */
 static void check_ring(const struct virtqueue *ring)
 {
     unsigned in_flight = 0;
@@ -163,7 +162,7 @@ static void check_ring(const struct virtqueue *ring)
                    (uint16_t)(ring->avail_next - ring->used_next));
 }
 
-/* What is taken, a device whose index only ever went on has said that it used. */
+/* If a device's index only ever advanced, no buffer is taken that it has not used. */
 static void check_taken(const struct virtqueue *ring, const struct hostile *hostile)
 {
     if (ring->format.is_packed || !ring->format.is_in_order || hostile->has_gone_back)
@@ -192,8 +191,7 @@ static void check_rings(const struct rings_fuzz *fuzz)
                "a receive buffer is lost, or there twice");
 }
 
-/* A buffer holds so many bytes: one that the device says is longer, or shorter than its header,
- * has no length at all. */
+/* A buffer's size bounds its bytes. A length above it, or below the header's, counts as none. */
 static void check_counters(const struct rings_fuzz *fuzz)
 {
     const struct net_traffic *rx = &((const struct snp *)fuzz->network)->net.counters.rx;
@@ -263,7 +261,7 @@ static void shutdown(struct rings_fuzz *fuzz)
     fuzz_claim(fuzz->network->Mode->ReceiveFilterSetting == 0, "Shutdown leaves filters");
 }
 
-/* A list of as many addresses as may be read. */
+/* A list with exactly as many addresses as may be read. */
 static void receive_filters(struct rings_fuzz *fuzz)
 {
     struct fuzz_input *input = &fuzz->input;
@@ -514,7 +512,7 @@ static void fail_firmware(struct rings_fuzz *fuzz)
     fuzz->hostile.is_unjudged = true;
 }
 
-/* A driver that was connected or disconnected: find its interface. */
+/* The driver was connected or disconnected: find its interface. */
 static void look(struct rings_fuzz *fuzz)
 {
     EFI_HANDLE before = fuzz->child;
@@ -547,7 +545,7 @@ static void exit_boot_services(struct rings_fuzz *fuzz)
     fuzz->has_exited = true;
 }
 
-/* Those that need an interface come first; those behind RECONNECT run at TPL_APPLICATION. */
+/* Operations that need an interface come first. Those after RECONNECT run at TPL_APPLICATION. */
 static const struct {
     operation *run;
     const char *name;
@@ -609,7 +607,7 @@ static void run_next(struct rings_fuzz *fuzz)
     uint8_t byte = fuzz_take8(&fuzz->input);
     unsigned index = (byte & 0x3fu) % OPERATIONS;
 
-    /* Rarely: nothing comes behind it. */
+    /* Rarely, because nothing can follow it. */
     if (index == EXIT && fuzz_take8(&fuzz->input) != 0xff)
         return;
     if (byte & WITH_AMBUSH)
@@ -617,7 +615,7 @@ static void run_next(struct rings_fuzz *fuzz)
     run(fuzz, index, (byte & AT_CALLBACK) && index < RECONNECT);
 }
 
-/* The device is good from its next reset on: so must the driver be. */
+/* From its next reset on the device behaves, and the driver must work. */
 static void recover(struct rings_fuzz *fuzz)
 {
     bool was_unjudged = fuzz->hostile.is_unjudged;
@@ -625,7 +623,7 @@ static void recover(struct rings_fuzz *fuzz)
 
     fake_firmware_fail_nth(fuzz->firmware, 0);
     hostile_become_good(&fuzz->hostile);
-    /* A device that lied about where its registers are has to be looked at anew. Where the firmware
+    /* A device that lied about the location of its registers must be examined anew. If the firmware
      * failed between child and controller, there is no child, but the controller is held. */
     if (!fuzz->network || was_unjudged) {
         (void)fake_firmware_disconnect(fuzz->firmware, fuzz->controller);

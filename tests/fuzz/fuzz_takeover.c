@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * The takeover in a machine that is the fuzzer's: who holds which NIC, who refuses, foreign
- * handles whose device paths lie, where the image came from, and what the firmware answers to
- * each call that the takeover makes.
+ * The takeover on a machine that the fuzzer controls: who holds which NIC, who refuses, foreign
+ * handles with false device paths, where the image came from, and the firmware's answer to each
+ * call that the takeover makes.
  *
- * Input: 8 bytes that choose the machine; a count of foreign handles, and for each the length
- * and the bytes of its path; then a byte for each call of the takeover, to the end of the input.
+ * Input: 8 bytes that select the machine; a count of foreign handles, and for each the length and
+ * the bytes of its path; then a byte for each call of the takeover, to the end of the input.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,9 +21,9 @@
 #define NICS_MAX 3u
 #define FOREIGN_MAX 4u
 #define PATH_BYTES_MAX 64u
-#define CALLS_MAX 10000u /* of the takeover; more, and it does not end */
+#define CALLS_MAX 10000u /* of the takeover; with more it would not end */
 
-/* What a byte does to a call. Most let it be. */
+/* The effect of a byte on a call. Most have none. */
 #define REFUSED 0xf0u             /* from here on: not carried out, and answered with an error */
 #define CARRIED_OUT_REFUSED 0xe0u /* from here on: carried out, and answered with an error */
 
@@ -35,16 +35,16 @@ struct takeover_fuzz {
     struct fake_consumer *client;
     unsigned nics;
     EFI_BOOT_SERVICES real;
-    unsigned depth; /* of calls that call drivers: what those ask is answered truly */
+    unsigned depth; /* of calls that call drivers, whose own calls get true answers */
     unsigned calls;
     bool was_refused_a_connect;
-    bool was_refused_a_look; /* at a protocol, or at who has it open */
+    bool was_refused_a_look; /* at a protocol, or at its openers */
     uint8_t *paths[FOREIGN_MAX];
 };
 
 static struct takeover_fuzz *fuzz; /* boot services have no context */
 
-/* The next byte's say in a call of the takeover's own. */
+/* The next byte's effect on a call that the takeover itself makes. */
 static uint8_t say(void)
 {
     if (fuzz->depth > 0)
@@ -68,7 +68,7 @@ static EFI_STATUS EFIAPI connect(EFI_HANDLE controller, EFI_HANDLE *images, EFI_
     uint8_t byte = say();
     EFI_STATUS status;
 
-    /* The one with all drivers is to give the NIC back. */
+    /* The call with all drivers is meant to give the NIC back. */
     fuzz->was_refused_a_connect |= byte >= REFUSED && !images;
     if (byte >= REFUSED)
         return an_error(byte);
@@ -130,8 +130,8 @@ static EFI_HANDLE nic(unsigned index)
     return fake_device_handle(fuzz->fake.devices[index]);
 }
 
-/* A handle with SNP and a path of the input's bytes. What follows them is no memory of ours to be
- * read: the block is as large as a path may be followed. */
+/* A handle with SNP and a path of the input's bytes. The block is exactly as large as a path may be
+ * followed, so that a read past it is detected. */
 static void add_foreign_handle(unsigned index)
 {
     static EFI_SIMPLE_NETWORK_PROTOCOL network;
@@ -187,7 +187,7 @@ static void check(unsigned loaded_through)
     }
 }
 
-/* A driver that is still paused would turn the NIC away. */
+/* A driver that is still paused would reject the NIC. */
 static void check_not_paused(void)
 {
     EFI_DRIVER_BINDING_PROTOCOL *binding =
@@ -226,7 +226,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fake_fixture_init(&fuzz->fake, fuzz->nics, NULL);
     fuzz->rival = fake_rival_new(fuzz->fake.firmware, choices[1] & 1 ? NULL : name);
     fuzz->client = fake_firmware_hold_protocol(fuzz->fake.firmware, NULL, &snp_guid, false);
-    for (unsigned i = 0; i < fuzz->nics; i++) /* some may have nobody */
+    for (unsigned i = 0; i < fuzz->nics; i++) /* some may have no driver */
         (void)fake_firmware_connect(fuzz->fake.firmware, nic(i));
     loaded_through = load_image(choices[2]);
     fuzz_claim(!EFI_ERROR(driver_binding_install(fuzz->image, &options)), "not installed");

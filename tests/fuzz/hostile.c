@@ -20,7 +20,7 @@ static bool can_write(const struct hostile *hostile)
     return fake_device_pci(hostile->device)->attributes & EFI_PCI_IO_ATTRIBUTE_BUS_MASTER;
 }
 
-/* Parts of a queue as the driver laid them out; NULL when there is no such queue now. */
+/* Parts of a queue as the driver laid them out. NULL: there is no such queue now. */
 static void *part_of(struct hostile *hostile, const struct fake_queue *queue, uint64_t address,
                      size_t length)
 {
@@ -35,7 +35,7 @@ static struct virtq_used *used_of(struct hostile *hostile, const struct fake_que
                    6 + sizeof(struct virtq_used_elem) * (size_t)queue->size);
 }
 
-/* Split. The model goes on from there with IN_ORDER; else it comes back to where it was. */
+/* Split. With IN_ORDER the model continues from there; otherwise it returns to where it was. */
 static void move_index(struct hostile *hostile, struct fake_queue *queue, struct virtq_used *used,
                        int by)
 {
@@ -50,7 +50,7 @@ static struct fake_queue *take_queue(struct hostile *hostile)
     return &hostile->device->queues[fuzz_take_below(hostile->input, FAKE_DEVICE_QUEUES)];
 }
 
-/* The ring of a packed queue; NULL in the split format, too. */
+/* The ring of a packed queue; NULL in the split format as well. */
 static struct virtq_packed_desc *packed_ring_of(struct hostile *hostile,
                                                 const struct fake_queue *queue)
 {
@@ -66,7 +66,7 @@ static struct virtq_packed_desc *packed_at(const struct fake_queue *queue,
     return &ring[position % queue->size];
 }
 
-/* The flags by which the descriptor at a position is used, or by which it is available. */
+/* The flags that make the descriptor at a position used, or available. */
 static uint16_t packed_flags(const struct fake_queue *queue, unsigned position, bool is_used)
 {
     bool wrap = (position / queue->size) % 2 == 0;
@@ -75,8 +75,8 @@ static uint16_t packed_flags(const struct fake_queue *queue, unsigned position, 
                       (wrap == is_used ? VIRTQ_PACKED_DESC_F_USED : 0));
 }
 
-/* Ahead: used. Back: available again. Ids and lengths stay, and so each names a buffer that is, or
- * was, with the device. */
+/* Forward: used. Back: available again. Ids and lengths stay, so each names a buffer that the
+ * device has or had. */
 static void packed_move(struct fake_queue *queue, struct virtq_packed_desc *ring, int by)
 {
     for (; by > 0; by--, queue->used_index++)
@@ -97,8 +97,8 @@ static void packed_rewrite(const struct fake_queue *queue, struct virtq_packed_d
         ring[i].flags = flags;
 }
 
-/* How many descriptors the device has used once it has said so of this buffer; with IN_ORDER
- * those before it as well. */
+/* The number of descriptors that count as used once this buffer does; with IN_ORDER this includes
+ * those before it. */
 static unsigned packed_distance(const struct hostile *hostile, const struct fake_queue *queue,
                                 uint16_t id)
 {
@@ -114,7 +114,7 @@ static unsigned packed_distance(const struct hostile *hostile, const struct fake
     return 1;
 }
 
-/* A buffer that is, or was, with the device. */
+/* A buffer that the device has or had. */
 static void packed_complete(struct hostile *hostile, struct fake_queue *queue,
                             struct virtq_packed_desc *ring, uint8_t which, uint16_t length)
 {
@@ -156,7 +156,7 @@ static void move_used_index(struct hostile *hostile)
         move_index(hostile, queue, used, by);
 }
 
-/* A packed ring has no index: the flags of all of its descriptors. */
+/* A packed ring has no index; use the flags of all its descriptors. */
 static void set_used_index(struct hostile *hostile)
 {
     const struct fake_queue *queue = take_queue(hostile);
@@ -172,7 +172,7 @@ static void set_used_index(struct hostile *hostile)
         used->idx = index;
 }
 
-/* In a packed ring a used descriptor, whose flags may be any. */
+/* In a packed ring: a used descriptor, with any flags. */
 static void write_used_entry(struct hostile *hostile)
 {
     const struct fake_queue *queue = take_queue(hostile);
@@ -201,8 +201,8 @@ static void write_used_entry(struct hostile *hostile)
     used->ring[(used->idx + (place & 0x3f)) % queue->size] = (struct virtq_used_elem){id, length};
 }
 
-/* Complete a buffer that is, or was, with the device, with any length. With IN_ORDER those before
- * it as well, or the index says less. */
+/* Complete a buffer that the device has or had, with any length. With IN_ORDER also those before
+ * it, unless the index says less. */
 static void complete(struct hostile *hostile)
 {
     struct fake_queue *queue = take_queue(hostile);
@@ -316,14 +316,14 @@ static void fail_command(struct hostile *hostile)
                                              : FAKE_CONTROL_NEVER_ACKS);
 }
 
-/* The command's memory may be gone where the reset was not confirmed. */
+/* The command's memory may be gone if the reset was not confirmed. */
 static void answer_late(struct hostile *hostile)
 {
     if (can_write(hostile) && hostile->device->reset_reads_left == 0)
         fake_device_answer_late(hostile->device);
 }
 
-/* As long as the driver waits; FAKE_RESET_NEVER_SETTLES is the other case. */
+/* At most as long as the driver waits; FAKE_RESET_NEVER_SETTLES is the other case. */
 static void delay_reset(struct hostile *hostile)
 {
     uint16_t reads = fuzz_take16(hostile->input) & 0xfff;
@@ -344,7 +344,7 @@ static void turn_around(struct hostile *hostile)
     fake_device_complete_in_reverse(hostile->device, fuzz_take8(hostile->input) & 1);
 }
 
-/* A device that asks for doorbells looks at its rings then. */
+/* A device that asks for doorbells also looks at its rings. */
 static void poll_rings(struct hostile *hostile)
 {
     fake_device_process(hostile->device);
@@ -394,7 +394,7 @@ void hostile_arm(struct hostile *hostile)
     hostile->ambush = fuzz_take8(hostile->input);
 }
 
-/* Within a call the driver is not yet done, for example with the doorbell: no judgement. */
+/* During a call the driver is not done yet, for example with the doorbell, so do not judge. */
 static void before(void *context)
 {
     struct hostile *hostile = context;
@@ -410,8 +410,8 @@ static void before(void *context)
     hostile_arm(hostile);
 }
 
-/* A device that says it was reset, and was not, cannot be told from one that was. What the driver
- * is told while it sets the device up, such as an MTU, it may believe until it does so again. */
+/* A device that falsely claims a reset cannot be told from one that was reset. The driver may
+ * believe what it was told during set-up, such as an MTU, until it sets the device up again. */
 static void after_read(void *context, uint64_t place, void *value, size_t bytes)
 {
     struct hostile *hostile = context;

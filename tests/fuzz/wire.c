@@ -67,7 +67,7 @@ static void count(UINTN accesses)
     ask();
 }
 
-/* Also under way: a call that waits for good has no end. */
+/* Checked during the call as well: a call that waits forever has no end. */
 static void check_time(const char *what)
 {
     uint64_t took_us = fake_firmware_now_us(current->firmware) - current->call_start_us;
@@ -120,7 +120,7 @@ static EFI_STATUS EFIAPI config_read(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTO
                        WIRE_PLACE(WIRE_CONFIG, offset), buffer, times << (width & 3u));
 }
 
-/* Sets the window to a register, or writes there; what is read through it counts. */
+/* Sets the window to a register, or writes there. Only reads through it count. */
 static EFI_STATUS EFIAPI config_write(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL_WIDTH width,
                                       UINT32 offset, UINTN times, VOID *buffer)
 {
