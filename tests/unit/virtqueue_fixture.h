@@ -2,13 +2,15 @@
  *
  * A virtqueue of any format with a page of canaries on each side of its memory, and a
  * device that works on that memory as VIRTIO 1.2, 2.7 and 2.8, says, at offsets
- * computed here. Nothing of src/ but virtqueue.h's interface.
+ * computed here. Nothing of src/ but virtqueue.h's interface. run_properties runs each test
+ * in every format that it is for, and names it after the format.
  */
 #ifndef VIRTQUEUE_FIXTURE_H
 #define VIRTQUEUE_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,10 +21,6 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define PAGE ((size_t)4096)
 #define CANARY 0xc5
-
-static const struct virtqueue_format PACKED = {.is_packed = true};
-static const struct virtqueue_format PACKED_IN_ORDER = {.is_packed = true, .is_in_order = true};
-static const struct virtqueue_format SPLIT_IN_ORDER = {.is_in_order = true};
 
 struct ring {
     struct virtqueue queue;
@@ -73,15 +71,36 @@ static inline void describe(struct ring *ring, uint16_t slot, uint16_t count, ui
     virtqueue_set_slot(&ring->queue, slot, segments, count);
 }
 
-static inline void ring_init(struct ring *ring, const struct virtqueue_format *format,
-                             uint16_t size, uint16_t slot_count, uint16_t segments_per_slot)
+/* Set the queue up, for the first time or again. The device has been reset. */
+static inline void ring_set_up(struct ring *ring, uint16_t slot_count, uint16_t segments_per_slot)
 {
-    size_t driver = 16 * (size_t)size;
-    size_t device =
-        format->is_packed ? driver + 4 : (driver + 6 + 2 * (size_t)size + 4095) & ~(size_t)4095;
+    virtqueue_init(&ring->queue, ring->base, ring->size, slot_count, segments_per_slot,
+                   &ring->format);
+    ring->avail_seen = ring->take_offset = ring->use_offset = 0;
+    ring->take_wrap = ring->use_wrap = true;
+}
 
-    *ring = (struct ring){.format = *format, .size = size, .take_wrap = true, .use_wrap = true};
-    ring->length_bytes = device + (format->is_packed ? 4 : 6 + 8 * (size_t)size);
+/* Check the canaries and free the memory. The format stays. */
+static inline void ring_fini(struct ring *ring)
+{
+    for (size_t i = 0; i < ring->block_bytes; i++)
+        if (i < PAGE || i >= PAGE + ring->length_bytes)
+            assert_int_equal(ring->block[i], CANARY);
+    free(ring->block);
+    *ring = (struct ring){.format = ring->format};
+}
+
+/* Set up a ring of `ring->format` in new memory. */
+static inline void ring_init(struct ring *ring, uint16_t size, uint16_t slot_count,
+                             uint16_t segments_per_slot)
+{
+    bool is_packed = ring->format.is_packed;
+    size_t driver = 16 * (size_t)size;
+    size_t device = is_packed ? driver + 4 : (driver + 6 + 2 * (size_t)size + 4095) & ~(size_t)4095;
+
+    ring_fini(ring);
+    ring->size = size;
+    ring->length_bytes = device + (is_packed ? 4 : 6 + 8 * (size_t)size);
     ring->block_bytes = PAGE + ((ring->length_bytes + PAGE - 1) & ~(PAGE - 1)) + PAGE;
     ring->block = aligned_alloc(PAGE, ring->block_bytes);
     memset(ring->block, CANARY, ring->block_bytes);
@@ -92,29 +111,41 @@ static inline void ring_init(struct ring *ring, const struct virtqueue_format *f
     ring->packed = (void *)ring->base;
     ring->driver_event = (void *)(ring->base + driver);
     ring->device_event = (void *)(ring->base + device);
-    virtqueue_init(&ring->queue, ring->base, size, slot_count, segments_per_slot, format);
+    ring_set_up(ring, slot_count, segments_per_slot);
 }
 
 /* Slots of `count` segments, all device-writable. */
-static inline void ring_init_slots(struct ring *ring, const struct virtqueue_format *format,
-                                   uint16_t size, uint16_t slot_count, uint16_t count)
+static inline void ring_init_slots(struct ring *ring, uint16_t size, uint16_t slot_count,
+                                   uint16_t count)
 {
-    ring_init(ring, format, size, slot_count, count);
+    ring_init(ring, size, slot_count, count);
     for (uint16_t slot = 0; slot < slot_count; slot++)
         describe(ring, slot, count, count);
 }
 
-static inline void ring_fini(struct ring *ring)
+/* The ring of a property, with slots as above. */
+static inline struct ring *ring_of(void **state, uint16_t size, uint16_t slot_count, uint16_t count)
 {
-    for (size_t i = 0; i < ring->block_bytes; i++)
-        if (i < PAGE || i >= PAGE + ring->length_bytes)
-            assert_int_equal(ring->block[i], CANARY);
-    free(ring->block);
+    struct ring *ring = *state;
+
+    ring_init_slots(ring, size, slot_count, count);
+    return ring;
 }
 
 static inline uint32_t length_of(uint16_t slot, uint16_t count)
 {
     return segment_of(slot, (uint16_t)(count - 1), true).length_bytes;
+}
+
+/* All that the device can write into a slot of `count` segments, the last `writable` of them
+ * device-writable. */
+static inline uint32_t writable_bytes_of(uint16_t slot, uint16_t count, uint16_t writable)
+{
+    uint32_t bytes = 0;
+
+    for (uint16_t i = (uint16_t)(count - writable); i < count; i++)
+        bytes += segment_of(slot, i, true).length_bytes;
+    return bytes;
 }
 
 static inline void push(struct ring *ring, uint16_t first_slot, uint16_t slots)
@@ -258,6 +289,17 @@ static inline void use(struct ring *ring, const struct taken *taken, uint32_t le
     use_batch(ring, 1, taken->count, taken->id, length_bytes);
 }
 
+/* Give back the first `count` of the buffers that were taken, with one entry. */
+static inline void use_first(struct ring *ring, const struct taken *taken, uint16_t count,
+                             uint32_t length_bytes)
+{
+    unsigned descriptors = 0;
+
+    for (uint16_t i = 0; i < count; i++)
+        descriptors += taken[i].count;
+    use_batch(ring, count, descriptors, taken[count - 1].id, length_bytes);
+}
+
 /* Take so many buffers, and no more are there. */
 static inline void take_all(struct ring *ring, struct taken *ret_taken, uint16_t count)
 {
@@ -266,6 +308,138 @@ static inline void take_all(struct ring *ring, struct taken *ret_taken, uint16_t
     for (uint16_t i = 0; i < count; i++)
         assert_true(take(ring, &ret_taken[i]));
     assert_false(take(ring, &none));
+}
+
+/* Overwrite what the driver wrote about buffers, except the flags of a packed ring. */
+static inline void scribble_over_buffers(struct ring *ring)
+{
+    for (uint16_t i = 0; i < ring->size; i++)
+        memset(&ring->desc[i], 0xff, ring->format.is_packed ? 14 : 16);
+    if (!ring->format.is_packed)
+        memset(ring->avail->ring, 0xff, 2 * (size_t)ring->size);
+}
+
+/* Push `slots` slots, the first of them 0. The device takes them. */
+static inline void push_and_take(struct ring *ring, struct taken *ret_taken, uint16_t slots)
+{
+    push(ring, 0, slots);
+    take_all(ring, ret_taken, slots);
+}
+
+/* Push slot 0 alone, use it and pop it. */
+static inline void round_trip(struct ring *ring, uint32_t used_bytes, uint32_t popped_bytes)
+{
+    struct taken taken;
+
+    push_and_take(ring, &taken, 1);
+    use(ring, &taken, used_bytes);
+    assert_pop_gives(ring, 0, popped_bytes);
+}
+
+/* The device took `slot` as `describe` described it, with this length of its last segment. */
+static inline void assert_taken(const struct taken *taken, uint16_t slot, uint16_t count,
+                                uint16_t writable, uint32_t last_length_bytes)
+{
+    assert_int_equal(taken->count, count);
+    for (uint16_t i = 0; i < count; i++) {
+        struct virtqueue_segment segment = segment_of(slot, i, i + writable >= count);
+
+        if (i + 1 == count)
+            segment.length_bytes = last_length_bytes;
+        assert_int_equal(taken->segments[i].device_address, segment.device_address);
+        assert_int_equal(taken->segments[i].length_bytes, segment.length_bytes);
+        assert_int_equal(taken->segments[i].device_writable, segment.device_writable);
+    }
+}
+
+/* 2.7.10 and 2.8.10: the device wants a doorbell for entry `nth`, counted from 0; in a packed
+ * ring, for that descriptor. */
+static inline void wish_for(struct ring *ring, uint16_t nth)
+{
+    if (ring->format.is_packed)
+        *ring->device_event = (struct virtq_packed_event){
+            (uint16_t)(nth % ring->size | (nth / ring->size % 2 == 0 ? 0x8000 : 0)), 2};
+    else
+        memcpy(&ring->used->ring[ring->size], &nth, sizeof(nth));
+}
+
+/* VIRTIO 1.2, 2.7.10.1, retyped. */
+static inline bool vring_need_event(uint16_t event_idx, uint16_t new_idx, uint16_t old_idx)
+{
+    return (uint16_t)(new_idx - event_idx - 1) < (uint16_t)(new_idx - old_idx);
+}
+
+/* ---- properties ---- */
+
+/* Bits 0, 1 and 2 of a format's number are RING_PACKED, IN_ORDER and EVENT_IDX. A set of formats
+ * has bit n for format n. */
+#define FORMATS 8u
+enum format_set {
+    IN_EVERY_FORMAT = 0xff,
+    IF_SPLIT = 0x55,
+    IF_PACKED = 0xaa,
+    IF_ANY_ORDER = 0x33,
+    IF_IN_ORDER = 0xcc,
+    IF_SLOTS_MOVE = IF_PACKED | IF_IN_ORDER,
+    IF_EVENT_IDX = 0xf0,
+    IF_NO_EVENT_IDX = 0x0f,
+};
+
+/* A claim, and the formats that it is made for. The test finds a ring in `*state`, with nothing
+ * set but its format. */
+struct property {
+    const char *name;
+    CMUnitTestFunction test;
+    unsigned formats;
+};
+
+#define PROPERTIES_MAX 32u
+#define PROPERTY(test, formats)                                                                    \
+    {                                                                                              \
+#test, test, formats                                                                       \
+    }
+
+static inline int property_set_up(void **state)
+{
+    struct ring *ring = calloc(1, sizeof(*ring));
+
+    ring->format = *(const struct virtqueue_format *)*state;
+    *state = ring;
+    return 0;
+}
+
+static inline int property_tear_down(void **state)
+{
+    ring_fini(*state);
+    free(*state);
+    return 0;
+}
+
+/* Run each property in each of its formats, as a test of its own that is named after both. */
+static inline int run_properties(const char *group, const struct property *properties, size_t count)
+{
+    static struct virtqueue_format formats[FORMATS];
+    static struct CMUnitTest tests[PROPERTIES_MAX * FORMATS]; /* cmocka skips what stays zero */
+    static char names[PROPERTIES_MAX * FORMATS][120];
+
+    if (count > PROPERTIES_MAX)
+        abort();
+    for (unsigned i = 0; i < FORMATS; i++)
+        formats[i] = (struct virtqueue_format){i & 1, i & 2, i & 4};
+    for (size_t i = 0; i < count * FORMATS; i++) {
+        const struct property *property = &properties[i / FORMATS];
+        struct virtqueue_format *format = &formats[i % FORMATS];
+
+        if (!(property->formats >> i % FORMATS & 1))
+            continue;
+        (void)snprintf(names[i], sizeof(names[i]), "%s (%s%s%s)", property->name,
+                       format->is_packed ? "packed" : "split",
+                       format->is_in_order ? ", IN_ORDER" : "",
+                       format->has_event_idx ? ", EVENT_IDX" : "");
+        tests[i] = (struct CMUnitTest){names[i], property->test, property_set_up,
+                                       property_tear_down, format};
+    }
+    return cmocka_run_group_tests_name(group, tests, NULL, NULL);
 }
 
 #endif

@@ -1,348 +1,197 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * The split virtqueue against VIRTIO 1.2, 2.7. The test plays the device, at
- * offsets that it computes from the specification itself.
+ * What holds for a virtqueue in every format: split and packed, with and without IN_ORDER,
+ * with and without EVENT_IDX. The test plays the device. virtqueue_split_test.c and
+ * virtqueue_packed_test.c have what holds in one format only, virtqueue_in_order_test.c has
+ * batches.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
+#include "virtqueue_fixture.h"
 
-#include <cmocka.h>
-
-#include "ring/virtqueue.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define PAGE ((size_t)4096)
-#define CANARY 0xc5
-
-/* A queue and the device's view of its memory, which has a page of canaries on each side. */
-struct ring {
-    struct virtqueue queue;
-    struct virtq_desc *desc;
-    struct virtq_avail *avail;
-    struct virtq_used *used;
-    uint16_t *used_event;
-    uint16_t *avail_event;
-    uint16_t size;
-    uint8_t *block;
-    size_t length_bytes; /* of the queue's own memory */
-    size_t block_bytes;
-};
-
-static size_t round_up(size_t value, size_t multiple)
+/* Which of `count` buffers the device uses as its nth: the last one first, unless it must use them
+ * in order. */
+static uint16_t nth_used(const struct ring *ring, uint16_t nth, uint16_t count)
 {
-    return (value + multiple - 1) / multiple * multiple;
+    return ring->format.is_in_order ? nth : (uint16_t)(count - 1 - nth);
 }
 
-static void ring_init(struct ring *ring, uint16_t size, uint16_t slot_count,
-                      uint16_t segments_per_slot, bool has_event_idx)
+/* The number of descriptors that a slot has this time. A fixed slot always has the most; a moving
+ * one has one more each round. */
+static uint16_t chain_length(const struct ring *ring, uint32_t round)
 {
-    size_t avail = sizeof(struct virtq_desc) * size;
-    size_t used = round_up(avail + 6 + 2u * (size_t)size, PAGE);
-    uint8_t *base;
+    uint16_t most = ring->queue.segments_per_slot;
 
-    ring->size = size;
-    ring->length_bytes = used + 6 + 8u * (size_t)size;
-    ring->block_bytes = PAGE + round_up(ring->length_bytes, PAGE) + PAGE;
-    ring->block = aligned_alloc(PAGE, ring->block_bytes);
-    memset(ring->block, CANARY, ring->block_bytes);
-    base = ring->block + PAGE;
-    ring->desc = (void *)base;
-    ring->avail = (void *)(base + avail);
-    ring->used = (void *)(base + used);
-    ring->used_event = &ring->avail->ring[size];
-    ring->avail_event = (void *)&ring->used->ring[size];
-    virtqueue_init(&ring->queue, base, size, slot_count, segments_per_slot,
-                   &(struct virtqueue_format){.has_event_idx = has_event_idx});
+    return (uint16_t)(ring->queue.is_fixed ? most : round % most + 1);
 }
 
-static void assert_canaries(const struct ring *ring)
+/* ---- init ---- */
+
+/* 2.7.7: NO_INTERRUPT, or an event a lap away. 2.8.10: DISABLE. */
+static void assert_no_interrupt_is_wanted(const struct ring *ring)
 {
-    for (size_t i = 0; i < ring->block_bytes; i++)
-        if (i < PAGE || i >= PAGE + ring->length_bytes)
-            assert_int_equal(ring->block[i], CANARY);
-}
-
-static void ring_fini(struct ring *ring)
-{
-    assert_canaries(ring);
-    free(ring->block);
-}
-
-static const struct virtqueue_segment readable = {.device_address = 0x1000, .length_bytes = 1514};
-static const struct virtqueue_segment writable = {
-    .device_address = 0x1000, .length_bytes = 1526, .device_writable = true};
-
-/* Slots of one segment, all alike. */
-static void ring_init_slots(struct ring *ring, uint16_t size, const struct virtqueue_segment *kind)
-{
-    ring_init(ring, size, size, 1, false);
-    for (uint16_t slot = 0; slot < size; slot++)
-        virtqueue_set_slot(&ring->queue, slot, kind, 1);
-}
-
-static void push(struct ring *ring, uint16_t first_slot, uint16_t count)
-{
-    for (uint16_t i = 0; i < count; i++)
-        virtqueue_push(&ring->queue, (uint16_t)(first_slot + i), 1526);
-    (void)virtqueue_publish(&ring->queue);
-}
-
-/* The device gives a buffer back. */
-static void complete(struct ring *ring, uint32_t id, uint32_t length_bytes)
-{
-    ring->used->ring[ring->used->idx % ring->size] = (struct virtq_used_elem){id, length_bytes};
-    ring->used->idx++;
-}
-
-static void assert_pop_gives(struct ring *ring, uint16_t slot, uint32_t length_bytes)
-{
-    struct virtqueue_completion completion;
-
-    assert_true(virtqueue_pop(&ring->queue, &completion));
-    assert_int_equal(completion.slot, slot);
-    assert_int_equal(completion.length_bytes, length_bytes);
-}
-
-static void assert_pop_breaks(struct ring *ring)
-{
-    const struct virtqueue_completion untouched = {.slot = 0x1234, .length_bytes = 0x56789abc};
-    struct virtqueue_completion completion = untouched;
-
-    assert_false(virtqueue_pop(&ring->queue, &completion));
-    assert_true(ring->queue.is_broken);
-    assert_int_equal(completion.slot, untouched.slot);
-    assert_int_equal(completion.length_bytes, untouched.length_bytes);
-}
-
-/* ---- memory ---- */
-
-/* holds: virtio.split.alignment */
-static void layout_is_aligned_and_disjoint_at_every_size(void **state)
-{
-    (void)state;
-    for (uint32_t size = 1; size <= VIRTQ_SIZE_MAX; size *= 2) {
-        struct virtqueue_layout layout = virtqueue_layout((uint16_t)size, false);
-
-        assert_int_equal(layout.driver_offset, 16 * size);
-        assert_int_equal(layout.device_offset % VIRTQ_LEGACY_ALIGN, 0);
-        assert_true(layout.device_offset >= layout.driver_offset + 6 + 2 * size);
-        assert_true(layout.device_offset - (layout.driver_offset + 6 + 2 * size) < PAGE);
-        assert_int_equal(layout.size_bytes, layout.device_offset + 6 + 8 * size);
+    if (ring->format.is_packed) {
+        assert_int_equal(ring->driver_event->flags, 1);
+        assert_int_equal(ring->driver_event->off_wrap, 0);
+    } else {
+        assert_int_equal(ring->avail->flags, 1);
+        assert_int_equal(ring->avail->ring[ring->size], 0xffff);
     }
 }
 
-/* holds: virtio.split.legacy */
-static void layout_of_256_entries_is_the_one_legacy_devices_expect(void **state)
+/* holds: virtio.packed.interrupts */
+static void init_asks_for_no_interrupt(void **state)
 {
-    struct virtqueue_layout layout = virtqueue_layout(256, false);
+    struct ring *ring = ring_of(state, 8, 8, 1);
 
-    (void)state;
-    assert_int_equal(layout.driver_offset, 4096);
-    assert_int_equal(layout.device_offset, 8192);
-    assert_int_equal(layout.size_bytes, 8192 + 2054);
+    assert_no_interrupt_is_wanted(ring);
+    virtqueue_push_all(&ring->queue, (const uint16_t[]){0, 1}, 0);
+    assert_no_interrupt_is_wanted(ring);
+    virtqueue_suppress_interrupts(&ring->queue);
+    assert_no_interrupt_is_wanted(ring);
 }
 
 static void init_clears_its_memory_and_nothing_beside_it(void **state)
 {
-    struct ring ring;
+    struct ring *ring = *state;
 
-    (void)state;
     for (uint32_t size = 1; size <= VIRTQ_SIZE_MAX; size *= 2) {
-        ring_init(&ring, (uint16_t)size, 1, 1, false);
-        ring.avail->flags = 0;
-        *ring.used_event = 0;
-        for (size_t i = 0; i < ring.length_bytes; i++)
-            assert_int_equal(ring.block[PAGE + i], 0);
-        ring_fini(&ring);
+        ring_init(ring, (uint16_t)size, 1, 1);
+        assert_no_interrupt_is_wanted(ring);
+        if (ring->format.is_packed)
+            ring->driver_event->flags = 0;
+        else
+            ring->avail->flags = ring->avail->ring[size] = 0;
+        for (size_t i = 0; i < ring->length_bytes; i++)
+            assert_int_equal(ring->base[i], 0);
     }
 }
 
-static void init_suppresses_interrupts_with_and_without_event_idx(void **state)
+static void slots_max_keeps_within_the_ring_and_the_descriptors_that_move(void **state)
 {
-    struct ring ring;
+    static const struct {
+        uint16_t size;
+        uint16_t segments;
+        uint16_t moving;
+        uint16_t fixed;
+    } cases[] = {{1, 1, 1, 1},         {1, 2, 0, 0},       {2, 3, 0, 0},       {8, 1, 8, 8},
+                 {8, 3, 2, 2},         {128, 2, 64, 64},   {256, 1, 256, 256}, {256, 3, 85, 85},
+                 {512, 1, 256, 256},   {512, 2, 128, 256}, {1024, 3, 85, 256}, {512, 3, 85, 170},
+                 {32768, 1, 256, 256}, {32768, 3, 85, 256}};
+    const struct ring *ring = *state;
+    bool is_fixed = !ring->format.is_packed && !ring->format.is_in_order;
 
-    (void)state;
-    for (int has_event_idx = 0; has_event_idx <= 1; has_event_idx++) {
-        ring_init(&ring, 8, 8, 1, has_event_idx);
-        assert_int_equal(ring.avail->flags, VIRTQ_AVAIL_F_NO_INTERRUPT);
-        assert_int_equal(*ring.used_event, 0xffff);
-        assert_int_equal(ring.avail->idx, 0);
-        ring_fini(&ring);
-    }
-}
-
-/* ---- slots ---- */
-
-static void assert_desc(const struct virtq_desc *desc, uint64_t addr, uint32_t len, uint16_t flags,
-                        uint16_t next)
-{
-    assert_int_equal(desc->addr, addr);
-    assert_int_equal(desc->len, len);
-    assert_int_equal(desc->flags, flags);
-    assert_int_equal(desc->next, next);
-}
-
-static void set_slot_describes_one_segment_in_one_descriptor(void **state)
-{
-    const struct virtqueue_segment high = {
-        .device_address = 0x123456789abcdef0, .length_bytes = 77, .device_writable = true};
-    struct ring ring;
-
-    (void)state;
-    ring_init(&ring, 8, 8, 1, false);
-    virtqueue_set_slot(&ring.queue, 3, &high, 1);
-    virtqueue_set_slot(&ring.queue, 5, &readable, 1);
-    assert_desc(&ring.desc[3], 0x123456789abcdef0, 77, VIRTQ_DESC_F_WRITE, 0);
-    assert_desc(&ring.desc[5], 0x1000, 1514, 0, 0);
-    assert_desc(&ring.desc[4], 0, 0, 0, 0);
-    ring_fini(&ring);
-}
-
-/* holds: virtio.net.rx_buffers, virtio.legacy.header */
-static void set_slot_chains_two_segments_the_writable_one_last(void **state)
-{
-    const struct virtqueue_segment segments[] = {
-        {.device_address = 0xa000, .length_bytes = 10},
-        {.device_address = 0xb000, .length_bytes = 1514, .device_writable = true},
-    };
-    struct ring ring;
-
-    (void)state;
-    ring_init(&ring, 8, 4, 2, false);
-    virtqueue_set_slot(&ring.queue, 3, segments, 2);
-    assert_desc(&ring.desc[6], 0xa000, 10, VIRTQ_DESC_F_NEXT, 7);
-    assert_desc(&ring.desc[7], 0xb000, 1514, VIRTQ_DESC_F_WRITE, 0);
-    ring_fini(&ring);
-}
-
-static void set_slot_chains_as_many_segments_as_it_is_given(void **state)
-{
-    const struct virtqueue_segment segments[] = {
-        {.device_address = 0xa000, .length_bytes = 2},
-        {.device_address = 0xb000, .length_bytes = 6},
-        {.device_address = 0xc000, .length_bytes = 1, .device_writable = true},
-    };
-    struct ring ring;
-
-    (void)state;
-    ring_init(&ring, 16, 5, 3, false);
-    virtqueue_set_slot(&ring.queue, 1, segments, 3);
-    assert_desc(&ring.desc[3], 0xa000, 2, VIRTQ_DESC_F_NEXT, 4);
-    assert_desc(&ring.desc[4], 0xb000, 6, VIRTQ_DESC_F_NEXT, 5);
-    assert_desc(&ring.desc[5], 0xc000, 1, VIRTQ_DESC_F_WRITE, 0);
-    assert_int_equal(1, ring.queue.chains[3].writable_bytes);
-
-    virtqueue_set_slot(&ring.queue, 1, &segments[1], 2); /* a shorter one in its place */
-    assert_desc(&ring.desc[3], 0xb000, 6, VIRTQ_DESC_F_NEXT, 4);
-    assert_desc(&ring.desc[4], 0xc000, 1, VIRTQ_DESC_F_WRITE, 0);
-    virtqueue_set_slot(&ring.queue, 1, segments, 1);
-    assert_desc(&ring.desc[3], 0xa000, 2, 0, 0);
-    assert_int_equal(0, ring.queue.chains[3].writable_bytes);
-    ring_fini(&ring);
-}
-
-static void set_slot_chains_two_writable_segments(void **state)
-{
-    const struct virtqueue_segment segments[] = {
-        {.device_address = 0xa000, .length_bytes = 10, .device_writable = true},
-        {.device_address = 0xb000, .length_bytes = 1514, .device_writable = true},
-    };
-    struct ring ring;
-
-    (void)state;
-    ring_init(&ring, 8, 4, 2, false);
-    virtqueue_set_slot(&ring.queue, 0, segments, 2);
-    assert_desc(&ring.desc[0], 0xa000, 10, VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE, 1);
-    assert_desc(&ring.desc[1], 0xb000, 1514, VIRTQ_DESC_F_WRITE, 0);
-    ring_fini(&ring);
+    for (size_t i = 0; i < COUNT(cases); i++)
+        assert_int_equal(virtqueue_slots_max(cases[i].size, cases[i].segments, &ring->format),
+                         is_fixed ? cases[i].fixed : cases[i].moving);
 }
 
 /* ---- push and publish ---- */
 
-/* holds: virtio.split.publish */
-static void push_shows_nothing_before_publish(void **state)
+/* holds: virtio.split.publish, virtio.packed.publish */
+static void push_shows_nothing_before_the_one_store_of_publish(void **state)
 {
-    struct ring ring;
+    struct ring *ring = ring_of(state, 8, 2, 3);
+    static uint8_t before[2 * PAGE];
+    struct taken taken[2];
 
-    (void)state;
-    ring_init_slots(&ring, 8, &writable);
-    virtqueue_push(&ring.queue, 4, 1526);
-    virtqueue_push(&ring.queue, 2, 1526);
-    assert_int_equal(ring.avail->idx, 0);
-    (void)virtqueue_publish(&ring.queue);
-    assert_int_equal(ring.avail->idx, 2);
-    assert_int_equal(ring.avail->ring[0], 4);
-    assert_int_equal(ring.avail->ring[1], 2);
-    ring_fini(&ring);
-}
+    for (uint32_t round = 0; round < 100; round++) {
+        uint16_t counts[2] = {chain_length(ring, round), chain_length(ring, 2 - round % 3)};
+        const uint16_t *shown =
+            ring->format.is_packed ? &ring->packed[ring->take_offset].flags : &ring->avail->idx;
 
-static void push_names_the_first_descriptor_and_sizes_the_last(void **state)
-{
-    const struct virtqueue_segment segments[] = {readable, readable};
-    struct ring ring;
+        for (uint16_t slot = 0; slot < 2; slot++)
+            describe(ring, slot, counts[slot], 1);
+        virtqueue_push(&ring->queue, 1, 70);
+        virtqueue_push(&ring->queue, 0, 60);
+        assert_false(take(ring, taken));
+        memcpy(before, ring->base, ring->length_bytes);
+        (void)virtqueue_publish(&ring->queue);
+        assert_memory_not_equal(before, ring->base, ring->length_bytes);
+        memcpy(before + ((const uint8_t *)shown - ring->base), shown, sizeof(*shown));
+        assert_memory_equal(before, ring->base, ring->length_bytes);
 
-    (void)state;
-    ring_init(&ring, 8, 4, 2, false);
-    virtqueue_set_slot(&ring.queue, 2, segments, 2);
-    virtqueue_push(&ring.queue, 2, 60);
-    assert_int_equal(ring.avail->ring[0], 4);
-    assert_desc(&ring.desc[4], 0x1000, 1514, VIRTQ_DESC_F_NEXT, 5);
-    assert_desc(&ring.desc[5], 0x1000, 60, 0, 0);
-    ring_fini(&ring);
-}
-
-/* holds: virtio.suppression.flags */
-static void publish_honours_no_notify_and_no_other_flag(void **state)
-{
-    static const struct {
-        uint16_t used_flags;
-        bool wants_doorbell;
-    } cases[] = {{0, true}, {VIRTQ_USED_F_NO_NOTIFY, false}, {0xfffe, true}, {0xffff, false}};
-    struct ring ring;
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        ring_init_slots(&ring, 8, &writable);
-        ring.used->flags = cases[i].used_flags;
-        *ring.avail_event = 0x7000; /* nothing to look at without EVENT_IDX */
-        virtqueue_push(&ring.queue, 0, 1526);
-        assert_int_equal(virtqueue_publish(&ring.queue), cases[i].wants_doorbell);
-        ring_fini(&ring);
-    }
-}
-
-/* VIRTIO 1.2, 2.7.10.1, retyped. */
-static bool vring_need_event(uint16_t event_idx, uint16_t new_idx, uint16_t old_idx)
-{
-    return (uint16_t)(new_idx - event_idx - 1) < (uint16_t)(new_idx - old_idx);
-}
-
-/* holds: virtio.suppression.event_idx */
-static void publish_wants_a_doorbell_exactly_when_the_event_is_crossed(void **state)
-{
-    static const uint16_t olds[] = {0, 1, 254, 0x7fff, 0x8000, 0xff80, 0xfffe, 0xffff};
-    static const uint16_t counts[] = {0, 1, 2, 255, 256, 257, 0x8000, 0xffff};
-    struct ring ring;
-
-    (void)state;
-    ring_init(&ring, 256, 256, 1, true);
-    for (size_t i = 0; i < COUNT(olds) * COUNT(counts); i++) {
-        uint16_t rung = olds[i / COUNT(counts)];
-        uint16_t new = (uint16_t)(rung + counts[i % COUNT(counts)]);
-        /* Entries a whole ring back are settled. */
-        uint16_t old = (uint16_t)(new - rung) > 256 ? (uint16_t)(new - 256) : rung;
-
-        for (uint32_t event = 0; event <= UINT16_MAX; event++) {
-            ring.queue.avail_rung = rung;
-            ring.queue.avail_next = new;
-            *ring.avail_event = (uint16_t)event;
-            if (virtqueue_publish(&ring.queue) != vring_need_event((uint16_t)event, new, old))
-                fail_msg("event %#x, rung %#x, new %#x", event, rung, new);
+        take_all(ring, taken, 2);
+        assert_taken(&taken[0], 1, counts[1], 1, 70);
+        assert_taken(&taken[1], 0, counts[0], 1, 60);
+        for (uint16_t i = 0; i < 2; i++) {
+            use(ring, &taken[nth_used(ring, i, 2)], i);
+            assert_pop_gives(ring, 1 - nth_used(ring, i, 2), i);
         }
     }
-    ring_fini(&ring);
+}
+
+static void push_all_queues_each_slot_as_it_was_described(void **state)
+{
+    struct ring *ring = ring_of(state, 8, 4, 2);
+    static const uint16_t slots[] = {3, 0, 2, 1};
+    struct taken taken[4];
+
+    describe(ring, 2, 1, 0);
+    for (unsigned lap = 0; lap < 20; lap++) {
+        virtqueue_push_all(&ring->queue, slots, 4);
+        assert_false(take(ring, taken));
+        (void)virtqueue_publish(&ring->queue);
+        take_all(ring, taken, 4);
+        for (uint16_t i = 0; i < 4; i++) {
+            uint16_t count = slots[i] == 2 ? 1 : 2;
+
+            assert_taken(&taken[i], slots[i], count, slots[i] == 2 ? 0 : 2,
+                         length_of(slots[i], count));
+        }
+        for (uint16_t i = 0; i < 4; i++) {
+            uint16_t used = nth_used(ring, i, 4);
+
+            use(ring, &taken[used], 0);
+            assert_pop_gives(ring, slots[used], 0);
+        }
+        assert_pop_gives_nothing(ring);
+    }
+}
+
+static void push_changes_the_length_of_the_last_segment_for_this_time_alone(void **state)
+{
+    struct ring *ring = ring_of(state, 8, 2, 2);
+    static const uint16_t slot = 1;
+    struct taken taken;
+
+    for (uint32_t length = 1; length < 20; length++) {
+        virtqueue_push(&ring->queue, slot, length);
+        (void)virtqueue_publish(&ring->queue);
+        take_all(ring, &taken, 1);
+        assert_taken(&taken, slot, 2, 2, length);
+        use(ring, &taken, writable_bytes_of(slot, 2, 2)); /* set_slot's */
+        assert_pop_gives(ring, slot, writable_bytes_of(slot, 2, 2));
+
+        virtqueue_push_all(&ring->queue, &slot, 1);
+        (void)virtqueue_publish(&ring->queue);
+        take_all(ring, &taken, 1);
+        assert_taken(&taken, slot, 2, 2, length_of(slot, 2));
+        use(ring, &taken, 0);
+        assert_pop_gives(ring, slot, 0);
+    }
+}
+
+/* The driver reads nothing of what push wrote. Where slots move, each push writes all of it anew.
+ */
+static void descriptors_are_never_read_back(void **state)
+{
+    struct ring *ring = ring_of(state, 8, 4, 2);
+    struct taken taken[4];
+
+    for (unsigned lap = 0; lap < 20; lap++) {
+        push_and_take(ring, taken, 4);
+        for (uint16_t slot = 0; slot < 4; slot++)
+            assert_taken(&taken[slot], slot, 2, 2, length_of(slot, 2));
+        scribble_over_buffers(ring);
+        if (ring->format.is_packed)
+            *ring->driver_event = (struct virtq_packed_event){0xffff, 0xffff};
+        for (uint16_t i = 0; i < 4; i++)
+            use(ring, &taken[nth_used(ring, i, 4)], i);
+        for (uint16_t i = 0; i < 4; i++) {
+            assert_pop_gives(ring, nth_used(ring, i, 4), i);
+            if (ring->queue.is_fixed) /* written once */
+                describe(ring, nth_used(ring, i, 4), 2, 2);
+        }
+    }
 }
 
 static bool push_and_publish(struct ring *ring, uint16_t slot)
@@ -353,472 +202,438 @@ static bool push_and_publish(struct ring *ring, uint16_t slot)
 
 static void publish_asks_for_one_doorbell_per_event(void **state)
 {
-    struct ring ring;
+    struct ring *ring = ring_of(state, 8, 8, 1);
 
-    (void)state;
-    ring_init(&ring, 8, 8, 1, true);
-    *ring.avail_event = 1;
-    assert_false(push_and_publish(&ring, 0));
-    assert_true(push_and_publish(&ring, 1));
-    assert_false(push_and_publish(&ring, 2));
-    assert_false(virtqueue_publish(&ring.queue));
-    ring_fini(&ring);
+    wish_for(ring, 1);
+    assert_false(push_and_publish(ring, 0));
+    assert_true(push_and_publish(ring, 1));
+    assert_false(push_and_publish(ring, 2));
+    assert_false(virtqueue_publish(&ring->queue));
 }
 
-/* holds: virtio.split.event */
+/* holds: virtio.split.event, virtio.packed.event */
 static void publish_finds_a_wish_that_came_too_late_for_its_own_entry(void **state)
 {
-    struct ring ring;
+    struct ring *ring = ring_of(state, 8, 8, 1);
 
-    (void)state;
-    ring_init(&ring, 8, 8, 1, true);
-    *ring.avail_event = 0x7000;
-    assert_false(push_and_publish(&ring, 0));
-    assert_false(push_and_publish(&ring, 1));
-    *ring.avail_event = 0;
-    assert_true(push_and_publish(&ring, 2));
-    *ring.avail_event = 2; /* rung for already */
-    assert_false(push_and_publish(&ring, 3));
-    ring_fini(&ring);
+    wish_for(ring, 7);
+    assert_false(push_and_publish(ring, 0));
+    assert_false(push_and_publish(ring, 1));
+    wish_for(ring, 0);
+    assert_true(push_and_publish(ring, 2));
+    wish_for(ring, 2); /* rung for already */
+    assert_false(push_and_publish(ring, 3));
+    wish_for(ring, 3);
+    assert_true(virtqueue_publish(&ring->queue)); /* of nothing new */
+    assert_false(virtqueue_publish(&ring->queue));
 }
 
-static void publish_of_nothing_new_finds_a_late_wish_too(void **state)
+/* 2.9: the index in the available ring, or the offset with the wrap counter on top. */
+/* holds: virtio.registers.data */
+static void next_offset_is_where_the_next_buffer_goes(void **state)
 {
-    struct ring ring;
+    struct ring *ring = ring_of(state, 8, 8, 1);
 
-    (void)state;
-    ring_init(&ring, 8, 8, 1, true);
-    *ring.avail_event = 0x7000;
-    assert_false(push_and_publish(&ring, 0));
-    *ring.avail_event = 0;
-    assert_true(virtqueue_publish(&ring.queue));
-    assert_false(virtqueue_publish(&ring.queue));
-    ring_fini(&ring);
+    for (uint32_t nth = 0; nth < 70000; nth++) {
+        uint32_t offset = nth % 8 + (nth / 8 % 2 == 0 ? 0x8000 : 0);
+
+        assert_int_equal(virtqueue_next_offset(&ring->queue),
+                         ring->format.is_packed ? offset : nth % 65536);
+        round_trip(ring, 0, 0);
+    }
 }
+
+/* ---- is_busy, has_news, progress ---- */
 
 static void a_queue_is_busy_from_publish_until_the_device_has_used_all(void **state)
 {
-    struct ring ring;
+    struct ring *ring = ring_of(state, 8, 8, 1);
+    const uint16_t order[] = {nth_used(ring, 0, 3), nth_used(ring, 1, 3), nth_used(ring, 2, 3)};
+    struct taken taken[3];
 
-    (void)state;
-    ring_init_slots(&ring, 8, &writable);
-    virtqueue_push(&ring.queue, 0, 1);
-    assert_false(virtqueue_is_busy(&ring.queue));
-    push(&ring, 1, 1);
-    assert_true(virtqueue_is_busy(&ring.queue));
-    complete(&ring, 1, 0);
-    assert_true(virtqueue_is_busy(&ring.queue));
-    complete(&ring, 0, 0);
-    assert_false(virtqueue_is_busy(&ring.queue));
-    ring_fini(&ring);
+    for (unsigned lap = 0; lap < 20; lap++) {
+        assert_false(virtqueue_is_busy(&ring->queue));
+        virtqueue_push(&ring->queue, 0, 1);
+        assert_false(virtqueue_is_busy(&ring->queue));
+        push(ring, 1, 2);
+        take_all(ring, taken, 3);
+        assert_true(virtqueue_is_busy(&ring->queue));
+        use(ring, &taken[order[0]], 0);
+        assert_true(virtqueue_is_busy(&ring->queue));
+        use(ring, &taken[order[1]], 0);
+        assert_true(virtqueue_is_busy(&ring->queue));
+        assert_pop_gives(ring, order[0], 0);
+        assert_true(virtqueue_is_busy(&ring->queue));
+        use(ring, &taken[order[2]], 0);
+        assert_false(virtqueue_is_busy(&ring->queue));
+        assert_pop_gives(ring, order[1], 0);
+        assert_pop_gives(ring, order[2], 0);
+    }
 }
 
-static void publish_with_event_idx_ignores_no_notify(void **state)
+/* In a packed ring the device writes the first descriptor of a chain alone; the others still say
+ * "available". */
+/* holds: virtio.split.used, virtio.packed.used */
+static void each_use_changes_progress_and_is_news_exactly_until_pop(void **state)
 {
-    struct ring ring;
+    struct ring *ring = ring_of(state, 8, 2, 3);
+    struct taken taken;
 
-    (void)state;
-    ring_init(&ring, 8, 8, 1, true);
-    ring.used->flags = VIRTQ_USED_F_NO_NOTIFY;
-    *ring.avail_event = 0;
-    virtqueue_push(&ring.queue, 0, 1);
-    assert_true(virtqueue_publish(&ring.queue));
-    ring_fini(&ring);
+    for (unsigned round = 0; round < 64; round++) {
+        uint16_t seen = virtqueue_progress(&ring->queue);
+
+        describe(ring, 0, chain_length(ring, round), 1);
+        assert_pop_gives_nothing(ring);
+        push(ring, 0, 1);
+        assert_pop_gives_nothing(ring);
+        take_all(ring, &taken, 1);
+        assert_pop_gives_nothing(ring);
+        assert_int_equal(virtqueue_progress(&ring->queue), seen);
+        use(ring, &taken, 1);
+        assert_int_not_equal(virtqueue_progress(&ring->queue), seen);
+        assert_true(virtqueue_is_sound(&ring->queue));
+        assert_pop_gives(ring, 0, 1);
+    }
 }
 
 /* ---- pop ---- */
 
-/* holds: virtio.split.used */
-static void pop_gives_nothing_while_nothing_is_used(void **state)
+/* holds: virtio.packed.used */
+static void pop_follows_the_order_in_which_the_device_used(void **state)
 {
-    struct virtqueue_completion completion;
-    struct ring ring;
+    struct ring *ring = ring_of(state, 8, 4, 2);
+    static const uint16_t any_order[] = {3, 0, 2, 1};
+    static const uint16_t in_order[] = {0, 1, 2, 3};
+    const uint16_t *order = ring->format.is_in_order ? in_order : any_order;
+    struct taken taken[4];
 
-    (void)state;
-    ring_init_slots(&ring, 8, &writable);
-    push(&ring, 0, 8);
-    assert_false(virtqueue_has_news(&ring.queue));
-    assert_false(virtqueue_pop(&ring.queue, &completion));
-    assert_false(ring.queue.is_broken);
-    ring_fini(&ring);
-}
-
-static void pop_follows_the_order_of_the_used_ring(void **state)
-{
-    struct ring ring;
-
-    (void)state;
-    ring_init_slots(&ring, 8, &writable);
-    push(&ring, 0, 3);
-    complete(&ring, 2, 100);
-    complete(&ring, 0, 200);
-    complete(&ring, 1, 300);
-    assert_true(virtqueue_has_news(&ring.queue));
-    assert_pop_gives(&ring, 2, 100);
-    assert_pop_gives(&ring, 0, 200);
-    assert_pop_gives(&ring, 1, 300);
-    assert_false(virtqueue_has_news(&ring.queue));
-    ring_fini(&ring);
-}
-
-static void pop_names_the_slot_of_a_chain(void **state)
-{
-    const struct virtqueue_segment segments[] = {readable, writable};
-    struct ring ring;
-
-    (void)state;
-    ring_init(&ring, 8, 4, 2, false);
-    for (uint16_t slot = 0; slot < 4; slot++)
-        virtqueue_set_slot(&ring.queue, slot, segments, 2);
-    push(&ring, 0, 4);
-    complete(&ring, 6, 1526);
-    complete(&ring, 0, 0);
-    assert_pop_gives(&ring, 3, 1526);
-    assert_pop_gives(&ring, 0, 0);
-    ring_fini(&ring);
-}
-
-static void pop_does_not_read_descriptors_and_available_ring_back(void **state)
-{
-    struct ring ring;
-
-    (void)state;
-    ring_init_slots(&ring, 8, &writable);
-    push(&ring, 3, 1);
-    memset(ring.desc, 0xff, sizeof(*ring.desc) * 8);
-    memset(ring.avail->ring, 0xff, sizeof(ring.avail->ring[0]) * 8);
-    complete(&ring, 3, 1526);
-    assert_pop_gives(&ring, 3, 1526);
-    ring_fini(&ring);
-}
-
-/* holds: virtio.broken.memory */
-static void pop_rejects_an_id_that_names_no_slot(void **state)
-{
-    static const uint32_t ids[] = {4, 7, 8, 255, 0x10000, 0x10001, 0x80000000, UINT32_MAX};
-    struct ring ring;
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(ids); i++) {
-        ring_init(&ring, 8, 4, 1, false);
+    for (unsigned lap = 0; lap < 20; lap++) {
         for (uint16_t slot = 0; slot < 4; slot++)
-            virtqueue_set_slot(&ring.queue, slot, &writable, 1);
-        push(&ring, 0, 4);
-        complete(&ring, ids[i], 0);
-        assert_pop_breaks(&ring);
-        ring_fini(&ring);
+            describe(ring, slot, chain_length(ring, slot), 1);
+        push_and_take(ring, taken, 4);
+        use(ring, &taken[order[0]], 30);
+        use(ring, &taken[order[1]], 0);
+        assert_pop_gives(ring, order[0], 30);
+        use(ring, &taken[order[2]], 20);
+        use(ring, &taken[order[3]], 10);
+        assert_pop_gives(ring, order[1], 0);
+        assert_pop_gives(ring, order[2], 20);
+        assert_pop_gives(ring, order[3], 10);
+        assert_pop_gives_nothing(ring);
     }
 }
 
-static void pop_rejects_an_id_in_the_middle_of_a_chain_or_behind_the_last(void **state)
+/* Slots 0 and 1 are in flight, 2 and 3 are not, and there are no more. */
+/* holds: virtio.packed.checks, virtio.broken.memory */
+static void pop_rejects_an_id_that_is_not_in_flight(void **state)
 {
-    static const uint32_t ids[] = {1, 3, 5, 6, 7, 8, 0x10000, 0x20000, UINT32_MAX - 1, UINT32_MAX};
-    const struct virtqueue_segment segments[] = {readable, writable};
-    struct ring ring;
+    struct ring *ring = *state;
+    static const uint16_t ids[] = {1,   2,      3,      4,      5,      6,      7,      8,
+                                   9,   11,     12,     15,     16,     255,    256,    767,
+                                   768, 0x7fff, 0x8000, 0x8001, 0x8002, 0x8003, 0xfffe, 0xffff};
+    struct taken taken[2];
 
-    (void)state;
-    for (size_t i = 0; i < COUNT(ids); i++) {
-        ring_init(&ring, 8, 3, 2, false);
-        for (uint16_t slot = 0; slot < 3; slot++)
-            virtqueue_set_slot(&ring.queue, slot, segments, 2);
-        push(&ring, 0, 3);
-        complete(&ring, ids[i], 0);
-        assert_pop_breaks(&ring);
-        ring_fini(&ring);
-    }
-}
-
-static void pop_rejects_the_id_behind_the_last_slot_there_can_be(void **state)
-{
-    const struct virtqueue_segment segments[] = {writable, writable, writable};
-    struct ring ring;
-
-    (void)state;
     for (uint16_t count = 1; count <= VIRTQUEUE_SEGMENTS_MAX; count++) {
-        size_t end = offsetof(struct virtqueue, chains) +
-                     VIRTQUEUE_SLOTS_MAX * count * sizeof(struct virtqueue_chain);
-
-        ring_init(&ring, 1024, VIRTQUEUE_SLOTS_MAX, count, false);
-        virtqueue_set_slot(&ring.queue, 0, segments, count);
-        /* What lies there looks like a chain in flight: only the bound tells. */
-        memset((uint8_t *)&ring.queue + end, 1, sizeof(struct virtqueue_chain));
-        push(&ring, 0, 1);
-        complete(&ring, VIRTQUEUE_SLOTS_MAX * count, 0);
-        assert_pop_breaks(&ring);
-        ring_fini(&ring);
+        for (size_t i = 0; i < COUNT(ids); i++) {
+            if (ids[i] == count) /* slot 1 */
+                continue;
+            ring_init_slots(ring, 16, 4, count);
+            push_and_take(ring, taken, 2);
+            use_batch(ring, 2, 2u * count, ids[i], 0);
+            assert_pop_breaks(ring);
+        }
     }
 }
 
-/* holds: virtio.broken.memory */
-static void pop_rejects_id_that_was_never_pushed(void **state)
+static void pop_rejects_the_id_after_the_last_slot_there_can_be(void **state)
 {
-    struct ring ring;
+    struct ring *ring = *state;
+    struct taken taken;
 
-    (void)state;
-    ring_init_slots(&ring, 8, &writable);
-    push(&ring, 0, 2);
-    complete(&ring, 2, 0);
-    assert_pop_breaks(&ring);
-    ring_fini(&ring);
+    for (uint16_t count = 1; count <= VIRTQUEUE_SEGMENTS_MAX; count++) {
+        uint16_t slots = virtqueue_slots_max(1024, count, &ring->format);
+        uint8_t *chains = (uint8_t *)&ring->queue + offsetof(struct virtqueue, chains);
+
+        ring_init_slots(ring, 1024, slots, count);
+        push_and_take(ring, &taken, 1);
+        /* What lies there looks like a chain in flight: only the bound tells. */
+        memset(chains + (size_t)slots * count * sizeof(struct virtqueue_chain), 1,
+               sizeof(struct virtqueue_chain));
+        use_batch(ring, 1, count, (uint32_t)(slots * count), 0);
+        assert_pop_breaks(ring);
+    }
 }
 
-static void pop_rejects_id_that_comes_twice(void **state)
+static void pop_rejects_an_id_that_comes_twice(void **state)
 {
-    struct ring ring;
+    struct ring *ring = ring_of(state, 8, 4, 2);
+    struct taken taken[2];
 
-    (void)state;
-    ring_init_slots(&ring, 8, &writable);
-    push(&ring, 0, 2);
-    complete(&ring, 1, 10);
-    complete(&ring, 1, 10);
-    assert_pop_gives(&ring, 1, 10);
-    assert_pop_breaks(&ring);
-    ring_fini(&ring);
+    push_and_take(ring, taken, 2);
+    use(ring, &taken[nth_used(ring, 0, 2)], 10);
+    use(ring, &taken[nth_used(ring, 0, 2)], 10);
+    assert_pop_gives(ring, nth_used(ring, 0, 2), 10);
+    assert_pop_breaks(ring);
 }
 
-/* holds: virtio.broken.memory */
+/* holds: virtio.packed.checks, virtio.broken.memory */
+static void pop_rejects_what_is_used_while_nothing_is_in_flight(void **state)
+{
+    struct ring *ring = *state;
+
+    for (int trips = 0; trips <= 1; trips++) {
+        ring_init_slots(ring, 4, 4, 1);
+        if (trips > 0)
+            round_trip(ring, 3, 3);
+        assert_true(virtqueue_is_sound(&ring->queue));
+        use_batch(ring, 1, 1, 0, 3);
+        assert_true(virtqueue_has_news(&ring->queue));
+        assert_false(virtqueue_is_sound(&ring->queue));
+        assert_pop_breaks(ring);
+    }
+}
+
+/* holds: virtio.packed.checks, virtio.broken.memory */
 static void pop_checks_the_length_against_the_writable_bytes(void **state)
 {
+    struct ring *ring = *state;
     static const struct {
-        struct virtqueue_segment segments[2];
+        bool is_writable[2];
         uint32_t length_bytes;
         bool is_accepted;
     } cases[] = {
-        {{{0x1000, 10, false}, {0x2000, 1514, true}}, 1514, true},
-        {{{0x1000, 10, false}, {0x2000, 1514, true}}, 1515, false},
-        {{{0x1000, 10, false}, {0x2000, 1514, true}}, UINT32_MAX, false},
-        {{{0x1000, 12, true}, {0x2000, 1514, true}}, 1526, true},
-        {{{0x1000, 12, true}, {0x2000, 1514, true}}, 1527, false},
-        {{{0x1000, 12, true}, {0x2000, 1514, true}}, 0, true},
+        {{false, true}, 1514, true},        {{false, true}, 1515, false},
+        {{false, true}, UINT32_MAX, false}, {{true, true}, 1526, true},
+        {{true, true}, 1527, false},        {{true, true}, 0, true},
+        {{true, true}, 65536, false},
     };
-    struct ring ring;
+    struct taken taken;
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
-        ring_init(&ring, 8, 4, 2, false);
-        virtqueue_set_slot(&ring.queue, 0, cases[i].segments, 2);
-        virtqueue_push(&ring.queue, 0, 1514);
-        complete(&ring, 0, cases[i].length_bytes);
+        const struct virtqueue_segment segments[] = {{0x1000, 12, cases[i].is_writable[0]},
+                                                     {0x2000, 1514, cases[i].is_writable[1]}};
+
+        ring_init(ring, 8, 4, 2);
+        virtqueue_set_slot(&ring->queue, 0, segments, 2);
+        virtqueue_push(&ring->queue, 0, 1514);
+        (void)virtqueue_publish(&ring->queue);
+        take_all(ring, &taken, 1);
+        use(ring, &taken, cases[i].length_bytes);
         if (cases[i].is_accepted)
-            assert_pop_gives(&ring, 0, cases[i].length_bytes);
+            assert_pop_gives(ring, 0, cases[i].length_bytes);
         else
-            assert_pop_breaks(&ring);
-        ring_fini(&ring);
+            assert_pop_breaks(ring);
     }
 }
 
 /* holds: virtio.legacy.used_length */
 static void pop_takes_any_length_of_a_slot_that_the_device_only_reads(void **state)
 {
+    struct ring *ring = *state;
     static const uint32_t lengths[] = {0, 1, 1514, 65536, UINT32_MAX};
-    struct ring ring;
 
-    (void)state;
-    for (size_t i = 0; i < COUNT(lengths); i++) {
-        ring_init_slots(&ring, 8, &readable);
-        push(&ring, 0, 1);
-        complete(&ring, 0, lengths[i]);
-        assert_pop_gives(&ring, 0, 0);
-        ring_fini(&ring);
+    for (uint16_t count = 1; count <= VIRTQUEUE_SEGMENTS_MAX; count++) {
+        ring_init(ring, 4, 1, count);
+        describe(ring, 0, count, 0);
+        for (size_t i = 0; i < COUNT(lengths); i++)
+            round_trip(ring, lengths[i], 0);
     }
 }
 
-/* holds: virtio.broken.memory */
-static void pop_rejects_an_index_ahead_of_what_is_in_flight(void **state)
-{
-    static const struct {
-        uint16_t in_flight;
-        uint16_t used_idx;
-    } cases[] = {{0, 1}, {1, 2}, {1, 9}, {7, 8}, {8, 9}, {8, 0x8000}, {1, 0xffff}, {8, 0xfff8}};
-    struct ring ring;
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        ring_init_slots(&ring, 8, &writable);
-        push(&ring, 0, cases[i].in_flight);
-        ring.used->idx = cases[i].used_idx;
-        assert_true(virtqueue_has_news(&ring.queue));
-        assert_pop_breaks(&ring);
-        ring_fini(&ring);
-    }
-}
-
-static void pop_rejects_an_index_that_runs_backwards(void **state)
-{
-    struct ring ring;
-
-    (void)state;
-    ring_init_slots(&ring, 8, &writable);
-    push(&ring, 0, 8);
-    complete(&ring, 0, 0);
-    complete(&ring, 1, 0);
-    assert_pop_gives(&ring, 0, 0);
-    ring.used->idx = 0;
-    assert_pop_breaks(&ring);
-    ring_fini(&ring);
-}
+/* ---- broken ---- */
 
 /* holds: virtio.broken.counted */
 static void a_broken_ring_stays_broken_when_the_device_mends_its_ways(void **state)
 {
-    struct virtqueue_completion completion;
-    struct ring ring;
+    struct ring *ring = ring_of(state, 8, 8, 1);
+    struct taken taken[2];
 
-    (void)state;
-    ring_init_slots(&ring, 8, &writable);
-    push(&ring, 0, 2);
-    complete(&ring, 5, 0);
-    assert_pop_breaks(&ring);
-    ring.used->ring[0] = (struct virtq_used_elem){0, 10};
-    assert_false(virtqueue_pop(&ring.queue, &completion));
-    ring.used->idx = 0;
-    assert_false(virtqueue_pop(&ring.queue, &completion));
-    assert_true(ring.queue.is_broken);
-    assert_int_equal(0, ring.queue.in_flight_count);
-    ring_fini(&ring);
+    push_and_take(ring, taken, 2);
+    use_batch(ring, 1, 1, 5, 0);
+    assert_pop_breaks(ring);
+    assert_int_equal(ring->queue.in_flight_count, 0);
+    if (ring->format.is_packed)
+        ring->packed[0].id = taken[0].id;
+    else
+        ring->used->ring[0].id = taken[0].id;
+    assert_pop_fails(ring);
+    use(ring, &taken[1], 0);
+    assert_pop_fails(ring);
+    if (ring->format.is_packed)
+        ring->packed[0].flags = 0x80;
+    else
+        ring->used->idx = 0;
+    assert_pop_fails(ring);
+
+    if (!ring->queue.is_fixed) { /* its owner pushes nothing to a broken ring */
+        ring->use_offset = 0;
+        push(ring, 2, 1);
+        take_all(ring, taken, 1);
+        use(ring, taken, 0);
+        assert_pop_fails(ring);
+    }
+    assert_true(ring->queue.is_broken);
+    assert_false(virtqueue_is_sound(&ring->queue));
+}
+
+static void a_ring_that_its_owner_breaks_is_broken(void **state)
+{
+    struct ring *ring = ring_of(state, 8, 8, 1);
+    struct taken taken;
+
+    push_and_take(ring, &taken, 1);
+    use(ring, &taken, 1);
+    assert_false(virtqueue_break(&ring->queue));
+    assert_true(ring->queue.is_broken);
+    assert_int_equal(ring->queue.in_flight_count, 0);
+    assert_pop_fails(ring);
+    assert_false(virtqueue_is_sound(&ring->queue));
 }
 
 /* holds: virtio.broken.recovery */
 static void init_recovers_a_broken_ring(void **state)
 {
-    struct ring ring;
+    struct ring *ring = ring_of(state, 8, 8, 1);
 
-    (void)state;
-    ring_init_slots(&ring, 8, &writable);
-    push(&ring, 0, 8);
-    complete(&ring, 8, 0);
-    assert_pop_breaks(&ring);
-    virtqueue_init(&ring.queue, ring.block + PAGE, 8, 8, 1, &(struct virtqueue_format){0});
-    assert_false(ring.queue.is_broken);
-    assert_false(virtqueue_has_news(&ring.queue));
-    virtqueue_set_slot(&ring.queue, 0, &writable, 1);
-    push(&ring, 0, 1);
-    assert_int_equal(ring.avail->idx, 1);
-    complete(&ring, 0, 99);
-    assert_pop_gives(&ring, 0, 99);
-    ring_fini(&ring);
+    push(ring, 0, 8);
+    use_batch(ring, 1, 1, 8, 0);
+    assert_pop_breaks(ring);
+    ring_set_up(ring, 8, 1);
+    assert_false(ring->queue.is_broken);
+    assert_pop_gives_nothing(ring);
+    describe(ring, 0, 1, 1);
+    round_trip(ring, 9, 9);
+    assert_pop_gives_nothing(ring);
+}
+
+static unsigned next_random(unsigned *random)
+{
+    *random = *random * 1103515245u + 12345u;
+    return *random;
+}
+
+/* The device overwrites whatever it can. Half of the rounds stay close to the truth. */
+static void scribble(struct ring *ring, unsigned nth, unsigned round, unsigned random)
+{
+    uint16_t id = (uint16_t)(random >> 16 & (round & 4 ? 0xffff : 3));
+    uint32_t length = random >> (round & 8 ? 4 : 24);
+
+    if (ring->format.is_packed) {
+        ring->packed[nth % 4].flags ^= (uint16_t)(random >> 16 & 0x8083);
+        ring->packed[nth % 4].id = (uint16_t)(random >> 8 & (round & 4 ? 0xffff : 3));
+        ring->packed[nth % 4].len = length;
+        ring->device_event->off_wrap = (uint16_t)(random >> 3);
+        ring->device_event->flags = (uint16_t)(random >> 9);
+        ring->driver_event->flags = (uint16_t)(random >> 5);
+    } else {
+        memset(ring->desc, (int)(random >> 24), 64);
+        ring->used->ring[nth % 4] = (struct virtq_used_elem){id, length};
+        ring->used->idx += (uint16_t)((random >> 9) % (round & 16 ? 65536 : 3));
+        ring->used->flags = (uint16_t)(random >> 5);
+        wish_for(ring, (uint16_t)(random >> 3));
+    }
+}
+
+/* Whatever the device writes over everything, pop gives slots that are in flight, each once, with a
+ * length that fits, and in order if that was agreed; or it breaks. Nothing outside is touched. */
+/* holds: virtio.packed.checks, virtio.broken.memory */
+static void scribbling_over_the_ring_gives_no_wrong_slot(void **state)
+{
+    struct ring *ring = ring_of(state, 4, 2, 2);
+    unsigned random = 1;
+
+    for (unsigned round = 0; round < 20000; round++) {
+        struct virtqueue_completion completion;
+        bool is_in_flight[2] = {true, true};
+
+        ring_set_up(ring, 2, 2);
+        for (uint16_t slot = 0; slot < 2; slot++)
+            describe(ring, slot, 2, 2);
+        push(ring, 0, 2);
+        for (unsigned i = 0; i < 6; i++) {
+            scribble(ring, i, round, next_random(&random));
+            (void)virtqueue_publish(&ring->queue);
+            (void)virtqueue_is_busy(&ring->queue);
+            while (virtqueue_pop(&ring->queue, &completion)) {
+                assert_true(completion.slot < 2);
+                assert_true(is_in_flight[completion.slot]);
+                is_in_flight[completion.slot] = false;
+                assert_true(completion.length_bytes <= writable_bytes_of(completion.slot, 2, 2));
+                if (ring->format.is_in_order && completion.slot == 1)
+                    assert_false(is_in_flight[0]);
+            }
+        }
+    }
 }
 
 /* ---- long runs ---- */
 
-static void both_rings_wrap_past_65536_entries(void **state)
+/* holds: virtio.packed.wrap */
+static void a_full_ring_survives_the_wrap_past_65536(void **state)
 {
-    struct ring ring;
+    struct ring *ring = *state;
+    static struct taken taken[256];
 
-    (void)state;
-    ring_init_slots(&ring, 8, &writable);
-    for (uint32_t round = 0; round < 70000; round++) {
-        uint16_t slot = (uint16_t)(round * 5 % 8);
-
-        push(&ring, slot, 1);
-        assert_int_equal(ring.avail->idx, (uint16_t)(round + 1));
-        assert_int_equal(ring.avail->ring[round % 8], slot);
-        complete(&ring, slot, round % 1527);
-        assert_pop_gives(&ring, slot, round % 1527);
-    }
-    ring_fini(&ring);
-}
-
-static void a_full_ring_survives_the_wrap_of_the_index(void **state)
-{
-    struct ring ring;
-
-    (void)state;
-    ring_init_slots(&ring, 256, &writable);
-    for (uint32_t lap = 0; lap < 300; lap++) {
-        push(&ring, 0, 256);
-        for (uint16_t slot = 256; slot-- > 0;)
-            complete(&ring, slot, slot);
-        for (uint16_t slot = 256; slot-- > 0;)
-            assert_pop_gives(&ring, slot, slot);
-    }
-    assert_false(ring.queue.is_broken);
-    ring_fini(&ring);
-}
-
-static void no_used_entry_ever_crosses_the_used_event(void **state)
-{
-    struct ring ring;
-    uint16_t popped = 0;
-
-    (void)state;
-    ring_init(&ring, 8, 8, 1, true);
-    for (uint16_t slot = 0; slot < 8; slot++)
-        virtqueue_set_slot(&ring.queue, slot, &writable, 1);
-    for (uint32_t lap = 0; lap < 9000; lap++) {
-        push(&ring, 0, 8);
-        if (lap % 8000 == 0) /* 64,000 completions with one call */
-            virtqueue_suppress_interrupts(&ring.queue);
-        for (uint16_t slot = 0; slot < 8; slot++) {
-            for (uint16_t used = 1; used <= 8; used++)
-                assert_false(vring_need_event(*ring.used_event, (uint16_t)(popped + used), popped));
-            complete(&ring, slot, 0);
-            assert_pop_gives(&ring, slot, 0);
-            popped++;
+    for (uint16_t size = 1; size <= 256; size *= 2) {
+        ring_init_slots(ring, size, size, 1);
+        for (uint32_t lap = 0; lap < 66000u / size + 2; lap++) {
+            push_and_take(ring, taken, size);
+            assert_pop_gives_nothing(ring);
+            for (uint16_t i = 0; i < size; i++)
+                use(ring, &taken[nth_used(ring, i, size)], i % 64);
+            for (uint16_t i = 0; i < size; i++)
+                assert_pop_gives(ring, nth_used(ring, i, size), i % 64);
+            assert_pop_gives_nothing(ring);
         }
     }
-    ring_fini(&ring);
 }
 
 static void nothing_but_the_queue_memory_is_written_at_the_largest_size(void **state)
 {
-    struct ring ring;
+    struct ring *ring = *state;
+    uint16_t slots = virtqueue_slots_max(VIRTQ_SIZE_MAX, 3, &ring->format);
+    static struct taken taken[VIRTQUEUE_SLOTS_MAX];
 
-    (void)state;
-    ring_init(&ring, VIRTQ_SIZE_MAX, VIRTQUEUE_SLOTS_MAX, 2, true);
-    for (uint16_t slot = 0; slot < VIRTQUEUE_SLOTS_MAX; slot++)
-        virtqueue_set_slot(&ring.queue, slot,
-                           (const struct virtqueue_segment[]){readable, writable}, 2);
-    for (uint32_t lap = 0; lap < VIRTQ_SIZE_MAX / VIRTQUEUE_SLOTS_MAX + 1; lap++) {
-        push(&ring, 0, VIRTQUEUE_SLOTS_MAX);
-        for (uint16_t slot = 0; slot < VIRTQUEUE_SLOTS_MAX; slot++) {
-            complete(&ring, 2u * slot, 1526);
-            assert_pop_gives(&ring, slot, 1526);
+    ring_init_slots(ring, VIRTQ_SIZE_MAX, slots, 3);
+    for (uint32_t nth = 0; nth < 2 * VIRTQ_SIZE_MAX + 3u * slots; nth += 3u * slots) {
+        push_and_take(ring, taken, slots);
+        for (uint16_t i = 0; i < slots; i++) {
+            use(ring, &taken[nth_used(ring, i, slots)], 7);
+            assert_pop_gives(ring, nth_used(ring, i, slots), 7);
         }
+        assert_pop_gives_nothing(ring);
     }
-    ring_fini(&ring);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(layout_is_aligned_and_disjoint_at_every_size),
-        cmocka_unit_test(layout_of_256_entries_is_the_one_legacy_devices_expect),
-        cmocka_unit_test(init_clears_its_memory_and_nothing_beside_it),
-        cmocka_unit_test(init_suppresses_interrupts_with_and_without_event_idx),
-        cmocka_unit_test(set_slot_describes_one_segment_in_one_descriptor),
-        cmocka_unit_test(set_slot_chains_two_segments_the_writable_one_last),
-        cmocka_unit_test(set_slot_chains_as_many_segments_as_it_is_given),
-        cmocka_unit_test(set_slot_chains_two_writable_segments),
-        cmocka_unit_test(push_shows_nothing_before_publish),
-        cmocka_unit_test(push_names_the_first_descriptor_and_sizes_the_last),
-        cmocka_unit_test(publish_honours_no_notify_and_no_other_flag),
-        cmocka_unit_test(publish_wants_a_doorbell_exactly_when_the_event_is_crossed),
-        cmocka_unit_test(publish_asks_for_one_doorbell_per_event),
-        cmocka_unit_test(publish_finds_a_wish_that_came_too_late_for_its_own_entry),
-        cmocka_unit_test(publish_of_nothing_new_finds_a_late_wish_too),
-        cmocka_unit_test(a_queue_is_busy_from_publish_until_the_device_has_used_all),
-        cmocka_unit_test(publish_with_event_idx_ignores_no_notify),
-        cmocka_unit_test(pop_gives_nothing_while_nothing_is_used),
-        cmocka_unit_test(pop_follows_the_order_of_the_used_ring),
-        cmocka_unit_test(pop_names_the_slot_of_a_chain),
-        cmocka_unit_test(pop_does_not_read_descriptors_and_available_ring_back),
-        cmocka_unit_test(pop_rejects_an_id_that_names_no_slot),
-        cmocka_unit_test(pop_rejects_an_id_in_the_middle_of_a_chain_or_behind_the_last),
-        cmocka_unit_test(pop_rejects_the_id_behind_the_last_slot_there_can_be),
-        cmocka_unit_test(pop_rejects_id_that_was_never_pushed),
-        cmocka_unit_test(pop_rejects_id_that_comes_twice),
-        cmocka_unit_test(pop_checks_the_length_against_the_writable_bytes),
-        cmocka_unit_test(pop_takes_any_length_of_a_slot_that_the_device_only_reads),
-        cmocka_unit_test(pop_rejects_an_index_ahead_of_what_is_in_flight),
-        cmocka_unit_test(pop_rejects_an_index_that_runs_backwards),
-        cmocka_unit_test(a_broken_ring_stays_broken_when_the_device_mends_its_ways),
-        cmocka_unit_test(init_recovers_a_broken_ring),
-        cmocka_unit_test(both_rings_wrap_past_65536_entries),
-        cmocka_unit_test(a_full_ring_survives_the_wrap_of_the_index),
-        cmocka_unit_test(no_used_entry_ever_crosses_the_used_event),
-        cmocka_unit_test(nothing_but_the_queue_memory_is_written_at_the_largest_size),
+    static const struct property properties[] = {
+        PROPERTY(init_asks_for_no_interrupt, IN_EVERY_FORMAT),
+        PROPERTY(init_clears_its_memory_and_nothing_beside_it, IN_EVERY_FORMAT),
+        PROPERTY(slots_max_keeps_within_the_ring_and_the_descriptors_that_move, IN_EVERY_FORMAT),
+        PROPERTY(push_shows_nothing_before_the_one_store_of_publish, IN_EVERY_FORMAT),
+        PROPERTY(push_all_queues_each_slot_as_it_was_described, IN_EVERY_FORMAT),
+        PROPERTY(push_changes_the_length_of_the_last_segment_for_this_time_alone, IF_SLOTS_MOVE),
+        PROPERTY(descriptors_are_never_read_back, IN_EVERY_FORMAT),
+        PROPERTY(publish_asks_for_one_doorbell_per_event, IF_EVENT_IDX),
+        PROPERTY(publish_finds_a_wish_that_came_too_late_for_its_own_entry, IF_EVENT_IDX),
+        PROPERTY(next_offset_is_where_the_next_buffer_goes, IF_NO_EVENT_IDX),
+        PROPERTY(a_queue_is_busy_from_publish_until_the_device_has_used_all, IN_EVERY_FORMAT),
+        PROPERTY(each_use_changes_progress_and_is_news_exactly_until_pop, IN_EVERY_FORMAT),
+        PROPERTY(pop_follows_the_order_in_which_the_device_used, IN_EVERY_FORMAT),
+        PROPERTY(pop_rejects_an_id_that_is_not_in_flight, IN_EVERY_FORMAT),
+        PROPERTY(pop_rejects_the_id_after_the_last_slot_there_can_be, IN_EVERY_FORMAT),
+        PROPERTY(pop_rejects_an_id_that_comes_twice, IN_EVERY_FORMAT),
+        PROPERTY(pop_rejects_what_is_used_while_nothing_is_in_flight, IN_EVERY_FORMAT),
+        PROPERTY(pop_checks_the_length_against_the_writable_bytes, IN_EVERY_FORMAT),
+        PROPERTY(pop_takes_any_length_of_a_slot_that_the_device_only_reads, IN_EVERY_FORMAT),
+        PROPERTY(a_broken_ring_stays_broken_when_the_device_mends_its_ways, IN_EVERY_FORMAT),
+        PROPERTY(a_ring_that_its_owner_breaks_is_broken, IN_EVERY_FORMAT),
+        PROPERTY(init_recovers_a_broken_ring, IN_EVERY_FORMAT),
+        PROPERTY(scribbling_over_the_ring_gives_no_wrong_slot, IN_EVERY_FORMAT),
+        PROPERTY(a_full_ring_survives_the_wrap_past_65536, IF_NO_EVENT_IDX),
+        PROPERTY(nothing_but_the_queue_memory_is_written_at_the_largest_size, IN_EVERY_FORMAT),
     };
 
-    return cmocka_run_group_tests_name("virtqueue", tests, NULL, NULL);
+    return run_properties("virtqueue", properties, COUNT(properties));
 }
