@@ -4,12 +4,12 @@
 
 Measures three drivers side by side, in one sitting: this driver, the firmware's own and iPXE's
 option ROM, each on a modern and on a legacy device, and this one on a packed ring too. Writes
-results.json and table.md to build/bench/, and prints the table. What a driver fails at is a note in
-the table; the exit status is 1 only when nothing could be measured.
+results.json and table.md to build/bench/, and prints the table. A driver's failures are notes in
+the table; the exit status is 1 only if nothing could be measured.
 
 --budgets         measure this driver's exact figures and write them to tests/bench/budgets.json
 --scaling FRAMES  cost per frame by ring size, by number of NICs and over FRAMES frames
---document        measure nothing: bring docs/ up to date from results.json
+--document        measure nothing: update docs/ from results.json
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PARTS = ("snp_bench", "stack_bench")
 
 
 def versions() -> dict[str, str]:
-    """What was measured with."""
+    """The versions of QEMU and firmware used."""
     qemu = subprocess.run([platforms.QEMU, "--version"], capture_output=True, text=True, check=True)
     found = {"QEMU": re.search(r"version (.*)", qemu.stdout)[1]}
     for package in ("ovmf", "ipxe-qemu"):
@@ -64,7 +64,7 @@ def write_document() -> int:
 def side_by_side() -> int:
     measured: list[figures.Figure] = []
     measured_with = versions()
-    for part in PARTS:  # what has been measured is kept whatever happens to the next
+    for part in PARTS:  # keep what was measured, whatever happens to the next
         if importlib.util.find_spec(part):
             measured += importlib.import_module(part).run()
             figures.write_json(measured, measured_with, RESULTS / "results.json")

@@ -64,7 +64,7 @@ class BenchPeer(Stream):
             return
 
     def _send(self, data: bytes) -> None:
-        """All of it, unless the guest ends or the test does."""
+        """Send everything, unless the guest or the test ends."""
         left = memoryview(data)
         while left and not self._closing.is_set():
             if select.select([], [self._wire], [], 0.1)[1]:

@@ -19,7 +19,7 @@ COMPILER = 12  # the release of GCC whose code FILE counts
 SLACK, SLACK_OF_OTHERS = 0.05, 0.1  # another GCC's code: 38 instructions for 35, with GCC 16
 ACCESSES = tuple(f"accesses_{phase}" for phase in snp_bench.LETTERS)
 GUARDED = (*snp_bench.CALLS, *ACCESSES)
-RX_BATCH = 64  # a quarter of the bench's RX ring is given back at once
+RX_BATCH = 64  # a quarter of the bench's RX ring is returned at once
 # How far the device is when it is asked whether it wants a doorbell depends on the process at
 # the other end of the wire. What the driver promises whatever that does is the budget here.
 BOUNDS = {"accesses_rx_flood": 1 / RX_BATCH}
@@ -53,7 +53,7 @@ def compiler() -> int:
 
 
 def excesses(measured: dict[str, float], allowed: dict[str, float]) -> list[str]:
-    """A line for each figure above its budget and the slack, and for each without a budget."""
+    """A line for each figure above its budget plus slack, and for each without a budget."""
     lines = []
     slack = SLACK if compiler() == COMPILER else SLACK_OF_OTHERS
     for name, value in measured.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""The devices of figures.DEVICES: what each is to QEMU, and the proof of its format of rings."""
+"""The devices of figures.DEVICES: their QEMU options, and the proof of their ring format."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ ALL = dict(
 
 
 def prove_rings(guest: Guest, device: str) -> None:
-    """Raise GuestError unless our driver has negotiated the device's format of rings.
+    """Raise GuestError unless our driver has negotiated the device's ring format.
 
-    To be asked once SNP has been initialized; Shutdown leaves the features as they are.
+    Call this after SNP was initialized; Shutdown keeps the features.
     """
     for index in range(len(guest.nics)):
         is_packed = RING_PACKED in evidence.device_state(guest, index).features

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""docs/PERFORMANCE.md's tables and the charts in docs/, made of the results of one sitting.
+"""The tables of docs/PERFORMANCE.md and the charts in docs/, from the results of one sitting.
 
-A table stands between `<!-- begin NAME -->` and `<!-- end NAME -->`; all else in the file is
-written by hand and stays as it is.
+A table is between `<!-- begin NAME -->` and `<!-- end NAME -->`. Everything else in the file is
+written by hand and stays unchanged.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ TFTP_PACKETS = 2 * (64 << 20) // 512  # of 64 MiB in blocks of 512 bytes, each a
 
 
 class DocumentError(Exception):
-    """The document has not the markers that it should have."""
+    """The document lacks the expected markers."""
 
 
 def write(results: Sequence[Figure], versions: Mapping[str, str], folder: Path) -> list[Path]:
-    """Bring the tables and charts in `folder` up to date; returns the files written."""
+    """Update the tables and charts in `folder`; return the files written."""
     document = folder / DOCUMENT
     text = document.read_text(encoding="utf-8")
     drawn = charts.draw(results, folder)

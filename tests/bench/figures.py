@@ -2,8 +2,8 @@
 """What `make bench` measures: the list of figures, their targets, and how results are written.
 
 A Figure is one number of one driver on one device. results.json has all of them, table.md one row
-per figure with a column per driver and device. Exact figures come out the same in every run with
-the same firmware and QEMU; noisy ones are comparable within one sitting only.
+per figure with a column per driver and device. Exact figures are the same in every run with the
+same firmware and QEMU; noisy ones are comparable only within one sitting.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SPLIT_ONLY = f"{' and '.join(DRIVERS[1:])} do not take packed rings, and have no
 
 @dataclass(frozen=True)
 class Figure:
-    """One number. value None: it could not be had, and `note` says why."""
+    """One number. value None: it could not be measured, and `note` says why."""
 
     driver: str  # one of DRIVERS
     device: str  # one of DEVICES
@@ -41,7 +41,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Kind:
-    """What a figure is called, and what is to be reached; targets are per device."""
+    """The name of a figure, and its targets per device."""
 
     name: str
     title: str
@@ -118,13 +118,13 @@ KINDS: Mapping[str, Kind] = {kind.name: kind for kind in CATALOGUE}
 
 
 def figure(driver: str, device: str, name: str, value: float | None, note: str = "") -> Figure:
-    """A Figure with what CATALOGUE says of `name`; KeyError when it says nothing."""
+    """A Figure with the CATALOGUE entry of `name`; KeyError without one."""
     kind = KINDS[name]
     return Figure(driver, device, name, kind.unit, value, kind.exact, note)
 
 
 def write_json(figures: Sequence[Figure], versions: Mapping[str, str], path: Path) -> None:
-    """All figures, with the versions of what they were measured with and no date."""
+    """All figures, with the versions used and without a date."""
     content = {"versions": dict(versions), "figures": [asdict(figure) for figure in figures]}
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
@@ -135,7 +135,7 @@ def read_json(path: Path) -> tuple[list[Figure], dict[str, str]]:
 
 
 def text_of(value: float) -> str:
-    """At most three digits behind the point, and none where they say nothing."""
+    """At most three decimals, and none that are not significant."""
     if value >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.3g}"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""What a frame costs this driver by ring size, by number of NICs, and after millions of frames.
+"""The cost per frame of this driver by ring size, by number of NICs, and after millions of frames.
 
-A virtio-net device of QEMU's has rings of 256 entries or more, and the driver uses 256 at most. So
-that others can be measured, the driver is built once for each size, with that one limit changed:
-it then takes less than the device has, or more. TX rings of more than 256 need a vhost-user backend.
+QEMU's virtio-net devices have rings of 256 entries or more, and the driver uses at most 256. To
+measure other sizes, the driver is built once for each, with that one limit changed, and then uses
+fewer or more entries. TX rings of more than 256 need a vhost-user backend.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from snp_bench import PARTS, ROUNDS, Report
 
 RING_SIZES = (64, 128, 256, 512, 1024)
 DEVICE_SIZES = (256, 1024)  # the least and the most of QEMU's
-LIMITS = {  # of entries: where the driver has them
+LIMITS = {  # where the driver limits the number of entries
     "src/net/net_device.c": r"(?m)^(#define QUEUE_SIZE_MAX) 256u$",
     "src/ring/virtqueue.h": r"(?m)^(#define VIRTQUEUE_SLOTS_MAX) 256u$",
 }
@@ -58,7 +58,7 @@ def row(name: str, report: Report) -> list[str]:
 
 
 def driver_for(size: int) -> Path:
-    """The driver as it is, but that its rings have up to `size` entries."""
+    """The driver, unchanged except that its rings have up to `size` entries."""
     folder = guest.BUILD / "bench" / f"ring-{size}"
     shutil.rmtree(folder, ignore_errors=True)
     for part in ("src", "include", "scripts"):

@@ -39,7 +39,7 @@ EXACT_FRAMES = 1024
 FLOOD_FRAMES = 4 * EXACT_FRAMES
 ROUNDS = 3  # that snpbench.efi makes
 RATE_FRAMES = 20_000
-LIMIT_S = 75  # for one measurement; a driver that is still at it hangs
+LIMIT_S = 75  # for one measurement; a driver that is still busy hangs
 GUEST_LIMIT_S = 240
 
 OTHERS = {
@@ -77,7 +77,7 @@ RATES = {
 
 @dataclass
 class Report:
-    """What snpbench.efi said, and what a trace says of each phase, in the order of the rounds."""
+    """The output of snpbench.efi, and the trace of each phase, in the order of the rounds."""
 
     lines: dict[tuple[str, str], list[list[int]]] = field(default_factory=dict)
     accesses: dict[str, list[Counter[str]]] = field(default_factory=dict)  # by letter
@@ -119,7 +119,7 @@ def run_guest(
 ) -> Report:
     """Boot a guest whose NICs `driver` has, run snpbench.efi with each of `commands`.
 
-    `image` is our driver's. Never raises GuestError: what goes wrong is the report's `trouble`.
+    `image` is our driver's. Never raises GuestError: problems are in the report's `trouble`.
     """
     report = Report()
     romfile = None if driver == "ipxe" else ""
@@ -171,7 +171,7 @@ def run_guest(
 
 
 def prove(guest: Guest, driver: str, device: str) -> None:
-    """Have `driver` on the NICs, and raise GuestError when another has them."""
+    """Put `driver` on the NICs; raise GuestError if another driver has them."""
     if driver == DRIVERS[0]:
         load_alone(guest)
         evidence.assert_ours(guest, devices.ALL[device].transport)
@@ -194,7 +194,7 @@ def load_alone(guest: Guest) -> None:
 
 
 def legacy_base(guest: Guest) -> int:
-    """Where BAR 0 of the NIC is."""
+    """The address of the NIC's BAR 0."""
     for bus in guest.qmp("query-pci"):
         for entry in bus["devices"]:
             if entry["qdev_id"] == "nic0":

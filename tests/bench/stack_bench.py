@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""What a user of the firmware's own network stack gets from each driver.
+"""What each driver gives a user of the firmware's own network stack.
 
 Seconds: the shell's `http` and `tftp` download from this machine through QEMU's user network. In
-each round every driver has a guest of its own for one download of each, one driver after the other,
-so that what else this machine does falls on all alike. It is booted anew each time: by the accident
-of how the firmware's pool lies, one boot takes a third more instructions for the same download than
-the next. The median of the rounds counts, and the median of the ratios to the firmware's driver in
-the same round; this driver on a packed ring is compared with the firmware's on the modern device.
-On a busy machine QEMU's CPU time says more; not so for TFTP, where it is the time spent polling.
+each round every driver has a guest of its own for one download of each kind, one driver after the
+other, so that other load on this machine affects all alike. The guest is booted anew each time,
+because the layout of the firmware's pool can make one boot take a third more instructions for the
+same download than the next. The result is the median of the rounds, and the median of the ratios to
+the firmware's driver in the same round. This driver on a packed ring is compared with the firmware's
+on the modern device. On a busy machine QEMU's CPU time is more meaningful, except for TFTP, where it
+is the time spent polling.
 
 Accesses: the reads and writes of the NIC's registers during one TFTP download, from QEMU's trace
-events, and the packets of the same time, from a capture. Doorbells go the slow way there
-(ioeventfd=off), since QEMU under TCG does not trace those that go to an event.
+events, and the packets in the same time, from a capture. There the NIC has ioeventfd=off, because
+QEMU under TCG does not trace doorbells that go to an eventfd.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ TIMES = ("http", "http_cpu", "tftp")
 
 
 def run(rounds: int = ROUNDS) -> list[Figure]:
-    """All figures of the stack; a driver that fails has notes in the place of values."""
+    """All figures of the stack. A driver that fails has notes in place of values."""
     found: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="stack-bench.") as folder:
         server = network.Server(Path(folder), sizes=SIZES)
@@ -133,7 +134,7 @@ def reason(error: GuestError) -> str:
 
 @dataclass
 class Runner:
-    """One driver on one device, and what it took in each round, until it failed."""
+    """One driver on one device, and its times in each round until it failed."""
 
     driver: str
     device: str

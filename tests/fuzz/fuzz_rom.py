@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """usage: tests/fuzz/fuzz_rom.py [-max_total_time=S] [-runs=N] [-seed=N] [-artifact_prefix=P] CORPUS...
 
-Fuzzes scripts/check-rom.py, guided by the jumps between the interpreter's instructions that an
-input makes and by the complaints that it brings; takes libFuzzer's options. New inputs go to the first folder. -merge=1 FROM copies to the first folder those of the
-others that reach something of their own. A FILE instead of folders is run once.
+Fuzzes scripts/check-rom.py, guided by the jumps between the interpreter's instructions and by the
+complaints that an input causes. Takes libFuzzer's options. New inputs go to the first folder. -merge=1
+FROM copies to the first folder the inputs of the others that reach something new. A FILE instead of
+folders is run once.
 
-Claims: nothing but Damage is raised, the check ends within a bound of instructions, and a ROM that is
-accepted is sound by a second look of our own.
+Claims: only Damage is raised, the check ends within a bound on instructions, and an accepted ROM also
+passes an independent check.
 """
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ class Slow(Exception):
 
 
 class Trace:
-    """What one run reaches: pairs of instructions of one function, one behind the other."""
+    """What one run reaches: pairs of consecutive instructions of one function."""
 
     def __init__(self) -> None:
         self.reached: set[tuple[object, int, int]] = set()
@@ -80,7 +81,7 @@ def get(data: bytes, offset: int, kind: str) -> int:
 
 
 def look_again(rom: bytes) -> None:
-    """The accepted ROM by the specification, with no line of the checker's."""
+    """Check an accepted ROM by the specification, without any of the checker's code."""
     at = 0
     while True:
         assert rom[at : at + 2] == b"\x55\xaa", "signature"
@@ -112,7 +113,7 @@ def look_at_driver(driver: bytes, subsystem: int, machine: int) -> None:
 
 
 def run_once(rom: bytes) -> set[tuple[object, int, int]]:
-    """Raises where a claim does not hold."""
+    """Raises if a claim does not hold."""
     trace = Trace()
     ids = ["1af4:1000"] if len(rom) % 2 else []
     sys.settrace(trace.call)

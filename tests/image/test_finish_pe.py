@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""Claims about scripts/finish-pe.py: it refuses what NX_COMPAT would be a lie for."""
+"""Claims about scripts/finish-pe.py: it refuses images for which NX_COMPAT would be a lie."""
 import os
 import struct
 import subprocess

@@ -100,7 +100,7 @@ def test_memory_barriers_are_those_that_a_physical_device_needs(build):
 
 
 def test_no_instruction_uses_floating_point_or_vectors(build):
-    """Firmware may have these units switched off, and saves none of their registers."""
+    """Firmware may keep these units switched off, and saves none of their registers."""
     out = subprocess.run([build.tools + "objdump", "-d", "--no-show-raw-insn",
                           build.image.with_suffix(".so")],
                          capture_output=True, text=True, check=True).stdout

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """Claims about build/<arch>/virtio-net.rom, scripts/make-rom.py and scripts/check-rom.py.
 
-Each way to damage a ROM has a complaint of its own; a test looks for that very complaint.
+Each kind of damage has its own complaint, and the tests look for exactly that.
 """
 import importlib.util
 import os
@@ -51,7 +51,7 @@ def pe_header(driver):
 
 @pytest.fixture
 def foreign(tmp_path):
-    """A driver for another architecture, as far as a ROM's tools can see."""
+    """A driver for another architecture, as far as the ROM tools can tell."""
     driver = bytearray(DRIVER.read_bytes())
     put(driver, pe_header(driver) + 4, "H", AARCH64)
     path = tmp_path / "foreign.efi"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""Claims about `make sign` and scripts/sign.sh. That firmware agrees is tests/qemu's."""
+"""Claims about `make sign` and scripts/sign.sh. tests/qemu shows that firmware agrees."""
 import os
 import subprocess
 from pathlib import Path

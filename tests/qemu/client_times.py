@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """usage: client_times.py [CLIENT...]
 
-Times what the clients of clients.py do, all or those named, over the firmware's driver and over
-this one, on modern, legacy and packed devices, one after the other in one sitting. Prints a row for
-each step, and writes the table to build/qemu/clients.md. Seconds of one run each: compare a pair.
+Times the clients of clients.py, all or the named ones, over the firmware's driver and over this
+one, on modern, legacy and packed devices, one after the other in one sitting. Prints a row for each
+step, and writes the table to build/qemu/clients.md. The seconds are of one run each: compare pairs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HEADER = "| client | device | step | firmware's driver, s | this driver, s |\n|-
 
 
 def seconds_of(name: str, device: str, driver: Path | None) -> dict[str, float]:
-    """The seconds of each step; a client that fails has the one step that tells why."""
+    """The seconds of each step. A client that fails has none, and the reason is printed."""
     client = CLIENTS[name]
     check = assert_negotiated_by_us if driver else assert_not_negotiated_by_us
     who = "ours" if driver else "firmware"

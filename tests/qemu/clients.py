@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""Boot programs as distributions ship them, from the firmware's network boot to a Linux that says
-what it was given: what each is served, how it is driven, and when it had come how far.
+"""Boot programs as distributions ship them, from the firmware's network boot to a Linux that reports
+what it received: what each is served, how it is driven, and when it reached which step.
 
     sha256 = client.prepare(folder)
     with lan.Lan(folder, boot=client.boot) as wire, Guest(…, files=client.files()) as guest:
         seconds = client.run(guest, sha256, while_running)
 
-What a program fetches is a kernel and an initrd with random bytes in it, whose SHA-256 Linux prints.
-Knows nothing of drivers: the tests compare ours with nobody's, client_times.py with the firmware's.
+A program fetches a kernel and an initrd that contains random bytes, whose SHA-256 Linux prints. This
+file knows nothing of drivers: the tests run over ours only, client_times.py also over the firmware's.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ boot
 
 
 class Watch:
-    """Seconds between the marks that a guest's console shows, by the name of what was waited for."""
+    """Seconds between marks on a guest's console, by the name of the step."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -80,8 +80,8 @@ class Watch:
 class Client:
     """A boot program: `serve` fills the LAN's folder, `drive` takes it from its start to its `boot`.
 
-    boot is the file that PXE fetches, or, with is_http, the one that HTTP boot does. While_running
-    is called when the program is running, or on its way, and has the NIC.
+    boot is the file that PXE fetches, or, with is_http, HTTP boot. while_running is called once the
+    program is running, or on its way, and has the NIC.
     """
 
     boot: str
@@ -92,7 +92,7 @@ class Client:
     payload_bytes: int = 60 << 20
 
     def prepare(self, folder: Path) -> str:
-        """Fill `folder`; return the SHA-256 that Linux has to print."""
+        """Fill `folder`; return the SHA-256 that Linux must print."""
         require(files=[*self.needs, LINUX / "vmlinuz", LINUX / "busybox", LINUX / "complete"])
         payload = os.urandom(self.payload_bytes)
         shutil.copy(LINUX / "vmlinuz", folder)
@@ -107,7 +107,7 @@ class Client:
         return {} if self.is_http else {NETBOOT.name: NETBOOT}
 
     def run(self, guest: Guest, sha256: str, while_running: Callable[[], None]) -> dict[str, float]:
-        """From the shell, with the driver there (for HTTP boot: added with bcfg), to Linux's end."""
+        """From the shell, with the driver loaded (HTTP boot: added with bcfg), to the end of Linux."""
         if self.is_http:
             set_boot_next(guest, add_http_option(guest, f"{HTTP}/{self.boot}"))
             guest.start("reset")
@@ -125,7 +125,7 @@ class Client:
 
 
 def drive_grub(guest: Guest, watch: Watch, while_running: Callable[[], None]) -> None:
-    """From GRUB's start: it has found its configuration, or been given it."""
+    """From GRUB's start, when it has found its configuration or been given it."""
     guest.expect(r"CLIENT kernel", FETCH_TIMEOUT_S, what="GRUB to read grub.cfg")
     fetch_by_grub(guest, watch, while_running)
 
@@ -161,9 +161,9 @@ def serve_grub_over_http(folder: Path, _: bytes) -> None:
 
 
 def drive_grub_over_http(guest: Guest, watch: Watch, while_running: Callable[[], None]) -> None:
-    """Debian 12's GRUB does not ask the firmware what HTTP boot leased, and has no HTTP built in.
+    """Debian 12's GRUB does not use the lease of HTTP boot, and has no HTTP built in.
 
-    Debian 13's goes on with the firmware's HTTP by itself.
+    Debian 13's continues with the firmware's HTTP by itself.
     """
     said = guest.expect(f"CLIENT kernel|{GRUB_PROMPT}", START_TIMEOUT_S, what="GRUB, loaded by HTTP")
     if "CLIENT" in said:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""Set-up of the QEMU tests: what they need is there, a server per process, one line per case."""
+"""Set-up of the QEMU tests: checks their requirements, one server per process, one line per case."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def platforms_of(item: pytest.Item) -> list[Platform]:
-    """Those that a case's parameters name, by themselves or in its row."""
+    """The platforms that a case's parameters name, directly or in its row."""
     values = item.callspec.params.values() if hasattr(item, "callspec") else ()
     named = [getattr(value, "platform", value) for value in values]
     return [value for value in named if isinstance(value, Platform)]
@@ -62,7 +62,7 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
-    """A guest's error, or that of this machine, says it all: no traceback through the library."""
+    """An error of a guest or of this machine needs no traceback through the library."""
     outcome = yield
     report = outcome.get_result()
     if call.excinfo and isinstance(call.excinfo.value, (guest.GuestError, guest.SetupError)):

@@ -43,7 +43,7 @@ def timed_download(label: str, source: str, download: object, *arguments: object
 
 
 def demo(platform: Platform, driver_file: Path, server: network.Server) -> str:
-    """Run it all; returns the closing line. Raises GuestError where something is not as shown."""
+    """Run it all; returns the closing line. Raises GuestError if something is not as shown."""
     nic = Nic(NIC_OPTIONS, netdev=server.netdev())
     where = f"QEMU {platform.machine}, {platform.firmware.name}, virtio-net-pci"
     say("boot", f"{where}, {driver_file.name} on a FAT drive ...")

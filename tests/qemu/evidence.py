@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""Which driver has the NICs: read from the guest's handle database, confirmed by QEMU.
+"""Which driver has the NICs, according to the guest's handle database and to QEMU.
 
-The firmware brings a virtio-net driver of its own, so traffic alone proves nothing.
+The firmware has a virtio-net driver of its own, so traffic alone proves nothing.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def drivers(guest: Guest) -> list[Driver]:
 
 
 def our_drivers(guest: Guest) -> list[Driver]:
-    """The drivers with our name: one when loaded, none otherwise."""
+    """The drivers with our name: one if loaded, else none."""
     return [driver for driver in drivers(guest) if OUR_NAME.fullmatch(driver.name)]
 
 
@@ -119,14 +119,14 @@ def assert_ours(guest: Guest, transport: str | Sequence[str]) -> list[Adapter]:
 
 
 def assert_negotiated_by_us(guest: Guest, index: int = 0) -> None:
-    """Whoever set NIC `index` up wants event indices, as our driver does and the firmware's never."""
+    """NIC `index` uses event indices, which our driver requests and the firmware's never does."""
     features = device_state(guest, index).features
     if OUR_FEATURE not in features:
         raise guest.error(f"{OUR_FEATURE} negotiated, by our driver", str(sorted(features)))
 
 
 def assert_not_negotiated_by_us(guest: Guest, index: int = 0) -> None:
-    """For a comparison: NIC `index` is the firmware's driver's."""
+    """For comparisons: the firmware's driver has NIC `index`."""
     features = device_state(guest, index).features
     if not features or OUR_FEATURE in features:
         raise guest.error(f"features without {OUR_FEATURE}", str(sorted(features)))
@@ -148,7 +148,7 @@ class Diagnosis:
 
 
 def diagnose(guest: Guest, adapter: Adapter, option: str = "-s") -> Diagnosis:
-    """Run the standard test (-s) or the extended one (-e); `drvdiag` itself has to be content."""
+    """Run the standard test (-s) or the extended one (-e); `drvdiag` itself must succeed."""
     driver = our_drivers(guest)[0].handle
     output = guest.run(f"drvdiag {option} {driver} {adapter.pci_handle}", timeout=180)
     lines = output.splitlines()
@@ -170,7 +170,7 @@ def diagnose(guest: Guest, adapter: Adapter, option: str = "-s") -> Diagnosis:
 
 
 def assert_healthy(guest: Guest, diagnosis: Diagnosis, checks: Sequence[str]) -> None:
-    """All of `checks` were made, each passed, and no error was ever counted."""
+    """All `checks` were made and passed, and no error was counted."""
     if diagnosis.failed or not set(checks) <= set(diagnosis.passed):
         raise guest.error(f"`pass` for each of {sorted(checks)}", str(diagnosis))
     rows = ("dropped", "too short", "too long")
@@ -182,7 +182,7 @@ def assert_healthy(guest: Guest, diagnosis: Diagnosis, checks: Sequence[str]) ->
 
 
 def config_bytes(guest: Guest, count: int, index: int = 0) -> bytes:
-    """The device configuration of modern NIC `index`, read by QEMU, behind the driver's back."""
+    """The device configuration of modern NIC `index`, read by QEMU and not through the driver."""
     at = bar_address(guest, index, QEMU_COMMON_BAR) + QEMU_DEVICE_CONFIG
     text = _monitor(guest, f"xp /{count}xb {at:#x}")
     return bytes(int(byte, 16) for byte in re.findall(r"\b0x([0-9a-f]{2})\b", text))
@@ -234,7 +234,7 @@ def pci_slot(guest: Guest, name: str) -> int | None:
 
 
 def pci_device(guest: Guest, index: int = 0) -> dict[str, Any]:
-    """NIC `index` on QEMU's PCI buses, behind whatever bridge it is (see QMP's query-pci)."""
+    """NIC `index` on QEMU's PCI buses, behind any bridge (see QMP's query-pci)."""
     found = _find_on_bus(guest, f"nic{index}")
     if not found:
         raise guest.error(f"nic{index} on the PCI bus", "no such device")

@@ -8,8 +8,8 @@
         guest.power_off()
         data = guest.read_file("out.bin")             # from the guest's FAT disk
 
-Knows QEMU, the disk, the console and the shell's prompt. Which QEMU and firmware there are is in
-platforms.py; what a case means, and the proof that it was our driver, is evidence.py's.
+Knows QEMU, the disk, the console and the shell's prompt. platforms.py lists QEMUs and firmware;
+evidence.py proves that it was our driver.
 """
 
 from __future__ import annotations
@@ -56,19 +56,19 @@ TRANSPORTS = {"modern": MODERN, "legacy": LEGACY}
 
 
 class GuestError(Exception):
-    """The guest did not do what was expected of it; the text names the console log."""
+    """The guest did not do what was expected. The text names the console log."""
 
 
 class SetupError(Exception):
-    """Something that the tests need on this machine is missing."""
+    """This machine lacks something that the tests need."""
 
 
 @dataclass(frozen=True)
 class Nic:
-    """One NIC: `options` go behind the device name, `netdev` is the -netdev without its id.
+    """One NIC: `options` follow the device name, `netdev` is the -netdev without its id.
 
     The NIC and its netdev get the ids nic0, net0, nic1, …. No option ROM unless `romfile` names
-    one; None leaves QEMU's default in, which is iPXE's.
+    one; None keeps QEMU's default, iPXE's.
     """
 
     options: str = "disable-legacy=on"
@@ -116,22 +116,22 @@ def require_platform(platform: Platform) -> None:
 
 
 class Guest:
-    """A context manager: entering boots to the shell's prompt, leaving kills what still runs.
+    """A context manager: entering boots to the shell's prompt, leaving kills what is still running.
 
     case         names the folder of the logs, build/qemu/<case>/
     nics         the NICs, in the order of their PCI slots
-    bridges      -device values of what the NICs can sit behind, with bus= in their options
+    bridges      -device values of bridges for the NICs, which name them by bus= in their options
     platform     QEMU, firmware and our build for it, from platforms.py
     machine      QEMU's -machine; by default the platform's
     files        path on the FAT disk ("EFI/BOOT/BOOTX64.EFI") -> host file or bytes; the driver
                  is always there as virtio-net.efi when it exists
     disk         a FAT image to boot a copy of, instead of one made from `files`
-    timeout      limit in seconds for the guest's whole life, times PATIENCE like every other here
+    timeout      limit in seconds for the guest's whole life, times PATIENCE like all limits here
     variables    a variable store to start with; by default the platform's, which is empty
     extra        further QEMU arguments
-    inside       what QEMU's command is put behind, such as nsenter and its options
+    inside       the prefix of QEMU's command, such as nsenter and its options
     paused       start with -S; call resume() (before it, qmp() works and the console is silent)
-    reboots      reset() is allowed; else QEMU ends when the guest resets, as after a crash
+    reboots      reset() is allowed; otherwise QEMU ends when the guest resets, as after a crash
     driver       the driver's host file, or None for none; by default the platform's
     """
 
@@ -218,7 +218,7 @@ class Guest:
         self.wait(timeout)
 
     def reset(self) -> str:
-        """`reset`, boot to the shell's prompt again; return what the console said on the way."""
+        """`reset`, boot to the shell's prompt again; return the console output in between."""
         assert self._reboots, "made without reboots=True"
         self.start("reset")
         return self._boot()
@@ -238,7 +238,7 @@ class Guest:
         return self._process is not None and self._process.poll() is None
 
     def cpu_seconds(self) -> float:
-        """The CPU time that QEMU has taken so far, all its threads together."""
+        """QEMU's CPU time so far, of all its threads together."""
         assert self._process is not None
         stat = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")  # proc(5): utime, stime
@@ -257,7 +257,7 @@ class Guest:
         return self.finish(timeout)
 
     def start(self, command: str) -> None:
-        """Type a shell command and wait for its echo only, so that the output is what follows."""
+        """Type a shell command and wait only for its echo, so that its output follows."""
         self._command = command
         self.send(command + "\r")
         self.expect(r"(?=\n)", 20, what=f"the echo of `{command}`")
@@ -319,7 +319,7 @@ class Guest:
         return answer
 
     def error(self, expected: str, seen: str) -> GuestError:
-        """An error that says what was expected, what was seen and where the console log is."""
+        """An error with what was expected, what was seen, and the path of the console log."""
         log = os.path.relpath(self.console_log, ROOT)
         return GuestError(f"{self.case}: expected {expected}; saw {seen}; console log: {log}")
 
@@ -376,7 +376,7 @@ class Guest:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self._folder_short = Path(tempfile.mkdtemp(prefix="guest."))
-        # AAVMF's are 64 MiB, hardly any of them in use.
+        # AAVMF's are 64 MiB, mostly empty.
         subprocess.run(
             ["cp", "--sparse=always", self.variables, self.folder / "vars.fd"], check=True
         )
@@ -440,7 +440,7 @@ class Guest:
         self._add_shell()
 
     def _add_shell(self) -> None:
-        """What the firmware boots, unless the disk has something for it or it has a shell of its own."""
+        """The boot program, unless the disk has one or the firmware has a shell of its own."""
         path = PurePosixPath("::", self.platform.shell_path)
         mdir = ["mdir", "-i", self._disk, path]
         shell = self.platform.shell
@@ -481,7 +481,7 @@ class Guest:
             self._grew.notify_all()
 
     def _append(self, text: str) -> None:
-        """Add to the text, with backspaces carried out: progress bars use them."""
+        """Add to the text, executing the backspaces that progress bars use."""
         with self._grew:
             position = 0
             for erase in BACKSPACES.finditer(text):

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """A LAN with a real router on it: Linux's IP stacks, dnsmasq for router advertisements, DHCP, DHCPv6
-and TFTP, and a web server, all in a network namespace of their own; a tap is the guest's wire.
+and TFTP, and a web server, all in their own network namespace. A tap is the guest's wire.
 
     with Lan(folder) as lan, Guest("case", nics=[Nic(netdev=lan.netdev)], inside=lan.inside) as g:
         ...
 
-Unlike QEMU's user network it leases addresses, and looks for its neighbours by multicast. Needs
+Unlike QEMU's user network it leases addresses, and finds its neighbours by multicast. Needs
 /dev/net/tun, and root or unprivileged user namespaces.
 """
 
@@ -55,7 +55,7 @@ class Lan:
     def __init__(self, folder: Path, boot: str = "") -> None:
         self.folder = folder
         self._boot = boot
-        self.inside: list[str] = []  # in front of a command that has to run in the namespace
+        self.inside: list[str] = []  # prefix of a command that runs in the namespace
         self._leases = folder / "leases"
         self._processes: list[subprocess.Popen[str]] = []
 
@@ -86,7 +86,7 @@ class Lan:
         return re.findall(r"^[1-9]\d* \d+ (\S+) \S+ [0-9a-f:]+$", v6, re.MULTILINE)
 
     def neighbour(self, address: str) -> str:
-        """Forget and look for `address`, by Linux's neighbour discovery: its MAC, or ""."""
+        """Forget `address`, look it up by Linux's neighbour discovery, and return its MAC, or ""."""
         self._run("ip", "-6", "neigh", "flush", "dev", "tap0")
         deadline = time.monotonic() + NEIGHBOUR_TIMEOUT_S
         while time.monotonic() < deadline:
@@ -127,7 +127,7 @@ class Lan:
         self._start("http", command, "Serving HTTP")
 
     def _start(self, name: str, command: Sequence[str], sign: str) -> subprocess.Popen[str]:
-        """Start a process that ends with this one, and wait for the line by which it is ready."""
+        """Start a process that ends with this one, and wait for the line that says it is ready."""
         log = self.folder / f"{name}.log"
         with log.open("w") as output:
             process = subprocess.Popen(

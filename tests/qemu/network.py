@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""Traffic through the firmware's own network stack, and the server that the guest downloads from.
+"""Traffic through the firmware's network stack, and the server for the guest's downloads.
 
 A Server's folder is served by QEMU's built-in TFTP server and by a web server on 127.0.0.1, which
 the guest reaches at its gateway's address.
@@ -98,7 +98,7 @@ def interfaces(guest: Guest, name: str = "") -> dict[str, dict[str, str]]:
 
 
 def interface(guest: Guest, index: int = 0, name: str = "") -> dict[str, str]:
-    """The interface of NIC `index`; knowing its name saves listing all of them."""
+    """The interface of NIC `index`. Knowing its name avoids listing all of them."""
     found = interfaces(guest, name)
     mac = guest.nics[index].mac_of(index)
     if mac not in found:
@@ -119,7 +119,7 @@ def get_lease(guest: Guest, index: int = 0) -> str:
 
 
 def get_address_v6(guest: Guest, index: int = 0, prefix: str = "FEC0") -> str:
-    """Do as the routers of the network say, poll until an address is there, and return it."""
+    """Follow the routers of the network, poll until there is an address, and return it."""
     name = interface(guest, index)["name"]
     guest.run(f"ifconfig6 -s {name} auto")
     deadline = time.monotonic() + DHCP_TIMEOUT_S
@@ -160,7 +160,7 @@ def ping(
 
 
 def _download(guest: Guest, command: str, url: str, name: str, index: int) -> None:
-    """By a command of the shell, or, where the shell does not have it, by our fetch.efi."""
+    """With a command of the shell, or with our fetch.efi if the shell lacks it."""
     if "is not recognized" in guest.run(command, timeout=60):
         guest.run(f"{guest.FETCH} {url} {name} {index}", timeout=60)
 
@@ -179,7 +179,7 @@ def download_http(guest: Guest, port: int, server: str = "10.0.2.2") -> None:
 
 
 def download_all(guest: Guest, server: Server) -> list[str]:
-    """Download by what the firmware has drivers for; returns the names on the guest's disk."""
+    """Download by every protocol that the firmware has; return the names on the guest's disk."""
     names = []
     if "tftp" in guest.platform.downloads:
         download_tftp(guest)
@@ -193,7 +193,7 @@ def download_all(guest: Guest, server: Server) -> list[str]:
 def compare_download(guest: Guest, server: Server, name: str, copy: str = "") -> int:
     """Compare a file on the powered-off guest's disk with the original; return its size.
 
-    copy is the file's name on the disk, where it is another.
+    copy is the file's name on the disk, if it differs.
     """
     seen, expected = guest.read_file(copy or name), server.files[name]
     if len(seen) != len(expected):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""What guests run on, as data: an architecture's QEMU and firmware, and our build for it.
+"""Platforms of guests, as data: an architecture's QEMU and firmware, and our build for it.
 
-A new firmware is a new Platform here, and a row in the tests that are to run on it.
+A new firmware is a new Platform here, and a row in the tests that should run on it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
 FIRMWARE = Path(os.environ.get("OVMF_CODE", "/usr/share/OVMF/OVMF_CODE_4M.fd"))
 VARIABLES = Path(os.environ.get("OVMF_VARS", "/usr/share/OVMF/OVMF_VARS_4M.fd"))
 
-# SMM alone may write the variables; without it these builds of OVMF do not start.
+# Only SMM may write the variables; without it these builds of OVMF do not start.
 SECURE_FLASH = ("-global", "driver=cfi.pflash01,property=secure,value=on")
 
 
@@ -49,7 +49,7 @@ class Platform:
 
     @property
     def driver(self) -> Path | None:
-        """Our driver; DRIVER names one for x86_64, and with DRIVER=none there is none at all."""
+        """Our driver. DRIVER names another for x86_64; with DRIVER=none there is none."""
         is_named = DRIVER is None or self.arch == "x86_64"
         return DRIVER if is_named else BUILD / self.arch / "virtio-net.efi"
 
@@ -60,20 +60,20 @@ class Platform:
 
     @property
     def shell(self) -> bytes | None:
-        """The shell for the disk, unless the firmware starts its own: the one inside, or a package's."""
+        """The shell for the disk, from the firmware or a package; None if it starts its own."""
         return _shell_for_disk(self.firmware, self.packaged_shell)
 
     @property
     def boot_index(self) -> str:
-        """Of the disk. Newer firmware connects what has one and no other device then, not the one for
-        random numbers either, without which it starts no network; x86_64 has an instruction for them.
+        """The disk's bootindex. If a device has one, newer firmware connects no other, not even the
+        one for random numbers, and then starts no network. x86_64 has an instruction for them.
         """
         return "" if self.shell is not None and self.arch != "x86_64" else ",bootindex=0"
 
     @property
     def boots_network(self) -> bool:
-        """Whether it comes to the NIC's own boot options: not past a shell on the disk, and Debian 13's
-        AAVMF, other than its OVMF, makes none at its first boot."""
+        """Whether it reaches the NIC's own boot options. A shell on the disk comes first, and
+        Debian 13's AAVMF, unlike its OVMF, creates none at its first boot."""
         return self.shell is None and not (self.arch == "aarch64" and offers("in_order"))
 
     @property
@@ -103,7 +103,7 @@ def offers(option: str) -> bool:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     except OSError:
-        return False  # that there is no QEMU is said elsewhere
+        return False  # a missing QEMU is reported elsewhere
     return f" {option}=" in done.stdout
 
 
@@ -116,7 +116,7 @@ OVMF_SECURE = Platform(
     machine="q35,smm=on",
     arguments=SECURE_FLASH,
 )
-# Refuses an image with a section to write to and run; from Debian 13 on.
+# Refuses an image with a section that is writable and executable; Debian 13 and later.
 OVMF_STRICT_NX = replace(OVMF_SECURE, firmware=FIRMWARE.with_name("OVMF_CODE_4M.secboot.strictnx.fd"))
 OVMF32 = Platform(
     "ia32",
@@ -125,7 +125,7 @@ OVMF32 = Platform(
     Path("/usr/share/OVMF/OVMF32_VARS_4M.fd"),
     has_high_bars=False,
 )
-if not OVMF32.firmware.exists():  # Debian 12 has it with SMM only, hence not for the machine pc
+if not OVMF32.firmware.exists():  # Debian 12 has only the SMM build, which excludes the machine pc
     OVMF32 = replace(
         OVMF32,
         firmware=OVMF32.firmware.with_name("OVMF32_CODE_4M.secboot.fd"),
@@ -138,7 +138,7 @@ AAVMF = Platform(
     Path("/usr/share/AAVMF/AAVMF_CODE.fd"),
     Path("/usr/share/AAVMF/AAVMF_VARS.fd"),
     machine="virt,gic-version=3",
-    cpu="cortex-a57",  # max signs pointers, which is slow to emulate
+    cpu="cortex-a57",  # max adds pointer authentication, which is slow to emulate
     arguments=("-device", "virtio-rng-pci"),  # the firmware's stack wants it since 2024
     io_window=0x3EFF0000,
 )
@@ -160,7 +160,7 @@ LOONGARCH = Platform(
     Path("/usr/share/qemu-efi-loongarch64/QEMU_VARS.fd"),
     machine="virt",
     arguments=("-device", "virtio-rng-pci"),
-    memory_mib=2048,  # the least that this machine takes is 1 GiB
+    memory_mib=2048,  # this machine needs at least 1 GiB
     has_high_bars=False,
     wraps_at_80=True,
     downloads=("tftp",),  # as RISCV
@@ -175,7 +175,7 @@ PLATFORMS = (*EACH_ARCH, OVMF_SECURE)
 
 @cache
 def is_left_out(platform: Platform) -> bool:
-    """Whether the distribution has no firmware for it, as Debian from 14 on for ia32."""
+    """Whether the distribution has no firmware for it, like Debian 14 and later for ia32."""
     if platform.arch != "ia32" or platform.firmware.exists():
         return False
     try:

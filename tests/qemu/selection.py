@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """Which cases a command runs: all of them, those of `make check`, or a few on another distribution.
 
-docs/TESTING.md says why these. A pattern that fits no case is an error, so that the lists stay true.
+docs/TESTING.md gives the reasons. A pattern that matches no case is an error, so the lists
+stay true.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Sequence
 
 WHICH = ("all", "check", "few")
 
-# For `make check-all`: what each shows is shown by the cases named behind it.
+# Only in `make check-all`. The comments name the cases that show the same.
 LEFT_TO_ALL = (
     "test_clients.py::*[ipxe-legacy]",  # the other clients by PXE and TFTP: one device each
     "test_clients.py::*[ipxe-packed]",
@@ -19,7 +20,7 @@ LEFT_TO_ALL = (
     "test_clients.py::*[shim-grub-tftp-packed]",
     "test_clients.py::*[systemd-boot-uki-http-legacy]",  # grub-http: the firmware's HTTP boot
     "test_clients.py::*[systemd-boot-uki-http-packed]",
-    "test_device_options.py::*[[2-9]]",  # no switch has code of its own but those that other cases turn
+    "test_device_options.py::*[[2-9]]",  # only switches that other cases turn have code of their own
     "test_flood.py::*[transitional]",  # modern: it is driven as such
     "test_flood.py::*[modern-iommu]",  # packed-iommu
     "test_flood.py::*[mtu-9000-legacy]",  # mtu-9000-modern, legacy-large-queue
@@ -59,7 +60,7 @@ LEFT_TO_ALL = (
     "test_takeover.py::*own_options[ipxe-x86_64]",
 )
 
-# Behind the first case of each file: what a newer distribution brings.
+# In addition to the first case of each file: what only a newer distribution has.
 FEW = (
     "test_esp.py::*[*64]",
     "test_flood.py::*[packed-riscv64]",
@@ -82,12 +83,12 @@ def _fits(case: str, patterns: Sequence[str]) -> bool:
 
 
 def stale(cases: Sequence[str]) -> list[str]:
-    """The patterns of LEFT_TO_ALL that fit none of all cases."""
+    """The patterns of LEFT_TO_ALL that match no case."""
     return [p for p in LEFT_TO_ALL if not any(_fits(case, [p]) for case in cases)]
 
 
 def select(cases: Sequence[str], which: str) -> set[str]:
-    """Those of `cases`, FILE::NAME[ID] each in their order, that are to run."""
+    """The subset of `cases` to run, FILE::NAME[ID] each, in their order."""
     if which == "all":
         return set(cases)
     kept = [case for case in cases if not _fits(case, LEFT_TO_ALL)]

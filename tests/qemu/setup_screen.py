@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """The firmware's setup: what its screen shows, which entry is highlighted, keys pressed.
 
-Reads what the firmware painted onto the serial console, and types over QMP. Knows the few escape
-codes that EDK2's terminal sends: place the cursor, clear, colours.
+Reads what the firmware draws on the serial console, and types over QMP. Knows the few escape codes
+that EDK2's terminal sends: cursor position, clear, colours.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from guest import Guest
 ROWS, COLUMNS = 50, 200  # at least; OVMF has 31 and 100, and 42 and 160 in 2026
 CODE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])|\x1b[^\[]|(.)", re.DOTALL)
 BLACK_BACKGROUND = 40  # of the highlighted entry, and of the frame of keys below
-QUIET_S = 0.2  # the screen is painted when nothing came for so long
+QUIET_S = 0.2  # the screen is complete after this long without output
 PAINT_TIMEOUT_S = 60
 KEY_TIMEOUT_S = 3
 PAGES_MAX = 4
@@ -54,14 +54,14 @@ class Screen:
 
     @property
     def highlighted(self) -> str:
-        """The row of the highlighted entry, of which only the field may be; "" without one."""
+        """The row of the highlighted entry or field; "" if there is none."""
         for row in self._cells[3:]:
             if any(cell[0] > " " and cell[1] == BLACK_BACKGROUND for cell in row):
                 return "".join(cell[0] for cell in row).strip(" >│")
         return ""
 
     def row(self, label: str) -> str:
-        """The second column of the row `label`, "" when there is no such row."""
+        """The second column of the row `label`, "" if there is no such row."""
         match = re.search(rf"^ +{label} {{2,}}(\S.*?)(?: {{3,}}|$)", self.text, re.MULTILINE)
         return match[1].strip() if match else ""
 
@@ -82,7 +82,7 @@ class Setup:
             self.look()
 
     def look(self) -> Screen:
-        """The screen, when the firmware has painted it."""
+        """The screen, once the firmware has drawn it."""
         raw = self._guest.folder / "serial.raw"
         deadline = time.monotonic() + PAINT_TIMEOUT_S
         size = -1
@@ -102,14 +102,14 @@ class Setup:
         return screen
 
     def expect_row(self, label: str, pattern: str) -> None:
-        """Wait until the second column of the row `label` is as `pattern` says."""
+        """Wait until the second column of the row `label` matches `pattern`."""
         deadline = time.monotonic() + PAINT_TIMEOUT_S
         while not re.fullmatch(pattern, seen := self.look().row(label)):
             if time.monotonic() > deadline:
                 raise self._guest.error(f"`{pattern}` in the row `{label}`", f"`{seen}`")
 
     def scroll_to_row(self, label: str, pattern: str) -> None:
-        """Move down until the second column of the row `label` is as `pattern` says."""
+        """Move down until the second column of the row `label` matches `pattern`."""
         for _ in range(ENTRIES_MAX):
             if re.fullmatch(pattern, self.look().row(label)):
                 return
@@ -140,7 +140,7 @@ class Setup:
         self.look()
 
     def screenshot(self, name: str) -> bytes:
-        """What the graphical screen shows, as PNG; kept in the case's folder."""
+        """The graphical screen as PNG; kept in the case's folder."""
         path = self._guest.folder / name
         self._guest.qmp("screendump", filename=str(path), format="png")
         return path.read_bytes()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """NICs whose BARs the firmware does not reach: all registers through PCI configuration space.
 
-apps/barless.c takes the BARs away; QEMU's own capability for it (VIRTIO 1.2, 4.1.4.9) is the way. That
-it was used, the driver says, and QEMU's trace of configuration space counts.
+apps/barless.c takes the BARs away. QEMU's own capability (VIRTIO 1.2, 4.1.4.9) remains. Its use is shown
+by the driver's message and counted in QEMU's trace of configuration space.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def assert_through_window(guest: Guest, answer: str) -> None:
 
 
 def count_window_writes(trace: Path) -> Counter[int]:
-    """Writes of QEMU's virtio-net to its configuration space behind the header, by offset."""
+    """Writes to the virtio-net device's configuration space after the header, by offset."""
     counted: Counter[int] = Counter()
     with trace.open(errors="replace") as lines:
         for line in lines:

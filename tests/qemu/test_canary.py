@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""After ExitBootServices no byte of free memory changes by the device's hand.
+"""After ExitBootServices the device changes no byte of free memory.
 
-An application leaves boot services in the middle of traffic and sums memory up twice, page by page,
-while the far end of the wire goes on sending. The NIC is on a hub with QEMU's user network, which
-takes the frames whatever the NIC does: else the wire would block.
+An application leaves boot services under traffic and computes the checksum of each page of memory
+twice, while the far end of the wire keeps sending. The NIC is on a hub with QEMU's user network,
+which accepts the frames whatever the NIC does; otherwise the wire would block.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """Real boot programs over the driver's SNP, as distributions ship them, on a LAN with dnsmasq.
 
-iPXE's snponly.efi enables the whole filter mask in one call; a driver that refuses that gets a
-client without multicast, which hears no router advertisement. `load snponly.efi` is refused by the
-shell, for which it is no driver, and from a disk it finds no NIC: it drives the one that it was
-loaded through. GRUB and shim hold SNP open by themselves and by the firmware's PXE; systemd-boot and
-the unified kernel image come in one file by the firmware's HTTP boot.
+iPXE's snponly.efi enables the whole filter mask in one call. If a driver refuses that, iPXE runs
+without multicast and hears no router advertisements. The shell refuses `load snponly.efi` because it
+is no driver, and from a disk it finds no NIC, because it drives the one that it was loaded through.
+GRUB and shim hold SNP open themselves and through the firmware's PXE. systemd-boot and the unified
+kernel image come in one file through the firmware's HTTP boot.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DEVICES = {"modern": (MODERN, "modern"), "legacy": (LEGACY, "legacy"), "packed":
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", CLIENTS)
 def test_client_boots_linux(name: str, device: str, tmp_path: Path) -> None:
-    """The initrd's bytes arrive whole, and the firmware's driver never has the NIC."""
+    """The initrd arrives intact, and the firmware's driver never has the NIC."""
     client = CLIENTS[name]
     options, transport = DEVICES[device]
     sha256 = client.prepare(tmp_path)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """Instructions per call and device accesses per frame stay within tests/bench/budgets.json.
 
-Counted, never timed: the same on every machine but for doorbells that depend on the process at
-the other end of the wire, whose budget is what the driver promises in any case. A packed ring has
-budgets of its own. `make bench-budgets` writes new ones; docs/PERFORMANCE.md says how the figures
-come about.
+Counts, never times. The figures are the same on every machine, except doorbells that depend on the
+process at the other end of the wire; their budget is what the driver promises in any case. A packed
+ring has its own budgets. `make bench-budgets` writes new ones. docs/PERFORMANCE.md describes how the
+figures are measured.
 """
 
 from __future__ import annotations

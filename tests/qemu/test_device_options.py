@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""Every switch that this QEMU's virtio-net has, turned the other way: each on a NIC of its own, bound
-by our driver, with a lease and a ping. What a new QEMU adds is among them without a change here."""
+"""Every boolean option of this QEMU's virtio-net, inverted: each on a NIC of its own, bound by our
+driver, with a lease and a ping. Options that a new QEMU adds are included automatically."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ TIMEOUT_S = 240
 NICS = 7  # a guest
 
 LEFT_OUT = {
-    "disable-modern",  # with disable-legacy=on nothing is left; test_network has both
-    "failover",  # wants a second NIC to stand by
+    "disable-modern",  # nothing would be left with disable-legacy=on; test_network has both
+    "failover",  # needs a second NIC on standby
 }
 
 
@@ -30,7 +30,7 @@ def switches() -> list[str]:
     try:
         text = subprocess.run(command, capture_output=True, text=True, timeout=20).stdout
     except OSError:
-        return ["none=on"]  # conftest says that there is no QEMU
+        return ["none=on"]  # conftest reports the missing QEMU
     found = re.findall(r"^  ([\w-]+)=<bool>.*\(default: (true|on|false|off)\)", text, flags=re.M)
     values = {"true": "off", "on": "off", "false": "on", "off": "on"}
     return [f"{name}={values[default]}" for name, default in found if name not in LEFT_OUT]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""build/esp.img, which `make esp` makes: one image, booted as it is on each architecture, nothing
-typed. The shell has no way to tell what it runs on, so that startup.nsh tries the drivers."""
+"""build/esp.img, made by `make esp`: one image, booted unchanged on each architecture, with nothing
+typed. The shell cannot tell its architecture, so startup.nsh tries each driver."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """A frame flood in each direction, every frame counted, in order and with its content checked.
 
-The sizes go up to what the device's MTU allows, and never above.
+The sizes go up to the limit of the device's MTU and never above it.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def test_flood_loses_nothing(case: Case) -> None:
             raise guest.error("`FLOOD PASS`", f"`{output[-200:]}`")
         if peer.largest_seen != largest:
             raise guest.error(f"{largest} bytes in the largest frame sent", f"{peer.largest_seen}")
-        # The peer's own count, of the last flood, not what the guest says of it.
+        # The peer's own count of the last flood, not the guest's.
         counts = (peer.received, peer.lost, peer.out_of_order, peer.corrupt)
         if counts != (both, 0, 0, 0):
             raise guest.error(f"a peer that counted {both} frames, all good", str(counts))

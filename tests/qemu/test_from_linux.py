@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """scripts/install.sh in a Linux guest with the real efibootmgr and a real ESP, then a reboot.
 
-Linux runs from an initramfs; the disk with the ESP is a second one, in a partition of its own, as
-an installed Linux has it. After the reboot nobody types `load`: the firmware loads the driver.
+Linux runs from an initramfs. The ESP is a partition of a second disk, as in an installed Linux. After
+the reboot nobody types `load`: the firmware loads the driver.
 """
 
 from __future__ import annotations

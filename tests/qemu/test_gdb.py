@@ -16,7 +16,7 @@ SCRIPT = ROOT / "scripts/virtio-net-gdb.py"
 
 
 def gdb(guest: Guest, socket: Path, *commands: str) -> str:
-    """Attach, find the driver, run the commands; what gdb printed. The guest runs on after it."""
+    """Attach, find the driver, run the commands; return gdb's output. The guest then continues."""
     assert DRIVER is not None, "without a driver there is nothing to find"
     command = ["gdb", "-nx", "-batch", "-ex", f"source {SCRIPT}", "-ex", f"target remote {socket}"]
     # By itself it finds what make built.

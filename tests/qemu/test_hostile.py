@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""A device that lies, under real firmware: our driver answers, recovers, and serves the other NIC.
+"""A lying device under real firmware: our driver responds, recovers, and serves the other NIC.
 
-The device is a process of ours outside QEMU (wire/hostile.py). What it cannot reach, QEMU's own
-options and monitor do.
+The device is a process of ours outside QEMU (wire/hostile.py). QEMU's own options and monitor do
+what it cannot.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TIMEOUT_S = 300
 APP = BUILD / "x86_64" / "apps" / "snphostile.efi"
 SNPINFO = BUILD / "x86_64" / "apps" / "snpinfo.efi"
 OWN = IPV4.rsplit(".", 1)[0] + ".1"
-# Under the firmware's stack one of a kind is enough; each takes ten seconds.
+# Under the firmware's stack one of each kind is enough; each takes ten seconds.
 BESIDE = {
     "rx_used_id_twice",
     "tx_used_index_jumps",
@@ -71,7 +71,7 @@ def test_every_misbehaviour_is_answered_and_recovered_from() -> None:
         if not output.endswith("HOSTILE end: Success"):
             raise guest.error("`HOSTILE end: Success`", output[-200:])
 
-        # Each lie was noticed once, and nothing else was.
+        # Each lie was noticed once, and nothing else.
         counted = evidence.diagnose(guest, adapter).number("Errors by cause: ring broken by device")
         if counted != broken:
             raise guest.error(f"{broken} broken rings in drvdiag", str(counted))
@@ -82,7 +82,7 @@ def test_every_misbehaviour_is_answered_and_recovered_from() -> None:
 def assert_outcome(
     guest: Guest, device: HostileNet, which: Misbehaviour, seen: tuple[str, ...]
 ) -> bool:
-    """The effect is the one that was expected; returns whether the driver called a ring broken."""
+    """Check that the effect is the expected one; return whether the driver declared a ring broken."""
     *statuses, odd, answered, recovered = seen
     said = f"{which.name}: {', '.join(seen)}"
     if not device.committed[which.name]:
@@ -137,8 +137,8 @@ def assert_talks_to_device(guest: Guest, name: str) -> None:
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_unplugged_nic_harms_nobody(transport: str) -> None:
-    """The firmware does not look when a device goes. What is left of its registers in QEMU then
-    reads as zeros from a memory BAR, as ones from an I/O BAR."""
+    """The firmware does not notice when a device is removed. Its registers then read as zeros in a
+    memory BAR, and as ones in an I/O BAR."""
     options = TRANSPORTS[transport]
     nics = [Nic(options), Nic(options, netdev="user,net=10.0.3.0/24")]
     with Guest(
@@ -183,7 +183,7 @@ def unplug(guest: Guest, index: int) -> None:
 
 
 def test_awkward_devices_work() -> None:
-    """An MTU that no station may have is not accepted; what else there is does not matter."""
+    """An invalid MTU is not accepted. Unknown extras do not matter."""
     nics = [
         Nic(f"{MODERN},{options}", netdev=f"user,net=10.0.{index + 10}.0/24")
         for index, options in enumerate(AWKWARD)

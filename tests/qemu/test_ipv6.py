@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """IPv6 in the firmware's stack: an address, also by DHCPv6, neighbours, ping6, HTTP.
 
-Nothing of it works without multicast reception: the router advertises itself to 33:33:0:0:0:1,
-and who looks for the guest, a DHCPv6 server with its answer included, asks 33:33:ff and the end of
-the guest's address.
+None of it works without multicast reception. The router advertises itself to 33:33:0:0:0:1, and
+whoever looks for the guest, such as a DHCPv6 server that answers, asks 33:33:ff and the end of the
+guest's address.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def test_ipv6_works_by_multicast(device: str, platform: Platform, server: networ
 # holds: snp.filters.frames
 @pytest.mark.parametrize("device", DEVICES)
 def test_dhcpv6_leases_an_address(device: str, tmp_path: Path) -> None:
-    """On a network whose router says that addresses come from its DHCPv6 server alone."""
+    """On a network whose router says that addresses come only from its DHCPv6 server."""
     options, transport, filters = DEVICES[device]
     data = os.urandom(network.HTTP_BYTES)
     (tmp_path / network.HTTP_FILE).write_bytes(data)
@@ -113,7 +113,7 @@ def download(guest: Guest, url: str, data: bytes) -> None:
 def assert_multicast(
     guest: Guest, adapter: evidence.Adapter, address: str, filters: bool
 ) -> None:
-    """Groups were received, and where the device filters, by the list that it was given."""
+    """Groups were received, and a filtering device used the list that it was given."""
     diagnosis = evidence.diagnose(guest, adapter)
     evidence.assert_healthy(guest, diagnosis, ["frames can flow"])
     for row in ("Received: multicast frames", "Sent: multicast frames"):

@@ -16,7 +16,7 @@ FOLLOWS_WITHIN_S = 5
 NO_LEASE_FOR_S = 4
 WATCH_S = 5  # by the guest's clock, in which the four changes take one second
 SNPINFO = "snpinfo.efi"
-STATUS_OFFSET = 6  # in the device configuration, behind the MAC
+STATUS_OFFSET = 6  # in the device configuration, after the MAC
 LINK_UP, ANNOUNCE = 1, 2
 PRESENT = "Media present"
 ABSENT = "Media disconnected"
@@ -102,9 +102,9 @@ def test_link_down_at_start_gives_no_lease_until_it_is_up(transport: str) -> Non
 
 # holds: virtio.control.announcement
 def test_announcement_is_acknowledged() -> None:
-    """QEMU asks for one, as after a migration; a paused guest cannot answer, a running one does.
+    """QEMU asks for one, as after a migration. A paused guest cannot answer, a running one does.
 
-    The wish is a bit of the device's status. QEMU repeats it until it is answered.
+    The request is a bit of the device's status. QEMU repeats it until it is acknowledged.
     """
     with Guest("link-announce", nics=[Nic(MODERN)], timeout=TIMEOUT_S) as guest:
         guest.load_driver()

@@ -58,7 +58,7 @@ CASES = [
         "legacy",
         0x1000,
     ),
-    # A legacy device's queue has the size that the device says, however large.
+    # A legacy device dictates the size of its queues, however large.
     Case(
         "large-queue-legacy",
         "pc",
@@ -148,7 +148,7 @@ def test_network_works(case: Case, server: network.Server) -> None:
 
 
 def assert_device(guest: Guest, case: Case) -> None:
-    """Seen from outside: the device is the one meant, and is driven as meant."""
+    """Seen from outside: it is the intended device, driven in the intended way."""
     device = evidence.device_state(guest)
     if device.pci_device != case.pci_device:
         raise guest.error(f"PCI device {case.pci_device:04x}", f"{device.pci_device:04x}")
@@ -156,7 +156,7 @@ def assert_device(guest: Guest, case: Case) -> None:
         raise guest.error(f"the features {sorted(case.features)}", str(sorted(device.features)))
     if "DRIVER_OK" not in device.status:
         raise guest.error("DRIVER_OK", str(sorted(device.status)))
-    # QEMU 10 gives a legacy device 1,024 entries whatever it was told, and the driver has no say.
+    # QEMU 10 gives a legacy device 1,024 entries whatever it was told; the driver cannot change it.
     seen, wanted = device.queue_sizes, case.queue_sizes
     enough = all(entries >= least for entries, least in zip(seen, wanted))
     if seen != wanted and not (case.transport == "legacy" and enough):

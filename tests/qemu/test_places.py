@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""Where a NIC can sit: root bus, root port, bridge, a function of several; BARs low and high.
+"""Places of a NIC: root bus, root port, bridge, one function of several; BARs low and high.
 
-On every firmware and machine. That it sits there is read from QEMU, not believed.
+On every firmware and machine. QEMU confirms the place.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MODERN_BAR = 4  # of QEMU's device: 64 bits, prefetchable, so firmware may place
 
 @dataclass(frozen=True)
 class Place:
-    """What the NICs sit behind, the options of each NIC, and the PCI function that each then is."""
+    """The bridges, the options of each NIC, and the PCI function that each NIC becomes."""
 
     bridges: tuple[str, ...]
     nics: tuple[str, ...]
@@ -84,7 +84,7 @@ def test_nic_works_where_it_sits(case: Case, server: network.Server) -> None:
         evidence.assert_ours(guest, "legacy" if case.options == LEGACY else "modern")
         for index, function in enumerate(case.place.functions):
             assert_place(guest, case, index, function)
-        # With two NICs on like networks the last one, by its address.
+        # With two NICs on similar networks it is the last one, selected by its address.
         source = network.get_lease(guest, len(nics) - 1)
         network.ping(guest, "10.0.2.2", source=source)
         downloaded = network.download_all(guest, server) if len(nics) == 1 else []

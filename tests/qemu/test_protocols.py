@@ -112,7 +112,7 @@ def assert_image(guest: Guest, driver: evidence.Driver, adapter: evidence.Adapte
     for protocol in ON_IMAGE:
         if not re.search(rf"^{protocol}\(", text, re.MULTILINE):
             raise guest.error(f"{protocol} on the image", text)
-    # The shells of 2025 say no more of a loaded image than that there is one.
+    # The shells of 2025 only say that a loaded image exists.
     unload = [r"Unload\.*: (?!0+$)[0-9A-F]+$"] if "Revision...." in text else []
     for pattern in (
         *unload,
@@ -128,7 +128,7 @@ def assert_image(guest: Guest, driver: evidence.Driver, adapter: evidence.Adapte
 
 
 def assert_child(guest: Guest, adapter: evidence.Adapter) -> None:
-    """SNP, path and adapter information; what is read of the link is read from the device."""
+    """SNP, path and adapter information. The link state comes from the device."""
     text = guest.run(f"dh -v {adapter.handle}", timeout=60)
     for protocol in ("SimpleNetwork", "DevicePath", "AdapterInfo"):
         if not re.search(rf"^{protocol}\(", text, re.MULTILINE):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""The option ROM: `romfile=virtio-net.rom` is all there is to do.
+"""The option ROM: `romfile=virtio-net.rom` is all that is needed.
 
-No guest here has the driver on a disk, and nothing loads it but the firmware's PCI bus driver.
+No guest here has the driver on a disk. Only the firmware's PCI bus driver loads it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def test_rom_has_the_nic(case: Case, server: network.Server) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_firmware_boots_through_the_rom(case: Case, tmp_path: Path) -> None:
-    """PXE, with no shell, no key and no disk that boots: the program names the NIC's driver."""
+    """PXE without a shell, a key or a bootable disk: the program names the NIC's driver."""
     (tmp_path / BOOT_FILE).write_bytes((BUILD / "x86_64" / "apps" / BOOT_FILE).read_bytes())
     netdev = f"user,tftp={tmp_path},bootfile={BOOT_FILE}"
     nic = Nic(f"{case.options},bootindex=1", netdev=netdev, romfile=ROM)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""Unload and load, disconnect and connect: again and again, with nothing left over.
+"""Unload and load, disconnect and connect, repeatedly, with nothing left over.
 
-Connected without -r, no other driver of the firmware comes and goes with the NIC, and not a page
-may be missing. With -r, OVMF's network stack loses 4 to 5 pages per round whatever driver is below.
-What is smaller than a page in eight rounds is for the unit tests' ledger.
+Without -r no other driver of the firmware connects along with the NIC, and not a single page may be
+missing. With -r OVMF's network stack loses 4 to 5 pages per round, whatever driver is below it. The
+unit tests' ledger finds leaks of less than a page in eight rounds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STACK_NOISE = 6 * (ROUNDS - WARM_UP_ROUNDS)
 
 @dataclass(frozen=True)
 class Usage:
-    """What the firmware has given to its drivers."""
+    """The memory that the firmware has given to its drivers."""
 
     handles: int
     pages: int

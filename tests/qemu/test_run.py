@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""scripts/run.sh, which `make run` calls: a shell with the driver loaded, on each architecture; and
-what it says when something is missing."""
+"""scripts/run.sh, which `make run` calls: a shell with the driver loaded, on each architecture, and
+its messages if something is missing."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""Secure Boot: what is signed with an enrolled key runs, all else is refused by the firmware.
+"""Secure Boot: images signed with an enrolled key run, and the firmware refuses all others.
 
-OVMF with SMM and Debian's snakeoil keys enrolled. It refuses its own shell too, so that a signed
-program (apps/nicdriver.c) loads the driver and tells what became of it. The rows with Secure Boot
-off show that the refused files would have run: it was the signature, nothing else.
+OVMF with SMM and Debian's snakeoil keys enrolled. It refuses its own shell as well, so a signed
+program (apps/nicdriver.c) loads the driver and reports the result. The rows with Secure Boot off show
+that the refused files would run, so only the signature made the difference.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ REFUSAL = re.compile("Access Denied|Security Violation")
 
 @dataclass(frozen=True)
 class Signed:
-    """What was signed with the key that the firmware knows, and with one that it does not."""
+    """Images signed with the key that the firmware knows, and with an unknown one."""
 
     program: Path
     driver: Path
@@ -131,7 +131,7 @@ def tampered(driver: Path) -> bytes:
 
 
 def taken_from_rom(rom: Path) -> bytes:
-    """What firmware hands to LoadImage: all from EfiImageHeaderOffset to the image's end."""
+    """What firmware passes to LoadImage: everything from EfiImageHeaderOffset to the image's end."""
     image = rom.read_bytes()
     return image[struct.unpack_from("<H", image, 0x16)[0] :]
 
@@ -167,7 +167,7 @@ def test_tampered_driver_is_refused(signed: Signed) -> None:
 
 
 def test_bytes_behind_the_signature_are_refused(signed: Signed) -> None:
-    """Why make-rom.py pads in front of the driver and not, as is usual, behind it."""
+    """Why make-rom.py pads before the driver and not, as is usual, after it."""
     image = signed.driver.read_bytes() + bytes(512)
     assert_refused("padded", "padded.efi", signed.program, image)
 

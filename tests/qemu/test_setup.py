@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """The status page in OVMF's setup: opened by keyboard, read from the screen, an option changed and
-saved; then the variable, and what it does to the driver's next start."""
+saved; then the variable, and its effect on the driver's next start."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def dump(guest: Guest) -> str:
-    """The variable's text, out of the shell's hex dump."""
+    """The variable's text, from the shell's hex dump."""
     answer = guest.run(f"dmpstore {VARIABLE} -guid {VENDOR}")
     digits = "".join(re.findall(r"^ +[0-9A-F]{8}: ((?:[0-9A-F]{2}[ -])+)", answer, re.MULTILINE))
     return bytes.fromhex(re.sub("[ -]", "", digits)).decode("utf-16-le")
@@ -58,7 +58,7 @@ def test_page_shows_the_nic_and_saves_its_options(server: network.Server) -> Non
         # The list of features has lines of its own, more of them with a newer QEMU.
         setup.scroll_to_row("Sent", r"[1-9]\d* frames, \d+ bytes")
 
-        # The page tells of now, also while it is open.
+        # The page shows the current state, also while it is open.
         guest.set_link(0, up=False)
         setup.open("Refresh")
         setup.press(*["pgup"] * PAGES_MAX)
@@ -76,7 +76,7 @@ def test_page_shows_the_nic_and_saves_its_options(server: network.Server) -> Non
         setup.press("y")
         setup.expect_row("Leave alone", r"0:1f\.7")
 
-        # What is no list of addresses is not saved.
+        # An invalid list of addresses is not saved.
         setup.open("Use only")
         setup.type("eth0")
         setup.press("f10")

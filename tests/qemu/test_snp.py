@@ -16,7 +16,7 @@ from wire.peer import Peer
 TIMEOUT_S = 120
 APP_TIMEOUT_S = 60
 
-# Each with the least number of checks that a whole run makes.
+# Each with the minimum number of checks in a complete run.
 CONTRACTS = {"snptest": 150, "snpwire": 50, "snpfilter": 100}
 
 
@@ -61,7 +61,7 @@ def test_snp_keeps_its_contract(case: Case) -> None:
 
 
 def assert_passed(guest: Guest, app: str, output: str, least: int) -> None:
-    """No check failed, and at least so many were made."""
+    """No check failed, and at least this many were made."""
     failures = re.findall(r"^FAIL (.*)", output, flags=re.MULTILINE)
     if failures:
         raise guest.error(f"every check of {app} to pass", "\n  " + "\n  ".join(failures))
@@ -70,7 +70,7 @@ def assert_passed(guest: Guest, app: str, output: str, least: int) -> None:
         raise guest.error(f"{least} checks of {app} or more", output[-200:])
 
 
-# What a device can be made without, and the feature that it then must not offer.
+# What a device can lack, and the feature that it then must not offer.
 WITHOUT = {
     "ctrl_vq=off": "VIRTIO_NET_F_CTRL_VQ",
     "ctrl_rx=off": "VIRTIO_NET_F_CTRL_RX",

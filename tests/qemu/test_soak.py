@@ -36,7 +36,7 @@ STACK_PAGES = 8  # that OVMF's network stack keeps each time it is connected aga
 
 
 def seconds(amount: int, each: float) -> float:
-    """A limit for a case that takes so long for each of an amount, on a slow machine."""
+    """The time limit of a case, from its amount and the time for each on a slow machine."""
     return 120 + amount * each
 
 
@@ -57,7 +57,7 @@ def mac_of(guest: Guest) -> bytes:
 def noted(
     guest: Guest, what: str, pages_allowed: int = STACK_PAGES, handles_allowed: int = 0
 ) -> Iterator[None]:
-    """Note what was done, and complain when it has cost handles or memory or broken a ring."""
+    """Log what was done, and fail if it cost handles or memory or broke a ring."""
     before, began = usage(guest), time.monotonic()
     yield
     took, after = time.monotonic() - began, usage(guest)
@@ -79,7 +79,7 @@ def assert_line(guest: Guest, output: str, pattern: str) -> None:
 
 
 def test_millions_of_frames_each_way() -> None:
-    """Both ends compare every byte of every frame with what its number calls for."""
+    """Both ends compare every byte of every frame with the content that its number implies."""
     limit = seconds(FRAMES, 0.001)
     with Peer() as peer, soak_guest("frames", peer, limit, "snpflood") as guest:
         guest.load_driver()
@@ -178,7 +178,7 @@ def test_two_applications_take_turns() -> None:
 
 
 def test_twenty_four_nics_at_once() -> None:
-    """All are bound; the firmware's stack, which costs seconds a NIC, is on those that talk."""
+    """All are bound. The firmware's stack, which costs seconds per NIC, is on those in use."""
     nics = [Nic(MODERN, netdev=f"user,net=10.0.{index}.0/24") for index in range(100, 100 + NICS)]
     with Guest("soak-nics", nics=nics, timeout=seconds(NICS, 20)) as guest:
         guest.load_driver(connect=False)

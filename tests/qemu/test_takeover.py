@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""Taking NICs over from whoever has them, giving them back, and leaving some alone.
+"""Taking NICs over from any holder, giving them back, and leaving some alone.
 
-Each case proves who has the NIC by `drivers`, `devtree` and the handle database, and that DHCP works
-over it. The recipes of README.md's "Deploy" are run here as they stand there.
+Each case proves by `drivers`, `devtree` and the handle database who has the NIC, and that DHCP works
+over it. The recipes of README.md's "Deploy" are run here literally.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OUR_NAME = r"Virtio Network Driver \(virtio-net\.efi [^)]+\)"
 
 @dataclass(frozen=True)
 class Rival:
-    """Who has the NIC before us, and the name of the driver that holds its PciIo."""
+    """The NIC's holder before us, and the name of the driver that holds its PciIo."""
 
     romfile: str | None = ""
     names: tuple[str, str] = ("", "")  # modern, legacy; empty: nobody
@@ -51,7 +51,7 @@ def assert_said(guest: Guest, output: str, pci: str, what: str) -> None:
 
 
 def assert_held_by(guest: Guest, index: int, name: str) -> evidence.Adapter:
-    """The driver called `name`, a pattern, holds NIC `index`, alone or with one on top."""
+    """The driver whose name matches `name` holds NIC `index`, alone or with one on top."""
     mac = guest.nics[index].mac_of(index)
     found = {adapter.mac: adapter for adapter in evidence.adapters(guest)}
     if mac not in found or not any(re.fullmatch(name, each) for each in found[mac].driver_names):
@@ -142,7 +142,7 @@ def test_reloaded_driver_takes_over_from_itself_and_survives_reconnects() -> Non
             assert_said(guest, answer, "02.0", "taken over from Virtio 1.0 PCI Driver")
         first = only_driver(guest).handle
 
-        # A second image beside the first: the newer one has the NIC.
+        # A second image next to the first: the newer one has the NIC.
         assert_said(guest, guest.load_driver(), "02.0", f"taken over from {OUR_NAME}")
         devices = {driver.handle: driver.devices for driver in evidence.our_drivers(guest)}
         if len(devices) != 2 or devices.pop(first) != 0 or list(devices.values()) != [1]:
@@ -203,7 +203,7 @@ def test_options_say_what_is_taken() -> None:
 
 
 def test_nic_that_the_driver_was_loaded_through_stays(server: network.Server) -> None:
-    """Loaded by PXE through the firmware's driver: it must not cut the branch it sits on."""
+    """Loaded by PXE through the firmware's driver: it must not take that NIC."""
     server.add(DRIVER)
     nics = [
         Nic(TRANSPORTS["modern"], netdev=f"{server.netdev()},bootfile=virtio-net.efi"),
@@ -228,8 +228,8 @@ def test_nic_that_the_driver_was_loaded_through_stays(server: network.Server) ->
 
 @pytest.mark.parametrize("rival", ["firmware", "ipxe"])
 def test_nic_in_the_middle_of_its_work(rival: str, server: network.Server) -> None:
-    """An application that has SNP to itself keeps the NIC and all its answers; a download in the
-    firmware's stack ends with an error, and the NIC works on with us."""
+    """An application with exclusive SNP keeps the NIC and gets all its answers. A download in the
+    firmware's stack ends with an error, and the NIC then works with our driver."""
     name = RIVALS[rival].name("modern")
     nic = Nic(TRANSPORTS["modern"], romfile=RIVALS[rival].romfile)
     with Guest(
@@ -332,7 +332,7 @@ def test_pxe_and_http_boot_with_the_firmwares_own_options(
 
 @pytest.mark.parametrize("platform", (OVMF, *NEWER), ids=lambda platform: platform.arch)
 def test_pxe_boot_from_the_shell(platform: Platform, server: network.Server) -> None:
-    """The firmware's PXE by its LoadFile; some firmware makes no boot option of it."""
+    """The firmware's PXE through its LoadFile, since some firmware creates no boot option for it."""
     server.add(platform.app(NETBOOT.name))
     nic = Nic(TRANSPORTS["modern"], netdev=f"{server.netdev()},bootfile={NETBOOT.name}")
     with Guest(

@@ -14,7 +14,7 @@ from typing import Mapping, Sequence
 
 HERE = Path(__file__).resolve().parent
 
-# In the order in which they have to be loaded.
+# In the order of loading.
 VIRTIO_MODULES = (
     "kernel/drivers/virtio/virtio_ring.ko",
     "kernel/drivers/virtio/virtio.ko",
@@ -70,7 +70,7 @@ def initramfs(
 
 
 def _module(path: Path) -> bytes:
-    """A module's bytes, also where the distribution compresses them; none when there is none."""
+    """A module's bytes, decompressed if the distribution compresses them; empty if there is none."""
     if path.exists():
         return path.read_bytes()
     packed = path.with_name(path.name + ".xz")

@@ -23,17 +23,17 @@ GSO_TCPV4, NEEDS_CSUM = 1, 1
 TOO_MANY = 0xFFFF
 LENGTH = 60  # of a frame, where it is not the lie
 
-# What the guest is to see of it.
+# What the guest should see.
 BROKEN = "broken"  # DEVICE_ERROR until the next reset
 DEAF = "deaf"  # no error, but no frame arrives
 SPOILT = "spoilt"  # no error, whatever becomes of the frames
 WORKS = "works"  # nothing
-ANY = "any"  # the ring is the device's to spoil; no more is promised than recovery
+ANY = "any"  # the device may spoil the ring; only recovery is promised
 
 
 @dataclass(frozen=True)
 class Misbehaviour:
-    """`act` is called again and again; it returns whether it has done its harm this time."""
+    """`act` is called repeatedly and returns whether it did its harm this time."""
 
     name: str
     effect: str
@@ -63,7 +63,7 @@ class HostileNet(VhostUserNet):
     def serve(self, rings: Rings) -> None:
         if self._current is None:
             super().serve(rings)
-            # Only now: the guest goes on with the answer, and what it sends is taken the next time.
+            # Only now: the guest continues after the answer, and what it sends is taken the next time.
             if self._asked_for:
                 self.misbehave(self._asked_for)
                 self._asked_for = ""
@@ -102,7 +102,7 @@ class HostileNet(VhostUserNet):
         return had > 0
 
     def with_length(self, rings: Rings, length: Callable[[int], int]) -> bool:
-        """Receive, with used lengths that are made from the buffer's."""
+        """Receive, with used lengths computed from the buffer's."""
         self.take_sent(rings.tx)
         if not self._frames or (head := rings.rx.take()) is None:
             return False
@@ -119,7 +119,7 @@ class HostileNet(VhostUserNet):
         return True
 
     def rewrite_descriptors(self, rings: Rings) -> bool:
-        """The device goes by what they were. The lengths of what is sent are the guest's news."""
+        """The device uses their former values. The guest changes only the lengths of what it sends."""
         for index, ring in enumerate(rings.of):
             live = ring.live
             if index not in self._snapshots:
@@ -179,7 +179,7 @@ def give_twice(ring: Ring) -> bool:
 
 
 def give_what_is_not_in_flight(ring: Ring) -> bool:
-    """A slot that the guest still keeps; something is in flight, so the index is no lie."""
+    """A slot that the guest still owns. Something is in flight, so the index itself is no lie."""
     waiting = ring.waiting()
     idle = set(range(ring.size)) - set(waiting)
     return bool(waiting and idle) and give(ring, min(idle))
@@ -196,7 +196,7 @@ def move_index(ring: Ring, by: int) -> bool:
 
 
 def announce_without_writing(ring: Ring) -> bool:
-    """The index says that all is used; the entries are old."""
+    """The index says that everything is used; the entries are old."""
     waiting = ring.waiting()
     return bool(waiting) and move_index(ring, len(waiting))
 
@@ -205,7 +205,7 @@ TRUE_WHEN_ALL_ARE_IN_FLIGHT = (give_what_is_not_in_flight, announce_without_writ
 
 
 def lies() -> list[Misbehaviour]:
-    """What can be wrong in a used ring, for each of the two."""
+    """The possible lies in a used ring, for each of the two rings."""
     tellers: dict[str, Callable[[Ring], bool]] = {
         "used_id_is_queue_size": lambda ring: bool(ring.waiting()) and give(ring, ring.size),
         "used_id_is_maximal": lambda ring: bool(ring.waiting()) and give(ring, 0xFFFFFFFF),

@@ -4,18 +4,18 @@
     with Peer() as peer, Guest("case", nics=[Nic(netdev=peer.netdev)]) as guest:
         ...
 
-It does what the guest's frames ask for, and knows nothing of SNP. The operations of our frames,
+It does what the guest's frames request, and knows nothing of SNP. The operations of our frames,
 whose layout is in wire/stream.py:
 
-    HELLO largest    the source is the guest's address from now on, and so many bytes, 1514 if
-                     none, are in the largest DATA frame; REPLY
+    HELLO largest    the source is the guest's address from now on, and the largest DATA frame
+                     has this many bytes, 1514 if 0; REPLY
     FLOOD n, first   send n DATA frames, numbered from first
     DATA number      a counted frame, its size and payload made from its number
     RESET n          forget what was counted, expect DATA from number n on
     COUNT n          REPLY, with what was counted, n DATA frames having been sent: the payload is
                      received, lost, out of order, corrupt
-    INJECT ms, size  send the payload as a frame of so many bytes after so many milliseconds,
-                     cut off or filled up with zeros
+    INJECT ms, size  send the payload as a frame of this many bytes after this many milliseconds,
+                     truncated or padded with zeros
     REPORT           REPLY: the number of frames since the last REPORT, the last one's size, and
                      its bytes as payload
 """
@@ -51,7 +51,7 @@ OUTPUT_BYTES = 1 << 17
 
 
 def _table() -> bytes:
-    """128 KiB of xorshift32: every 8-byte step into it starts unlike the others."""
+    """128 KiB of xorshift32: the content differs at every 8-byte step."""
     words, state = [], 0x2545F491
     for _ in range(32768):
         state ^= state << 13 & 0xFFFFFFFF
@@ -87,7 +87,7 @@ class Peer(Stream):
         self._output = bytearray()
 
     def flood(self, destination: bytes, frames_per_second: int) -> None:
-        """Send DATA frames to an address, unasked, until the end or the next flood()."""
+        """Send DATA frames to an address without request, until the end or the next flood()."""
         self._floods = deque([self._paced(destination, frames_per_second)])
 
     def _paced(self, destination: bytes, frames_per_second: int) -> Iterator[bytes]:
@@ -122,7 +122,7 @@ class Peer(Stream):
                 self._take(bytes(buffer[start:end]))
 
     def _refill(self) -> bool:
-        """Move what is due into the output buffer. True when a flood waits for its time."""
+        """Move frames that are due into the output buffer. True while a flood waits for its time."""
         now = time.monotonic()
         for due in [entry for entry in self._delayed if entry[0] <= now]:
             self._delayed.remove(due)

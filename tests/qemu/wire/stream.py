@@ -5,7 +5,7 @@ layout of our frames, also in tests/qemu/apps/snp_app.h, all numbers big-endian:
     0 destination, 6 source, 12 ethertype 88b5, 14 operation, 15 zero, 16 argument, 20 second
     argument, 24 payload
 
-On the stream each frame stands behind its length in four bytes.
+On the stream each frame follows its length in four bytes.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def with_length(frame: bytes) -> bytes:
 
 
 def take_frames(buffer: bytearray) -> Iterator[tuple[int, int]]:
-    """Where each whole frame of a stream begins and ends. At the end they are gone from `buffer`."""
+    """The bounds of each complete frame of a stream. At the end they are removed from `buffer`."""
     at = 0
     while len(buffer) - at >= 4:
         end = at + 4 + int.from_bytes(buffer[at : at + 4], "big")

@@ -7,7 +7,7 @@
 
 QEMU gives it the guest's memory and the two rings; configuration, feature bits, resets and the
 control queue stay QEMU's. It does what a Peer does, and answers ARP and ping at IPV4. One thread
-serves all, and looks at the rings every few milliseconds even when nobody knocks.
+serves all, and looks at the rings every few milliseconds even without a doorbell.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Memory:
             self._regions.append((start, user, size, mapped))
 
     def guest(self, address: int, size: int) -> memoryview:
-        """Memory at a guest-physical address; LookupError where there is none."""
+        """Memory at a guest-physical address; LookupError if there is none."""
         for start, _, length, mapped in self._regions:
             if start <= address and address + size <= start + length:
                 return mapped[address - start : address - start + size]
@@ -71,7 +71,7 @@ class Memory:
 
 @dataclass
 class Setup:
-    """What QEMU has said of one ring so far."""
+    """What QEMU has told about one ring so far."""
 
     size: int = 0
     base: int = 0
@@ -99,7 +99,7 @@ class Ring:
         self.kick, self.call = setup.kick, setup.call
 
     def waiting(self) -> list[int]:
-        """The heads that the guest has given and that are not taken yet."""
+        """The heads that the guest has made available and that are not taken yet."""
         count = (self.available[1] - self.taken) % 65536
         return [self.available[2 + (self.taken + i) % self.size] for i in range(count)]
 
@@ -112,14 +112,14 @@ class Ring:
         return head
 
     def put(self, identifier: int, length: int) -> None:
-        """Say that `identifier` is used."""
+        """Mark `identifier` as used."""
         at = 2 * (self.done % self.size)
         self.elements[at], self.elements[at + 1] = identifier, length
         self.done = (self.done + 1) % 65536
         self.used[1] = self.done
 
     def buffers(self, head: int) -> list[memoryview]:
-        """The memory of a chain, as the descriptors say."""
+        """The memory of a chain, according to its descriptors."""
         found = []
         while len(found) < self.size:
             address, length, flags, following = DESCRIPTOR.unpack_from(self.table, 16 * head)
@@ -192,7 +192,7 @@ class VhostUserNet(Peer):
     # The rings
 
     def serve(self, rings: Rings) -> None:
-        """Take what the guest sends, and give it what it is to receive."""
+        """Take what the guest sends, and deliver what it should receive."""
         self.take_sent(rings.tx)
         self.deliver(rings.rx)
 
@@ -299,7 +299,7 @@ class VhostUserNet(Peer):
             self.stopped()
 
     def stopped(self) -> None:
-        """For those who do more than this."""
+        """For subclasses that do more."""
 
 
 def replace_fd(old: int, fds: list[int]) -> int:
