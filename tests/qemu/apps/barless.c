@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * barless: a resident driver that takes the memory BARs of each virtio NIC away, as firmware does
- * that found no address for them, or one that no bridge leads to. GetBarAttributes refuses them on
- * NICs in even PCI slots; on the others it tells of them, and each access fails. To be loaded with
+ * barless: a resident driver that takes the memory BARs of each virtio NIC away, like firmware that
+ * found no address for them, or one that no bridge forwards. On NICs in even PCI slots
+ * GetBarAttributes refuses them; on the others it reports them, and each access fails. Load it with
  * `load -nc`. */
 #include <efi.h>
 #include <efilib.h>
@@ -38,7 +38,7 @@ static bool is_virtio_nic(EFI_PCI_IO_PROTOCOL *pci_io)
            (id == VIRTIO_NET_TRANSITIONAL || id == VIRTIO_NET_MODERN);
 }
 
-/* Each handle has an instance of the protocol of its own. */
+/* Each handle has its own instance of the protocol. */
 static void take_bars(EFI_PCI_IO_PROTOCOL *pci_io)
 {
     UINTN segment = 0;

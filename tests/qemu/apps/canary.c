@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * canary [NIC]: does a device write into memory after ExitBootServices? Initializes SNP, waits
- * until frames flow, leaves boot services, sums up every page of memory that is free then, waits
- * for a key on the serial port while frames keep being sent, and sums up again. The NIC is not shut
- * down: that is for the driver to do at ExitBootServices. All on the serial port:
+ * canary [NIC]: does a device write to memory after ExitBootServices? Initializes SNP, waits until
+ * frames flow, leaves boot services and computes the checksum of every free page. Then it waits for
+ * a key on the serial port while frames keep arriving, and computes them again. The NIC is not shut
+ * down; the driver must do that at ExitBootServices. Output on the serial port:
  *
  *     CANARY flowing          at least FLOWING frames were received; slow down and press a key
  *     CANARY exited           out of boot services, first sums taken; press a key
@@ -86,7 +86,7 @@ static uint64_t sum_of_page(uint64_t address)
     return sum;
 }
 
-/* What is an operating system's to use: nothing in it changes unless somebody writes. */
+/* Memory for the operating system's use: nothing in it changes unless somebody writes. */
 static bool is_free_after_exit(uint32_t type)
 {
     return type == EfiConventionalMemory || type == EfiBootServicesCode ||
@@ -113,7 +113,7 @@ static void note_page(uint64_t page, size_t index, bool is_second, size_t *chang
     }
 }
 
-/* Sum all pages up, or compare with the sums. Returns the number of pages. */
+/* Compute the checksums, or compare with them. Returns the number of pages. */
 static size_t walk(bool is_second, size_t *changed)
 {
     size_t index = 0;
@@ -181,8 +181,8 @@ static bool see_frames_flow(EFI_SIMPLE_NETWORK *snp)
     return seen >= FLOWING;
 }
 
-/* Until the far end has slowed down and said so: the device then has a ring full of room, which it
- * would fill if it were alive after the exit. */
+/* Until the far end has slowed down and said so. The device then has a ring full of empty buffers,
+ * which it would fill if it were alive after the exit. */
 static void drain_until_key(EFI_SIMPLE_NETWORK *snp)
 {
     while (!is_key_pressed())
@@ -209,7 +209,7 @@ static EFI_STATUS start(size_t index)
     return EFI_SUCCESS;
 }
 
-/* Does not come back. */
+/* Does not return. */
 static void watch(void)
 {
     size_t changed = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Which driver has a PCI function, by its name. */
+ * The name of the driver that has a PCI function. */
 #ifndef DRIVER_NAMES_H
 #define DRIVER_NAMES_H
 
@@ -20,7 +20,7 @@ static inline const CHAR16 *driver_name(EFI_HANDLE agent)
     return name;
 }
 
-/* NULL without one. */
+/* NULL if there is none. */
 static inline const CHAR16 *driver_of(EFI_HANDLE function)
 {
     EFI_OPEN_PROTOCOL_INFORMATION_ENTRY *openers;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
  * fetch URL [FILE [NIC]]: downloads http://HOST[:PORT]/PATH, also from an IPv6 address in brackets,
- * or tftp://HOST/PATH from an IPv4 address, over the firmware's stack: what the shell's `http` and
- * `tftp` do, which not every shell has, and the former over IPv4 only. The body goes to FILE on the
- * volume of this program; NIC counts from 0, in the order of the MAC addresses. Prints
- * "FETCH bytes=N crc32=HEX", or "FETCH FAIL step: status".
+ * or tftp://HOST/PATH from an IPv4 address, over the firmware's stack: like the shell's `http` and
+ * `tftp`, which not every shell has; `http` is limited to IPv4. The body goes to FILE on this
+ * program's volume. NIC counts from 0, in the order of the MAC addresses. Prints "FETCH bytes=N
+ * crc32=HEX", or "FETCH FAIL step: status".
  *
- * The protocols are UEFI 2.10, 29.6 (HTTP) and 30.3 (MTFTP4), of which gnu-efi has nothing. */
+ * The protocols are UEFI 2.10, 29.6 (HTTP) and 30.3 (MTFTP4), which gnu-efi does not declare. */
 #include "snp_app.h"
 
 #define BODY_MAX (16u << 20)
@@ -115,7 +115,7 @@ static EFI_GUID mtftp4_binding_guid = {
 static EFI_GUID mtftp4_guid = {
     0x78247c57, 0x63db, 0x4708, {0x99, 0xc2, 0xa8, 0xb4, 0xa9, 0xa6, 0x1f, 0x6b}};
 
-static const CHAR16 *step; /* what was tried last, for the message of failure */
+static const CHAR16 *step; /* the last step tried, for the error message */
 static volatile bool is_done;
 
 static void EFIAPI note_done(EFI_EVENT event, void *context)
@@ -125,7 +125,7 @@ static void EFIAPI note_done(EFI_EVENT event, void *context)
     is_done = true;
 }
 
-/* Give the token to `method` and wait for its end, or for the time to pass. */
+/* Pass the token to `method` and wait until it completes or the time is over. */
 static EFI_STATUS perform(struct http *http, struct http_message *message,
                           EFI_STATUS(EFIAPI *method)(struct http *, struct http_token *))
 {
@@ -149,7 +149,7 @@ static EFI_STATUS perform(struct http *http, struct http_message *message,
     return EFI_ERROR(status) ? status : token.status;
 }
 
-/* The URL's part between the slashes. */
+/* The part of the URL between the slashes. */
 static void copy_host(const CHAR16 *url, CHAR8 host[HOST_MAX])
 {
     size_t length = 0;
@@ -306,7 +306,7 @@ static EFI_STATUS fetch_by_tftp(size_t index, const CHAR16 *rest, uint8_t *body,
     return status;
 }
 
-/* In place of what was there. */
+/* Replaces an existing file. */
 static EFI_STATUS write_file(EFI_HANDLE image, CHAR16 *name, uint8_t *body, size_t size)
 {
     EFI_GUID guid = LOADED_IMAGE_PROTOCOL;

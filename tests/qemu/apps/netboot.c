@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * netboot, booted over the network: says where it came from and which driver has that NIC, and
+ * netboot, booted over the network: prints where it came from and which driver has that NIC, and
  * starts the firmware's shell.
- * netboot load, in the shell: loads and starts what PXE offers on the first NIC, as the firmware's
- * boot manager does, and returns. */
+ * netboot load, in the shell: like the firmware's boot manager, loads and starts what PXE offers on
+ * the first NIC, and returns. */
 #include "driver_names.h"
 #include "snp_app.h"
 
@@ -38,7 +38,7 @@ static void print_origin(EFI_HANDLE image)
     Print(L"NETBOOT over %s\n", driver_below(path));
 }
 
-/* PXE's LoadFile handle is …/MAC(…)/IPv4(…); that of HTTP boot has a URI behind it. */
+/* PXE's LoadFile handle is …/MAC(…)/IPv4(…); that of HTTP boot has a URI after it. */
 static bool is_pxe(EFI_DEVICE_PATH *node)
 {
     bool is_ipv4 = false;

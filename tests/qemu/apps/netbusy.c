@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * netbusy stack PORT FILE: downloads http://10.0.2.2:PORT/FILE over the firmware's TCP; in the
- * middle of it loads and starts virtio-net.efi from its own disk, and goes on if it can.
- * netbusy snp: has the NIC to itself, SNP opened EXCLUSIVE as boot loaders do, and asks 10.0.2.2 by
- * ARP for its address again and again; in the middle of it, the same. */
+ * netbusy stack PORT FILE: downloads http://10.0.2.2:PORT/FILE over the firmware's TCP; halfway
+ * through it loads and starts virtio-net.efi from its own disk, and continues if it can.
+ * netbusy snp: opens SNP EXCLUSIVE, as boot loaders do, and repeatedly asks 10.0.2.2 for its
+ * address by ARP; halfway through it does the same. */
 #include "snp_app.h"
 
 #include <efitcp.h>
@@ -106,7 +106,7 @@ static EFI_STATUS receive(struct download *download)
         if (download->received >= LOAD_AT_BYTES && !download->is_driver_loaded) {
             Print(L"NETBUSY loaded: %r\n", load_driver(download->image));
             download->is_driver_loaded = true;
-            /* The stack may have gone, and with it whoever did not hold on to it. */
+            /* The stack may be gone, and with it the protocols of users that do not hold it. */
             if (EFI_ERROR(BS->HandleProtocol(download->child, &tcp_guid, (void **)&download->tcp)))
                 return EFI_ABORTED;
         }

@@ -63,12 +63,12 @@ static void print_manager(EFI_HANDLE nic)
 
 static void reconnect(EFI_HANDLE nic)
 {
-    /* Fails where nothing was connected; print_manager() tells what came of it. */
+    /* Fails if nothing was connected; print_manager() shows the result. */
     (void)BS->DisconnectController(nic, NULL, NULL);
     (void)BS->ConnectController(nic, NULL, NULL, TRUE);
 }
 
-/* The firmware's own drivers refuse to let go of a NIC while somebody uses its SNP. */
+/* The firmware's own drivers do not release a NIC while its SNP is in use. */
 static void disconnect_network_stack(void)
 {
     EFI_GUID guid = EFI_SIMPLE_NETWORK_PROTOCOL_GUID;
@@ -82,7 +82,7 @@ static void disconnect_network_stack(void)
     (void)BS->FreePool(handles);
 }
 
-/* The firmware's own record of the images that it refused, by their paths. */
+/* The firmware's record of the images that it refused, by path. */
 static void print_refused(void)
 {
     struct execution_info_table *table;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * What the SNP test applications share: arguments, a clock, finding a NIC and taking it away from
+ * Shared by the SNP test applications: arguments, a clock, finding a NIC and taking it away from
  * the firmware's network stack, and the frames that tests/qemu/wire/ understands (their layout is
  * described in stream.py, the operations in peer.py). An application is one source file, hence
  * static inline. */
@@ -165,7 +165,7 @@ static inline EFI_STATUS take_nic(size_t index, struct nic *ret_nic)
     if (index >= find_nics(nics))
         return EFI_NOT_FOUND;
     struct nic nic = nics[index];
-    /* Fails when nothing was connected; what matters is what is there afterwards. */
+    /* Fails if nothing was connected; only the final state matters. */
     (void)BS->DisconnectController(nic.handle, NULL, NULL);
     status = BS->HandleProtocol(nic.handle, &guid, (void **)&nic.snp);
     if (EFI_ERROR(status))
@@ -180,8 +180,8 @@ static inline EFI_STATUS take_nic(size_t index, struct nic *ret_nic)
     return EFI_SUCCESS;
 }
 
-/* app_begin() of an application that is called NAME NUMBER [NIC]: its number, left as it is when
- * none is given, and its NIC, the first unless another is named, taken. */
+/* app_begin() for an application called as NAME NUMBER [NIC]: returns its number, unchanged if none
+ * is given, and takes its NIC, by default the first. */
 static inline EFI_STATUS app_begin_on_nic(EFI_HANDLE image, EFI_SYSTEM_TABLE *table,
                                           uint32_t *number, struct nic *ret_nic)
 {
@@ -196,7 +196,7 @@ static inline EFI_STATUS app_begin_on_nic(EFI_HANDLE image, EFI_SYSTEM_TABLE *ta
     return take_nic(count > 2 ? Atoi(arguments[2]) : 0, ret_nic);
 }
 
-/* From stopped to initialized, receiving what is for us and for all. */
+/* From stopped to initialized, receiving unicast and broadcast. */
 static inline EFI_STATUS bring_up(EFI_SIMPLE_NETWORK *snp)
 {
     uint32_t filters = EFI_SIMPLE_NETWORK_RECEIVE_UNICAST | EFI_SIMPLE_NETWORK_RECEIVE_BROADCAST;
@@ -209,7 +209,7 @@ static inline EFI_STATUS bring_up(EFI_SIMPLE_NETWORK *snp)
     return status;
 }
 
-/* 0 when the firmware does not tell. */
+/* 0 if the firmware does not tell. */
 static inline uint64_t free_pages(void)
 {
     static uint8_t map[MEMORY_MAP_BYTES];
@@ -228,7 +228,7 @@ static inline uint64_t free_pages(void)
     return pages;
 }
 
-/* The keyboard is slow to ask: not more often than the clock ticks. */
+/* The keyboard is slow to poll, so poll at most once per tick of the clock. */
 static inline bool is_key_pressed(void)
 {
     static uint64_t asked_at;
@@ -304,7 +304,7 @@ static inline void fill_payload_table(void)
     }
 }
 
-/* All sizes in turn, and every 16th frame is the largest. */
+/* All sizes in turn; every 16th frame has the largest. */
 static inline uint32_t data_size(uint32_t number)
 {
     uint32_t count = largest_frame - SMALLEST_FRAME + 1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Checks of the SNP contract: one line "PASS claim" or "FAIL claim: expected ..., got ..." each,
- * and frames to and from wire/peer.py, every wait with a bound. Knows the contract only, nothing of
- * any driver. */
+ * Checks of the SNP contract, each with a line "PASS claim" or "FAIL claim: expected ..., got ...",
+ * and frames to and from wire/peer.py, with a bound on every wait. Knows only the contract and no
+ * driver. */
 #ifndef SNP_CHECK_H
 #define SNP_CHECK_H
 
@@ -14,9 +14,9 @@
 #define PROMISCUOUS EFI_SIMPLE_NETWORK_RECEIVE_PROMISCUOUS
 #define PROMISCUOUS_MULTICAST EFI_SIMPLE_NETWORK_RECEIVE_PROMISCUOUS_MULTICAST
 
-#define WAIT_MS 3000      /* for what has to happen */
+#define WAIT_MS 3000      /* for events that must happen */
 #define PATIENCE_MS 15000 /* the same, where nothing ever waits that long but on a starved host */
-#define QUIET_MS 150      /* for what must not happen */
+#define QUIET_MS 150      /* for events that must not happen */
 
 static EFI_SIMPLE_NETWORK *snp;
 static EFI_SIMPLE_NETWORK_MODE *mode;
@@ -84,7 +84,7 @@ static inline EFI_STATUS get_status(void **ret_buffer)
     return snp->GetStatus(snp, NULL, ret_buffer);
 }
 
-/* Wait for a buffer to come back. NULL when none does. */
+/* Wait for a buffer to come back. NULL if none does. */
 static inline void *await_buffer(void)
 {
     uint64_t began_ms = clock_ms();
@@ -101,7 +101,7 @@ static inline EFI_STATUS transmit(void *frame, size_t size)
     return snp->Transmit(snp, 0, size, frame, NULL, NULL, NULL);
 }
 
-/* Transmit, again and again while the ring is full, but with a bound. */
+/* Transmit, retrying while the ring is full, with a bound. */
 static inline EFI_STATUS transmit_patiently(void *frame, size_t size)
 {
     uint64_t began_ms = clock_ms();
@@ -113,7 +113,7 @@ static inline EFI_STATUS transmit_patiently(void *frame, size_t size)
     return status;
 }
 
-/* Transmit a whole frame and wait until its buffer is ours again. */
+/* Transmit a complete frame and wait until its buffer comes back. */
 static inline EFI_STATUS send(void *frame, size_t size)
 {
     EFI_STATUS status = transmit_patiently(frame, size);
@@ -139,7 +139,7 @@ static inline EFI_STATUS receive(size_t *ret_size)
     return status;
 }
 
-/* Wait for a frame of ours into rx_buffer; 0 when none came. */
+/* Wait for a frame of ours in rx_buffer; 0 if none comes. */
 static inline size_t await_frame(enum operation operation, uint64_t limit_ms)
 {
     uint64_t began_ms = clock_ms();
@@ -169,15 +169,15 @@ static inline bool ask(enum operation operation, uint32_t first, uint32_t second
     return !EFI_ERROR(send_command(operation, first, second)) && await_frame(REPLY, WAIT_MS) != 0;
 }
 
-/* Likewise, of a peer that is sure to answer. */
+/* Likewise, from a peer that is sure to answer. */
 static inline bool ask_patiently(enum operation operation, uint32_t first, uint32_t second)
 {
     return !EFI_ERROR(send_command(operation, first, second)) &&
            await_frame(REPLY, PATIENCE_MS) != 0;
 }
 
-/* Ask the peer what it saw last: its size, 0 without exactly one frame; its bytes are at
- * rx_buffer + PAYLOAD_OFFSET. */
+/* Ask the peer for the last frame that it saw: returns its size, 0 unless there was exactly one.
+ * Its bytes are at rx_buffer + PAYLOAD_OFFSET. */
 static inline size_t seen_by_peer(void)
 {
     if (!ask(REPORT, 0, 0) || get_be32(rx_buffer + 16) != 1)
@@ -185,7 +185,7 @@ static inline size_t seen_by_peer(void)
     return get_be32(rx_buffer + 20);
 }
 
-/* Let the peer send a 60-byte DATA frame with that number and destination. */
+/* Make the peer send a 60-byte DATA frame with this number and destination. */
 static inline EFI_STATUS inject(const void *destination, uint32_t number, uint32_t delay_ms)
 {
     uint8_t *inner = command_buffer + PAYLOAD_OFFSET;
@@ -208,7 +208,7 @@ static inline void stop(void)
     (void)snp->Stop(snp);
 }
 
-/* Run `test` on the NIC that the command line names; the exit status says whether all passed. */
+/* Run `test` on the NIC named on the command line. The exit status says whether all passed. */
 static inline EFI_STATUS run_checks(EFI_HANDLE image, EFI_SYSTEM_TABLE *table, const CHAR16 *name,
                                     void (*test)(void))
 {

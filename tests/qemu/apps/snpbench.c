@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * snpbench exact FRAMES [NICS]   cost per call, FRAMES in each phase, on so many NICs at once
- * snpbench rate FRAMES           floods and round trips against the clock, no call timed by itself
- * snpbench long FRAMES BLOCK     blocks of BLOCK frames each way, until FRAMES have gone
- * snpbench memory                pages and images of what drives the NIC
+ * snpbench exact FRAMES [NICS]   cost per call, FRAMES in each phase, on this many NICs at once
+ * snpbench rate FRAMES           floods and round trips by the clock, without timing single calls
+ * snpbench long FRAMES BLOCK     blocks of BLOCK frames in each direction, FRAMES in total
+ * snpbench memory                pages and images of the NIC's driver
  *
- * Measures whatever SNP driver has the NIC, with tests/bench/bench_peer.py on the wire. What is
- * counted are ticks of the TSC: under QEMU's -icount they are guest instructions times a power of
- * two. Each phase is announced on PHASE_PORT, so that a trace of the device's registers can be
- * split. Lines: "BENCH phase name value...", with calls and ticks for a call; "BENCH DONE" at the
- * end. */
+ * Measures the SNP driver that has the NIC, with tests/bench/bench_peer.py on the wire. Counts
+ * ticks of the TSC, which under QEMU's -icount are guest instructions times a power of two. Each
+ * phase is announced on PHASE_PORT, so that a trace of the device's registers can be split. Lines:
+ * "BENCH phase name value...", with calls and ticks for a call; "BENCH DONE" at the end. */
 #include "snp_app.h"
 
-#define PHASE_PORT 0x403 /* an isa-debugcon of the guest's; nobody's on other machines */
+#define PHASE_PORT 0x403 /* an isa-debugcon of the guest; unused on other machines */
 #define TX_BUFFERS 64
 #define STATUS_EVERY 16 /* frames sent between two rounds of GetStatus */
-#define RX_BURST 64     /* frames that wait at once: every ring has room for them */
-#define STALL_TICKS UINT64_C(8000000000) /* the longest pause in which nothing moves */
+#define RX_BURST 64     /* frames that wait at once; every ring has room for them */
+#define STALL_TICKS UINT64_C(8000000000) /* the longest pause without progress */
 #define ROUNDS 3                         /* of each phase; the reader takes the lowest */
-#define FLOOD_FACTOR 4                   /* for floods, so many frames as for a phase of calls */
+#define FLOOD_FACTOR 4                   /* for floods, as many frames as in a phase of calls */
 #define TRIPS 16
 #define SETTLE_TICKS 2000000
 #define PAGE_KIB 4
@@ -35,21 +34,21 @@ struct tally {
 static EFI_SIMPLE_NETWORK *snp;
 static const CHAR16 *phase;
 static struct tally tallies[CALLS];
-static uint64_t timer_ticks; /* what taking the time costs */
+static uint64_t timer_ticks; /* the cost of reading the clock */
 static bool is_timed;
 static uint8_t tx_buffers[TX_BUFFERS][FRAME_BUFFER_SIZE];
 static void *tx_free[TX_BUFFERS];
 static size_t tx_free_count;
 static uint8_t rx_buffer[FRAME_BUFFER_SIZE];
 static uint64_t last_progress; /* in ticks: a driver can stop the clock */
-static EFI_STATUS failure;     /* the first one; nothing goes on after it */
+static EFI_STATUS failure;     /* the first one, which ends everything */
 
 static void mark(char letter)
 {
     __asm__ volatile("outb %0, %1" : : "a"(letter), "Nd"((uint16_t)PHASE_PORT));
 }
 
-/* The fence keeps what is measured from moving across on a real CPU. */
+/* The fence keeps the measured code in place on a real CPU. */
 static uint64_t ticks(void)
 {
     uint32_t low, high;
@@ -85,8 +84,8 @@ static uint64_t ticks_per_second(void)
     return (ticks() - began) * 5;
 }
 
-/* Count a call that began when the clock stood at `clock`. One that the clock interrupted is left
- * out: it measures the firmware's timer. */
+/* Count a call that began at `clock`. A call that the clock interrupted is left out, because it
+ * includes the firmware's timer. */
 static void tally(enum call call, uint64_t elapsed, uint64_t clock)
 {
     if (!is_timed || clock != clock_ticks)
@@ -120,7 +119,7 @@ static bool is_going_on(const CHAR16 *what)
     return !EFI_ERROR(failure);
 }
 
-/* GetStatus once; true when it gave a buffer back. */
+/* GetStatus once; true if it returned a buffer. */
 static bool get_status(void)
 {
     void *buffer = NULL;
@@ -144,7 +143,7 @@ static bool get_status(void)
     return true;
 }
 
-/* A buffer to fill, waiting for one. NULL when none comes back. */
+/* Wait for a buffer to fill. NULL if none comes back. */
 static uint8_t *take_buffer(void)
 {
     while (tx_free_count == 0 && is_going_on(L"buffers never came back"))
@@ -188,14 +187,14 @@ static void collect(void)
         ;
 }
 
-/* All buffers back. iPXE completes in the next Receive or GetStatus only. */
+/* Wait for all buffers. iPXE completes only in the next Receive or GetStatus. */
 static void collect_all(void)
 {
     while (tx_free_count < TX_BUFFERS && is_going_on(L"buffers never came back"))
         (void)get_status();
 }
 
-/* The size of the next frame, 0 when none waits. */
+/* The size of the next frame, 0 if none is waiting. */
 static size_t receive(void)
 {
     UINTN size = sizeof rx_buffer;
@@ -221,7 +220,7 @@ static bool await(enum operation operation, const CHAR16 *what)
     return false;
 }
 
-/* Nothing of an earlier phase is left to be received. */
+/* Discard frames of an earlier phase. */
 static void drain(void)
 {
     uint32_t late = 0;
@@ -236,7 +235,7 @@ static void begin(const CHAR16 *name, char letter)
 {
     phase = name;
     drain();
-    (void)get_status(); /* what time calls for is done before */
+    (void)get_status(); /* periodic work is done before */
     SetMem(tallies, sizeof tallies, 0);
     note_progress();
     mark(letter);
@@ -286,7 +285,7 @@ static void send_flood(uint32_t frames, size_t size)
     }
 }
 
-/* What of a flood arrived, by the peer's count. */
+/* How much of a flood arrived, by the peer's count. */
 static void check_delivery(uint32_t frames)
 {
     send(COUNT, frames, 0, SMALLEST_FRAME);
@@ -301,14 +300,14 @@ static void check_delivery(uint32_t frames)
     collect_all();
 }
 
-/* Frames that all wait before the first is taken. */
+/* Let all frames wait before the first is taken. */
 static void receive_bursts(const CHAR16 *name, uint32_t frames, size_t size)
 {
     begin(name, 'b');
     for (uint32_t taken = 0; taken < frames && !EFI_ERROR(failure); taken += RX_BURST) {
         is_timed = false;
         send(FLOOD, RX_BURST, (uint32_t)size, SMALLEST_FRAME);
-        /* The first frame says that the burst is here, or as good as. */
+        /* The first frame means that the burst has arrived, or nearly so. */
         while (!is_ours(rx_buffer, receive(), DATA) && is_going_on(L"a burst never came"))
             ;
         for (uint64_t began = ticks(); ticks() - began < SETTLE_TICKS;)
@@ -381,7 +380,7 @@ static void measure_calls(uint32_t frames)
     take_flood(frames * FLOOD_FACTOR, 64);
     end();
     collect_all();
-    /* Few at a time: some of them are over before time calls for anything. */
+    /* Few at a time, so that some batches end before any periodic work. */
     for (uint32_t i = 0; i < frames / 4; i += TRIPS) {
         begin(L"round_trip", 'p');
         round_trips(TRIPS);
@@ -421,7 +420,7 @@ static void measure_rates(uint32_t frames)
     measure_rate(L"tx_1514", frames, LARGEST_FRAME, true);
 }
 
-/* One after the other: what is up at the end of a block is still up at the next. */
+/* One after the other: a NIC that is up at the end of a block is still up in the next. */
 static void measure_blocks(uint32_t frames, uint32_t block)
 {
     is_timed = true;
@@ -456,7 +455,7 @@ static size_t images_of(EFI_HANDLE controller, const EFI_GUID *protocol, EFI_HAN
     return count;
 }
 
-/* Bytes in memory of the images that drive a controller, whatever layers they come in. */
+/* Size in memory of the images that drive a controller, over all their layers. */
 static uint64_t image_bytes(EFI_HANDLE controller)
 {
     EFI_GUID **protocols = NULL, loaded_guid = LOADED_IMAGE_PROTOCOL;
@@ -479,7 +478,7 @@ static uint64_t image_bytes(EFI_HANDLE controller)
     return bytes;
 }
 
-/* The pages that are taken between a controller without a driver and an initialized NIC. */
+/* The pages used between a controller without a driver and an initialized NIC. */
 static void measure_memory(struct nic *nic)
 {
     EFI_GUID pci_io_guid = EFI_PCI_IO_PROTOCOL_GUID;
@@ -493,7 +492,7 @@ static void measure_memory(struct nic *nic)
         return;
     }
     report(L"image_bytes", image_bytes(controller));
-    /* What counts is what is there afterwards. */
+    /* Only the final state counts. */
     (void)BS->DisconnectController(controller, NULL, NULL);
     struct nic nics[MAX_NICS];
     if (find_nics(nics) != 0) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
  * snpcycle COUNT [NIC]: Initialize and Shutdown, COUNT times, while wire/peer.py floods: in each
- * round a frame has to arrive and one has to be answered. Then every page that was free at first is
- * free again. "CYCLE rounds=N received=N answered=N pages=N" with the pages lost, and "CYCLE PASS"
- * or "CYCLE FAIL". */
+ * round a frame must arrive and one must be answered. At the end every page that was free at first
+ * must be free again. "CYCLE rounds=N received=N answered=N pages=N" with the pages lost, and
+ * "CYCLE PASS" or "CYCLE FAIL". */
 #include "snp_check.h"
 
 #define WARM_UP_ROUNDS 2 /* the firmware's own lists grow at first */

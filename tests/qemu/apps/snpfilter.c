@@ -21,7 +21,7 @@ static EFI_MAC_ADDRESS other_group_mac = {{0x33, 0x33, 0x00, 0x00, 0x00, 0xfb}};
 static EFI_MAC_ADDRESS broadcast_mac = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 static EFI_MAC_ADDRESS groups[KINDS_MAX];
 static uint8_t tx_buffer[FRAME_BUFFER_SIZE];
-static uint32_t generation; /* of the frames sent: those of an earlier one do not count */
+static uint32_t generation; /* of the frames sent; those of an earlier one do not count */
 
 static void inject_kinds(const EFI_MAC_ADDRESS *const *kinds, size_t count, uint32_t which)
 {
@@ -30,7 +30,7 @@ static void inject_kinds(const EFI_MAC_ADDRESS *const *kinds, size_t count, uint
             (void)inject(kinds[i], generation << 8 | i, 0);
 }
 
-/* Note the frame in rx_buffer, if it is of this generation. */
+/* Record the frame in rx_buffer, if it is of this generation. */
 static uint32_t kind_received(const EFI_MAC_ADDRESS *const *kinds)
 {
     uint32_t number = get_be32(rx_buffer + 16);
@@ -41,8 +41,8 @@ static uint32_t kind_received(const EFI_MAC_ADDRESS *const *kinds)
     return CompareMem(rx_buffer, kinds[kind], MAC_SIZE) == 0 ? UINT32_C(1) << kind : STALE;
 }
 
-/* Let the peer send one frame to each address; the ones that arrive, a bit each. The `wanted` ones
- * come last: once they are here, any other had its chance. */
+/* Make the peer send one frame to each address; returns a bit for each one that arrives. The
+ * `wanted` ones come last: once they have arrived, all others had their chance. */
 static uint32_t kinds_received(const EFI_MAC_ADDRESS *const *kinds, size_t count, uint32_t wanted)
 {
     uint32_t received = 0;
@@ -263,7 +263,7 @@ static void check_source(const CHAR16 *claim, const EFI_MAC_ADDRESS *source)
     check_bytes(claim, source, rx_buffer + PAYLOAD_OFFSET + MAC_SIZE, MAC_SIZE);
 }
 
-/* Each with the multicast list in force, which the device keeps beside its address. */
+/* Each with the multicast list in force, which the device keeps along with its address. */
 static void check_address(const CHAR16 *when, const EFI_MAC_ADDRESS *ours,
                           const EFI_MAC_ADDRESS *not_ours)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
  * snpflood FRAMES [NIC]: floods FRAMES numbered frames of all sizes up to the largest that Mode
- * allows out of a NIC, in, and a quarter as many both ways at once. Each is checked here or by
- * wire/peer.py for loss, order and content. One byte more than the largest must be refused.
- * A transmit buffer is ours again only when GetStatus returns it, and is then overwritten at once.
- * One line "FLOOD ..." per direction, then "FLOOD PASS" or "FLOOD FAIL". */
+ * allows out of a NIC, as many in, and a quarter as many in both directions at once. Each is
+ * checked here or by wire/peer.py for loss, order and content. One byte more than the largest must
+ * be refused. A transmit buffer is ours again only when GetStatus returns it, and is then
+ * overwritten at once. One line "FLOOD ..." per direction, then "FLOOD PASS" or "FLOOD FAIL". */
 #include "snp_app.h"
 
 #define TX_BUFFERS 300 /* more than QEMU's default ring has entries */
-#define STALL_MS 10000 /* the longest pause in which nothing moves */
+#define STALL_MS 10000 /* the longest pause without progress */
 
 struct counts {
     uint32_t frames, lost, out_of_order, corrupt;
@@ -21,7 +21,7 @@ static bool in_flight[TX_BUFFERS];
 static size_t tx_next, tx_oldest, tx_in_flight;
 static uint32_t tx_returned_wrongly;
 static uint8_t *rx_buffer;
-static uint32_t rx_unasked; /* DATA frames after the last one that was due */
+static uint32_t rx_unasked; /* DATA frames after the last expected one */
 static uint64_t last_progress_ms;
 
 static bool is_stalled(void)
@@ -62,7 +62,7 @@ static bool take_back_buffer(void)
     return true;
 }
 
-/* Hand tx_buffer(tx_next) to the driver. False when it has no room now. */
+/* Pass tx_buffer(tx_next) to the driver. False if it has no room now. */
 static bool transmit(size_t size, EFI_STATUS *ret_status)
 {
     EFI_STATUS status = snp->Transmit(snp, 0, size, tx_buffer(tx_next), NULL, NULL, NULL);
@@ -107,7 +107,7 @@ static EFI_STATUS send_command(enum operation operation, uint32_t first, uint32_
     return EFI_ERROR(status) ? status : EFI_TIMEOUT;
 }
 
-/* The size of the next frame, 0 when none waits. */
+/* The size of the next frame, 0 if none is waiting. */
 static size_t receive(void)
 {
     UINTN size = buffer_size;
@@ -119,7 +119,7 @@ static size_t receive(void)
     return size;
 }
 
-/* Check a received DATA frame against the number that is due. */
+/* Check a received DATA frame against the expected number. */
 static bool receive_data(uint32_t *due, struct counts *counts)
 {
     size_t size = receive();
@@ -221,7 +221,7 @@ static bool flood(const CHAR16 *name, uint32_t sent, uint32_t wanted)
     return is_answered && returned_wrongly == 0 && is_clean(&peer, sent) && is_clean(&rx, wanted);
 }
 
-/* What is above the largest frame must not reach the wire. The peer watches, too. */
+/* A frame above the largest size must not reach the wire. The peer checks as well. */
 static bool is_more_refused(void)
 {
     EFI_STATUS status = EFI_SUCCESS;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * snphostile COUNT [NIC]: has wire/hostile.py misbehave in each of COUNT ways, and calls all of SNP
- * meanwhile, more often than a ring has entries. Then the device behaves again: after Reset, or,
- * every second time, after Shutdown and Initialize. A line each
+ * snphostile COUNT [NIC]: makes wire/hostile.py misbehave in each of COUNT ways, and meanwhile
+ * calls all of SNP, more often than a ring has entries. Then the device behaves again: after Reset,
+ * or, every second time, after Shutdown and Initialize. A line each
  *
  *     HOSTILE number transmit=worst receive=worst status=worst odd=N answered=N recovered=N
  *
- * and "HOSTILE end". odd counts statuses that no method may answer with. */
+ * and "HOSTILE end". odd counts statuses that no method may return. */
 #include "snp_check.h"
 
 #define ROUNDS 700

@@ -20,7 +20,8 @@ static void check_refused(const CHAR16 *when, const CHAR16 *method, EFI_STATUS e
     check_status(claim, expected, got);
 }
 
-/* Every method but Start, Stop and Initialize refuses; first with good, then with bad arguments. */
+/* Every method but Start, Stop and Initialize refuses, first with good and then with bad arguments.
+ */
 static void check_all_refused(const CHAR16 *when, EFI_STATUS expected)
 {
     EFI_IP_ADDRESS ip = {.v4.Addr = {224, 0, 0, 251}};
