@@ -10,10 +10,10 @@ for %i in 0 1 2 3 4 5 6 7 8 9
 endfor
 echo No volume holds virtio-net.efi.
 goto END
-# A loop that goto leaves keeps its variable's name for itself, hence %d below.
+# A loop left by goto keeps its variable's name reserved, hence %d below.
 :FOUND
-echo Trying one driver after the other. This firmware refuses those for other processors:
-# No end at the first success: since 2025 load leaves lasterror at 0 for one that was refused, too.
+echo Trying each driver. This firmware refuses those for other processors:
+# Success does not end the loop: since 2025 load leaves lasterror at 0 for a refused driver, too.
 set -v found none
 for %d in aarch64 riscv64 loongarch64 x86_64 ia32
   if exist %d\virtio-net.efi then
@@ -28,5 +28,5 @@ if %found% eq none then
   goto END
 endif
 connect -r
-echo Loaded. What now: type README.txt
+echo Loaded. For the next steps: type README.txt
 :END
