@@ -324,6 +324,8 @@ OUT_OF_LINE bool virtqueue_is_busy(const struct virtqueue *queue)
 {
     uint32_t id;
 
+    if (queue->is_broken)
+        return false;
     if (!queue->format.is_packed)
         return queue->used->idx != queue->avail->idx;
     if (queue->format.is_in_order)

@@ -148,7 +148,8 @@ void virtqueue_set_slot(struct virtqueue *queue, uint16_t slot,
  * against what set_slot described. The device sees the slot at the next publish. */
 void virtqueue_push(struct virtqueue *queue, uint16_t slot, uint32_t last_length_bytes);
 
-/* Push `count` slots that are not in flight, each as it was described last. */
+/* Push `count` slots that are not in flight, each as it was described last. Not for slots that
+ * virtqueue_push was used for: a fixed slot keeps the length that it was given there. */
 void virtqueue_push_all(struct virtqueue *queue, const uint16_t *slots, uint16_t count);
 
 /* Show the device what was pushed. True when it wants a doorbell for that, or wanted one
@@ -158,7 +159,8 @@ bool virtqueue_publish(struct virtqueue *queue);
 
 /* True while the device has not used everything that was published; in a packed ring of
  * chains, until pop has taken it all. Between push and publish a full packed ring is busy
- * too. A device that tampers with the memory read here only gains or loses a doorbell. */
+ * too. A broken ring is never busy. A device that tampers with the memory read here only gains
+ * or loses a doorbell. */
 bool virtqueue_is_busy(const struct virtqueue *queue);
 
 /* True while the device shows something that pop has not taken. */
@@ -190,6 +192,7 @@ static inline bool virtqueue_break(struct virtqueue *queue)
 {
     queue->is_broken = true;
     queue->in_flight_count = 0;
+    queue->chained_count = 0; /* no id is valid any more, also if the caller pushes again */
     return false;
 }
 
