@@ -16,7 +16,7 @@ struct net_queue_report {
     bool is_sound;      /* the device has not broken the ring, or is not seen to */
 };
 
-/* "virtio 1.x" or the like. */
+/* "modern" or "legacy". */
 const CHAR16 *net_report_transport(const struct net_device *net);
 
 /* True when some of the registers are reached through PCI configuration space. */
