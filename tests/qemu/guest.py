@@ -133,6 +133,7 @@ class Guest:
     paused       start with -S; call resume() (before it, qmp() works and the console is silent)
     reboots      reset() is allowed; otherwise QEMU ends when the guest resets, as after a crash
     driver       the driver's host file, or None for none; by default the platform's
+    shell        False: the disk gets no shell, so that firmware that starts none goes on to the NICs
     """
 
     FETCH = "fetch.efi"  # always on the disk, for network.py
@@ -156,6 +157,7 @@ class Guest:
         memory_mib: int | None = None,
         disk_mib: int = 33,
         disk: Path | None = None,
+        shell: bool = True,
     ) -> None:
         self.case = case
         self.nics = list(nics)
@@ -176,6 +178,7 @@ class Guest:
         self._memory_mib = memory_mib or platform.memory_mib
         self._disk_mib = disk_mib
         self._given_disk = disk
+        self._wants_shell = shell
         self._disk = self.folder / "disk.img"
         self._process: subprocess.Popen[bytes] | None = None
         self._qmp: Qmp | None = None
@@ -443,7 +446,7 @@ class Guest:
         """The boot program, unless the disk has one or the firmware has a shell of its own."""
         path = PurePosixPath("::", self.platform.shell_path)
         mdir = ["mdir", "-i", self._disk, path]
-        shell = self.platform.shell
+        shell = self.platform.shell if self._wants_shell else None
         if shell is None or subprocess.run(mdir, capture_output=True).returncode == 0:
             return
         for folder in [*path.parents][-2::-1]:

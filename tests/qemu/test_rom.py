@@ -72,6 +72,7 @@ def test_firmware_boots_through_the_rom(case: Case, tmp_path: Path) -> None:
         machine=case.machine,
         nics=[nic],
         driver=None,
+        shell=False,
         paused=True,
         timeout=TIMEOUT_S,
     ) as guest:
