@@ -40,9 +40,7 @@ TIME          ?= 60
 FUZZ          ?=
 FUZZ_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_TRACE    ?= -fsanitize=fuzzer-no-link -fsanitize-coverage=trace-loads
-# Clang 21 does not take the word of sbat.c, which GCC 15 does, that its text has no NUL.
-FUZZ_CFLAGS    = $(COMMON) -Wno-missing-field-initializers -Wno-unknown-warning-option \
-                 -Wno-unterminated-string-initialization $(HOST_ABI) -O1 $(FUZZ_SANITIZE)
+FUZZ_CFLAGS    = $(COMMON) -Wno-missing-field-initializers $(HOST_ABI) -O1 $(FUZZ_SANITIZE)
 TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
                -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"' $(HOST_INCLUDES)
 

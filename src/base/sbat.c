@@ -8,8 +8,8 @@
     "sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md\n"                \
     "virtio-net.efi,1,virtio-net.efi,virtio-net.efi," VIRTIO_NET_VERSION_STRING ",README.md\n"
 
-/* CSV has no place for a NUL. GCC 15 and later must be told that none is missing. */
-#if __GNUC__ >= 15
+/* CSV has no place for a NUL. GCC 15 and Clang 21 must be told that none is missing. */
+#if __has_attribute(nonstring)
 #define NOT_TERMINATED __attribute__((nonstring))
 #else
 #define NOT_TERMINATED
