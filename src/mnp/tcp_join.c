@@ -24,8 +24,10 @@ void tcp_join_init(struct tcp_join *join, const uint8_t *station, tcp_join_deliv
 
 void tcp_join_drop(struct tcp_join *join)
 {
-    for (unsigned i = 0; i < TCP_JOIN_RUNS; i++)
+    for (unsigned i = 0; i < TCP_JOIN_RUNS; i++) {
         join->runs[i].length_bytes = 0;
+        join->runs[i].is_known = false;
+    }
 }
 
 static void write16(uint8_t *field, uint32_t value)
@@ -56,12 +58,12 @@ static void finish(struct tcp_join_run *run)
     tcp_sum_store(tcp + TCP_CHECKSUM, sum + first->data_sum);
 }
 
-/* Deliver a run and free it. */
+/* Deliver a run. Its connection stays known. */
 static bool end(struct tcp_join *join, struct tcp_join_run *run, enum tcp_join_end why)
 {
     if (run->segments > 1)
         finish(run);
-    if (!join->deliver(join->context, run->frame, run->length_bytes))
+    if (!join->deliver(join->context, run->frame, run->length_bytes, run->network))
         return false;
     join->counters.ends[why]++;
     if (run->segments > 1) {
@@ -78,7 +80,7 @@ static uint32_t data_bytes_of(const struct tcp_segment *segment)
 }
 
 static void begin(struct tcp_join *join, struct tcp_join_run *run,
-                  const struct tcp_segment *segment, size_t length_bytes)
+                  const struct tcp_segment *segment, size_t length_bytes, uint16_t network)
 {
     __builtin_memcpy(run->frame, segment->frame, length_bytes);
     run->length_bytes = length_bytes;
@@ -86,6 +88,9 @@ static void begin(struct tcp_join *join, struct tcp_join_run *run,
     run->first.frame = run->frame;
     run->next_sequence = segment->sequence + data_bytes_of(segment);
     run->segments = 1;
+    run->is_known = true;
+    run->singles_left = 0;
+    run->network = network;
     run->is_pushed = false;
     run->age = join->ages++;
 }
@@ -128,15 +133,22 @@ static enum tcp_join_end obstacle(const struct tcp_join_run *run, const struct t
 }
 
 /* Extend the run of the segment's connection, or end all runs that the segment must not overtake.
- * False: refused. *ret_is_joined: whether it was the former. */
-static bool meet_runs(struct tcp_join *join, const struct tcp_segment *segment, bool *ret_is_joined)
+ * False: refused. *ret_is_joined: whether it was the former. *ret_known: what is remembered of the
+ * connection, without a run; NULL: nothing. */
+static bool meet_runs(struct tcp_join *join, const struct tcp_segment *segment, uint16_t network,
+                      bool *ret_is_joined, struct tcp_join_run **ret_known)
 {
     *ret_is_joined = false;
+    *ret_known = NULL;
     for (unsigned i = 0; i < TCP_JOIN_RUNS; i++) {
         struct tcp_join_run *run = &join->runs[i];
         enum tcp_join_end why;
 
-        if (run->length_bytes == 0 || !tcp_segment_is_related(&run->first, segment))
+        if (!run->is_known || run->network != network ||
+            !tcp_segment_is_related(&run->first, segment))
+            continue;
+        *ret_known = run;
+        if (run->length_bytes == 0)
             continue;
         why = obstacle(run, segment);
         if (why == TCP_JOIN_ENDS) {
@@ -152,40 +164,75 @@ static bool meet_runs(struct tcp_join *join, const struct tcp_segment *segment, 
     return true;
 }
 
-/* A free run; if there is none, the oldest one is ended for it. NULL: refused. */
-static struct tcp_join_run *free_run(struct tcp_join *join)
+/* A place for a connection that is not known: a free one, or that of the connection that has been
+ * without a run for longest, or that of the oldest run, which is ended. NULL: refused. */
+static struct tcp_join_run *place(struct tcp_join *join)
 {
+    struct tcp_join_run *idle = NULL;
     struct tcp_join_run *oldest = &join->runs[0];
 
     for (unsigned i = 0; i < TCP_JOIN_RUNS; i++) {
-        if (join->runs[i].length_bytes == 0)
-            return &join->runs[i];
-        if (join->runs[i].age < oldest->age)
-            oldest = &join->runs[i];
+        struct tcp_join_run *run = &join->runs[i];
+
+        if (!run->is_known)
+            return run;
+        if (run->length_bytes == 0 && (!idle || run->age < idle->age))
+            idle = run;
+        if (run->age < oldest->age)
+            oldest = run;
     }
+    if (idle)
+        return idle;
     return end(join, oldest, TCP_JOIN_END_CROWDED) ? oldest : NULL;
 }
 
-bool tcp_join_add(struct tcp_join *join, const uint8_t *frame, size_t length_bytes)
+/* Deliver a segment of a known connection on its own. */
+static bool pass(struct tcp_join *join, struct tcp_join_run *known,
+                 const struct tcp_segment *segment, size_t length_bytes)
 {
-    struct tcp_join_run *run;
+    if (!join->deliver(join->context, segment->frame, length_bytes, known->network))
+        return false;
+    known->next_sequence = segment->sequence + data_bytes_of(segment);
+    if (known->singles_left > 0)
+        known->singles_left--;
+    return true;
+}
+
+/* Take a segment that may be joined, and for which there is no run. */
+static bool begin_or_pass(struct tcp_join *join, struct tcp_join_run *known,
+                          const struct tcp_segment *segment, size_t length_bytes, uint16_t network)
+{
+    if (known && segment->sequence != known->next_sequence)
+        known->singles_left = TCP_JOIN_SINGLES;
+    if (known && (known->singles_left > 0 || segment->is_pushed))
+        return pass(join, known, segment, length_bytes);
+    if (segment->is_pushed)
+        return join->deliver(join->context, segment->frame, length_bytes, network);
+    if (!known)
+        known = place(join);
+    if (!known)
+        return false;
+    begin(join, known, segment, length_bytes, network);
+    return true;
+}
+
+bool tcp_join_add(struct tcp_join *join, const uint8_t *frame, size_t length_bytes,
+                  uint16_t network)
+{
+    struct tcp_join_run *known = NULL;
     struct tcp_segment segment;
     bool is_joined;
 
     tcp_segment_parse(frame, length_bytes, join->station, &segment);
     if (segment.kind != TCP_SEGMENT_FOREIGN) {
-        if (!meet_runs(join, &segment, &is_joined))
+        if (!meet_runs(join, &segment, network, &is_joined, &known))
             return false;
         if (is_joined)
             return true;
     }
-    if (segment.kind != TCP_SEGMENT_OPEN || segment.is_pushed)
-        return join->deliver(join->context, frame, length_bytes);
-    run = free_run(join);
-    if (!run)
-        return false;
-    begin(join, run, &segment, length_bytes);
-    return true;
+    if (segment.kind != TCP_SEGMENT_OPEN)
+        return join->deliver(join->context, frame, length_bytes, network);
+    return begin_or_pass(join, known, &segment, length_bytes, network);
 }
 
 bool tcp_join_flush(struct tcp_join *join)

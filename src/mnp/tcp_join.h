@@ -15,6 +15,11 @@
 
 #define TCP_JOIN_RUNS 4u /* connections at a time */
 
+/* So many segments pass one by one after a gap. A receiver answers each of them with a duplicate
+ * ACK, and the third one makes the sender send what is missing (RFC 5681, 3.2). Joined, they would
+ * be answered once, and the sender would wait for its timer. */
+#define TCP_JOIN_SINGLES 8u
+
 /* Why a run of segments came to its end. */
 enum tcp_join_end {
     TCP_JOIN_END_FLUSHED,   /* no more frames waited */
@@ -34,20 +39,24 @@ struct tcp_join_counters {
 };
 
 /* Segments of one connection that follow each other; the first one's headers, and the data of
- * all. */
+ * all. Between two runs the connection is remembered. */
 struct tcp_join_run {
     uint8_t frame[TCP_FRAME_MAX];
-    size_t length_bytes;      /* of the frame; 0: the run is free */
+    size_t length_bytes;      /* of the frame; 0: no run now */
     struct tcp_segment first; /* refers to `frame`; end_offset and data_sum are the run's */
+    bool is_known;            /* there is, or was, a run: `frame` has its headers */
+    uint8_t singles_left;     /* segments that pass one by one */
     uint32_t next_sequence;
     uint32_t segments;
+    uint16_t network;
     bool is_pushed; /* and so at its end, unless `deliver` refused it */
     uint64_t age;   /* of two runs the older one has the smaller age */
 };
 
-/* Take a frame of `length_bytes`, which is valid until the return. False: it cannot be taken
- * now. */
-typedef bool tcp_join_deliver(void *context, const uint8_t *frame, size_t length_bytes);
+/* Take a frame of `length_bytes`, which is valid until the return, from `network`, which is what
+ * the caller of tcp_join_add said. False: it cannot be taken now. */
+typedef bool tcp_join_deliver(void *context, const uint8_t *frame, size_t length_bytes,
+                              uint16_t network);
 
 struct tcp_join {
     tcp_join_deliver *deliver;
@@ -62,16 +71,17 @@ struct tcp_join {
 void tcp_join_init(struct tcp_join *join, const uint8_t *station, tcp_join_deliver *deliver,
                    void *context);
 
-/* Take a received frame, which nobody changes meanwhile. False: `deliver` refused a frame that
+/* Take a received frame, which nobody changes meanwhile. Segments of different networks are not
+ * joined: a caller that removes VLAN tags passes their id. False: `deliver` refused a frame that
  * must come before it, or the frame itself. Nothing is lost then: the caller adds the same frame
  * again later. */
-bool tcp_join_add(struct tcp_join *join, const uint8_t *frame, size_t length_bytes)
-    __attribute__((warn_unused_result));
+bool tcp_join_add(struct tcp_join *join, const uint8_t *frame, size_t length_bytes,
+                  uint16_t network) __attribute__((warn_unused_result));
 
 /* Deliver what was kept. False: `deliver` refused; the rest stays. */
 bool tcp_join_flush(struct tcp_join *join) __attribute__((warn_unused_result));
 
-/* Forget what was kept. */
+/* Forget what was kept, and all connections. */
 void tcp_join_drop(struct tcp_join *join);
 
 #endif

@@ -9,7 +9,8 @@
  * damaged checksum, 0x40 a header byte (offset, value) that is xored into this one and all later
  * ones of the connection before the checksums are made; then two bytes for the length of its data
  * and of the padding. 0xff: fifty segments of 1,448 bytes. 0xfe: refuse the next frames, as many as
- * the next byte says. Any other: a raw frame (length, bytes).
+ * the next byte says. 0xfd: the frames from here on come from the network that the next byte
+ * selects. Any other: a raw frame (length, bytes).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +21,15 @@
 #define FRAMES_MAX 160u
 #define OPTION_BYTES 12u
 
+/* As the service passes VLANs; 0: untagged. */
+static const uint16_t networks[] = {0, 1, 0x100, 4094};
+
 static const uint8_t station[MAC_BYTES] = {0x52, 0x54, 0, 0x12, 0x34, 0x56};
 
 struct sent {
     uint8_t *bytes;
     size_t length_bytes;
+    uint16_t network;
     bool is_pending;
 };
 
@@ -46,6 +51,7 @@ struct world {
     struct sent sent[FRAMES_MAX];
     unsigned count;
     unsigned refusals;
+    uint16_t network; /* of the frames to come */
     uint32_t next_sequence[4];
     uint8_t changes[4][14 + 40 + 20 + OPTION_BYTES];
 };
@@ -146,13 +152,13 @@ static bool are_related(const struct view *a, const struct view *b)
     return !a->tcp || !b->tcp || memcmp(a->tcp, b->tcp, 4) == 0;
 }
 
-/* The first pending frame that is related to the view; NULL: none. */
-static struct sent *first_related(struct world *world, const struct view *view)
+/* The first pending frame of the network that is related to the view; NULL: none. */
+static struct sent *first_related(struct world *world, const struct view *view, uint16_t network)
 {
     for (unsigned i = 0; i < world->count; i++) {
         struct view other;
 
-        if (!world->sent[i].is_pending)
+        if (!world->sent[i].is_pending || world->sent[i].network != network)
             continue;
         other = look_at(world->sent[i].bytes, world->sent[i].length_bytes);
         if (are_related(view, &other))
@@ -196,7 +202,8 @@ static void check_headers(const uint8_t *joined, const struct view *whole, const
 }
 
 /* Cut a joined frame into what was sent. */
-static void check_joined(struct world *world, const uint8_t *frame, size_t length_bytes)
+static void check_joined(struct world *world, const uint8_t *frame, size_t length_bytes,
+                         uint16_t network)
 {
     struct view whole = look_at(frame, length_bytes);
     uint32_t sequence = whole.tcp ? get32(whole.tcp + 4) : 0;
@@ -206,7 +213,7 @@ static void check_joined(struct world *world, const uint8_t *frame, size_t lengt
     fuzz_claim(whole.is_valid, "a joined frame is not valid");
     fuzz_claim(whole.data + whole.data_bytes == frame + length_bytes, "bytes after a joined frame");
     while (done < whole.data_bytes) {
-        struct sent *sent = first_related(world, &whole);
+        struct sent *sent = first_related(world, &whole, network);
         struct view part;
 
         fuzz_claim(sent, "data that nobody sent");
@@ -226,7 +233,7 @@ static void check_joined(struct world *world, const uint8_t *frame, size_t lengt
     fuzz_claim(is_pushed == !!(whole.tcp[13] & 8), "PSH is lost or invented");
 }
 
-static bool deliver(void *context, const uint8_t *frame, size_t length_bytes)
+static bool deliver(void *context, const uint8_t *frame, size_t length_bytes, uint16_t network)
 {
     struct world *world = context;
     struct view view = look_at(frame, length_bytes);
@@ -236,12 +243,12 @@ static bool deliver(void *context, const uint8_t *frame, size_t length_bytes)
         world->refusals--;
         return false;
     }
-    sent = first_related(world, &view);
+    sent = first_related(world, &view, network);
     fuzz_claim(sent, "a frame that nobody sent");
     if (sent->length_bytes == length_bytes && memcmp(sent->bytes, frame, length_bytes) == 0)
         sent->is_pending = false;
     else
-        check_joined(world, frame, length_bytes);
+        check_joined(world, frame, length_bytes, network);
     return true;
 }
 
@@ -255,9 +262,10 @@ static void send(struct world *world, const uint8_t *frame, size_t length_bytes)
     sent->bytes = malloc(length_bytes ? length_bytes : 1);
     memcpy(sent->bytes, frame, length_bytes);
     sent->length_bytes = length_bytes;
+    sent->network = world->network;
     sent->is_pending = true;
     world->count++;
-    while (!tcp_join_add(world->join, sent->bytes, length_bytes))
+    while (!tcp_join_add(world->join, sent->bytes, length_bytes, world->network))
         ;
 }
 
@@ -319,6 +327,9 @@ static void operate(struct world *world)
             send_segment(world, 0, 1448, 0);
     } else if (operation == 0xfe) {
         world->refusals = fuzz_take8(world->input) % 8;
+    } else if (operation == 0xfd) {
+        world->network =
+            networks[fuzz_take_below(world->input, sizeof(networks) / sizeof(networks[0]))];
     } else if (operation >= 0x80) {
         length_bytes = fuzz_take8(world->input);
         fuzz_take_bytes(world->input, raw, length_bytes);

@@ -63,6 +63,7 @@ struct recipe {
 struct frame {
     uint8_t bytes[TCP_FRAME_MAX + 64];
     size_t length_bytes;
+    uint16_t network; /* of a delivered one */
 };
 
 struct bench {
@@ -190,7 +191,7 @@ static void make(struct frame *frame, const struct recipe *recipe)
     frame->length_bytes += recipe->padding_bytes;
 }
 
-static bool deliver(void *context, const uint8_t *frame, size_t length_bytes)
+static bool deliver(void *context, const uint8_t *frame, size_t length_bytes, uint16_t network)
 {
     struct bench *bench = context;
 
@@ -201,6 +202,7 @@ static bool deliver(void *context, const uint8_t *frame, size_t length_bytes)
     assert_true(bench->count < DELIVERED_MAX);
     assert_true(length_bytes <= sizeof(bench->delivered[0].bytes));
     memcpy(bench->delivered[bench->count].bytes, frame, length_bytes);
+    bench->delivered[bench->count].network = network;
     bench->delivered[bench->count++].length_bytes = length_bytes;
     return true;
 }
@@ -215,7 +217,7 @@ static void begin(struct bench *bench)
 static void add(struct bench *bench, struct recipe recipe)
 {
     make(&bench->made, &recipe);
-    assert_true(tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes));
+    assert_true(tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, 0));
 }
 
 /* Delivered frame `nth` is the one that the recipe makes, every byte. */
@@ -438,7 +440,8 @@ static void a_segment_that_differs_in_any_field_is_not_joined(void **state)
         begin(bench);
         add(bench, (struct recipe){.is_ipv6 = recipe.is_ipv6, .data_bytes = 50});
         add(bench, recipe);
-        assert_int_equal(bench->count, 1);
+        /* Behind a gap it passes at once, else it may begin a run. */
+        assert_int_equal(bench->count, others[i / 2].sequence ? 2 : 1);
         flush(bench, 2);
         assert_is(bench, 0, (struct recipe){.is_ipv6 = recipe.is_ipv6, .data_bytes = 50});
         assert_is(bench, 1, recipe);
@@ -503,11 +506,86 @@ static void a_damaged_segment_is_still_damaged_and_its_neighbours_are_not(void *
     for (uint32_t i = 0; i < 6; i++)
         add(bench,
             (struct recipe){.sequence = 100 * i, .data_bytes = 100, .is_tcp_damaged = i == 2});
-    flush(bench, 3);
+    flush(bench, 5);
     assert_is(bench, 0, (struct recipe){.data_bytes = 200});
     assert_is(bench, 1,
               (struct recipe){.sequence = 200, .data_bytes = 100, .is_tcp_damaged = true});
-    assert_is(bench, 2, (struct recipe){.sequence = 300, .data_bytes = 300});
+    for (uint32_t i = 3; i < 6; i++) /* each is answered with a duplicate ACK */
+        assert_is(bench, i - 1, (struct recipe){.sequence = 100 * i, .data_bytes = 100});
+}
+
+/* Segments 0 and 1, a gap, and what comes after it up to `end`. */
+static void add_gap(struct bench *bench, uint32_t end)
+{
+    begin(bench);
+    for (uint32_t i = 0; i < end; i++) {
+        if (i != 2)
+            add(bench, (struct recipe){.sequence = 100 * i, .data_bytes = 100});
+    }
+}
+
+static void segments_behind_a_gap_pass_one_by_one_for_a_while(void **state)
+{
+    const uint32_t resumed = 3 + TCP_JOIN_SINGLES;
+    struct bench *bench = *state;
+
+    add_gap(bench, resumed + 3);
+    assert_int_equal(bench->count, 1 + TCP_JOIN_SINGLES);
+    flush(bench, 2 + TCP_JOIN_SINGLES);
+    assert_is(bench, 0, (struct recipe){.data_bytes = 200});
+    for (uint32_t i = 0; i < TCP_JOIN_SINGLES; i++)
+        assert_is(bench, 1 + i, (struct recipe){.sequence = 300 + 100 * i, .data_bytes = 100});
+    assert_is(bench, 1 + TCP_JOIN_SINGLES,
+              (struct recipe){.sequence = 100 * resumed, .data_bytes = 300});
+}
+
+/* What is missing comes late, and is behind a gap as well, and so is what follows it. */
+static void segment_that_fills_a_gap_begins_another_while(void **state)
+{
+    struct bench *bench = *state;
+
+    add_gap(bench, 5 + TCP_JOIN_SINGLES);
+    flush(bench, 2 + TCP_JOIN_SINGLES);
+    add(bench, (struct recipe){.sequence = 200, .data_bytes = 100});
+    for (uint32_t i = 0; i < TCP_JOIN_SINGLES; i++)
+        add(bench, (struct recipe){.sequence = 5000 + 100 * i, .data_bytes = 100});
+    assert_int_equal(bench->count, 3 + 2 * TCP_JOIN_SINGLES);
+    add(bench, (struct recipe){.sequence = 5000 + 100 * TCP_JOIN_SINGLES, .data_bytes = 100});
+    assert_int_equal(bench->count, 3 + 2 * TCP_JOIN_SINGLES);
+}
+
+/* The gap is seen although the run before it was delivered at the end of a poll. */
+static void a_connection_is_remembered_between_its_runs(void **state)
+{
+    struct bench *bench = *state;
+
+    begin(bench);
+    add(bench, (struct recipe){.data_bytes = 100});
+    flush(bench, 1);
+    add(bench, (struct recipe){.sequence = 100, .data_bytes = 100});
+    add(bench, (struct recipe){.sequence = 200, .data_bytes = 100});
+    flush(bench, 2);
+    assert_is(bench, 1, (struct recipe){.sequence = 100, .data_bytes = 200});
+    add(bench, (struct recipe){.sequence = 400, .data_bytes = 100});
+    assert_int_equal(bench->count, 3);
+    add(bench, (struct recipe){.connection = 1, .sequence = 900, .data_bytes = 100});
+    assert_int_equal(bench->count, 3); /* another one's first segment is behind no gap */
+}
+
+/* The one that has been without a run for longest is forgotten for a new one. */
+static void the_connection_without_a_run_for_longest_is_forgotten(void **state)
+{
+    struct bench *bench = *state;
+
+    begin(bench);
+    for (uint8_t i = 0; i <= TCP_JOIN_RUNS; i++) {
+        add(bench, (struct recipe){.connection = i, .data_bytes = 100});
+        flush(bench, i + 1u);
+    }
+    add(bench, (struct recipe){.connection = 1, .sequence = 500, .data_bytes = 100});
+    assert_int_equal(bench->count, TCP_JOIN_RUNS + 2);
+    add(bench, (struct recipe){.connection = 0, .sequence = 500, .data_bytes = 100});
+    assert_int_equal(bench->count, TCP_JOIN_RUNS + 2);
 }
 
 static void retransmissions_and_reordered_segments_come_in_the_order_of_arrival(void **state)
@@ -581,7 +659,7 @@ static void a_header_that_is_cut_off_ends_the_runs_of_its_hosts(void **state)
         begin(bench);
         add(bench, (struct recipe){.is_ipv6 = is_ipv6, .connection = 1, .data_bytes = 10});
         add(bench, (struct recipe){.is_ipv6 = !is_ipv6, .connection = 1, .data_bytes = 10});
-        assert_true(tcp_join_add(&bench->join, exact, length));
+        assert_true(tcp_join_add(&bench->join, exact, length, 0));
         assert_int_equal(bench->count, 2);
         flush(bench, 3);
         free(exact);
@@ -598,7 +676,7 @@ static void an_ipv4_header_that_claims_to_be_too_short_ends_the_runs_of_its_host
         add(bench, (struct recipe){.connection = 1, .data_bytes = 10});
         make(&frame, &(struct recipe){.connection = 2, .data_bytes = 10});
         frame.bytes[14] = (uint8_t)(0x40 | words);
-        assert_true(tcp_join_add(&bench->join, frame.bytes, frame.length_bytes));
+        assert_true(tcp_join_add(&bench->join, frame.bytes, frame.length_bytes, 0));
         flush(bench, 2);
         assert_int_equal(bench->join.counters.ends[TCP_JOIN_END_CLOSED], 1);
     }
@@ -617,7 +695,7 @@ static void a_version_other_than_the_ethertype_says_is_foreign(void **state)
             add(bench, (struct recipe){.is_ipv6 = is_ipv6, .data_bytes = 10});
             make(&frame, &(struct recipe){.is_ipv6 = is_ipv6, .data_bytes = 10});
             frame.bytes[14] = (uint8_t)(version << 4 | (is_ipv6 ? 0 : 5));
-            assert_true(tcp_join_add(&bench->join, frame.bytes, frame.length_bytes));
+            assert_true(tcp_join_add(&bench->join, frame.bytes, frame.length_bytes, 0));
             assert_int_equal(bench->count, 1);
             assert_memory_equal(bench->delivered[0].bytes, frame.bytes, frame.length_bytes);
             flush(bench, 2);
@@ -641,7 +719,7 @@ static void lengths_that_disagree_are_never_believed(void **state)
             begin(bench);
             add(bench,
                 (struct recipe){.is_ipv6 = is_ipv6, .data_bytes = 50, .tcp_option_bytes = 12});
-            assert_true(tcp_join_add(&bench->join, exact, length));
+            assert_true(tcp_join_add(&bench->join, exact, length, 0));
             flush(bench, 2);
             assert_int_equal(bench->join.counters.joined, 0);
             free(exact);
@@ -655,7 +733,7 @@ static void lengths_that_disagree_are_never_believed(void **state)
                 put16(ip + 10, checksum_of(sum_of(ip, 20)));
             }
             begin(bench);
-            assert_true(tcp_join_add(&bench->join, whole.bytes, whole.length_bytes));
+            assert_true(tcp_join_add(&bench->join, whole.bytes, whole.length_bytes, 0));
             assert_int_equal(bench->count, claimed != (is_ipv6 ? 82u : 102u));
         }
         for (unsigned offset = 0; offset < 16; offset++) {
@@ -664,7 +742,7 @@ static void lengths_that_disagree_are_never_believed(void **state)
             whole.bytes[is_ipv6 ? 66 : 46] =
                 (uint8_t)(offset << 4); /* its checksum is then wrong as well */
             begin(bench);
-            assert_true(tcp_join_add(&bench->join, whole.bytes, whole.length_bytes));
+            assert_true(tcp_join_add(&bench->join, whole.bytes, whole.length_bytes, 0));
             assert_int_equal(bench->count, offset != 8);
         }
     }
@@ -684,12 +762,34 @@ static void a_frame_that_is_refused_can_be_added_again(void **state)
         bench->refusals = refusals;
         make(&bench->made, &fin);
         for (unsigned i = 0; i < refusals; i++)
-            assert_false(tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes));
-        assert_true(tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes));
+            assert_false(
+                tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, 0));
+        assert_true(tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, 0));
         flush(bench, 2);
         assert_is(bench, 0, (struct recipe){.data_bytes = 100});
         assert_is(bench, 1, fin);
     }
+}
+
+/* The same connection, as far as addresses tell, in two VLANs. */
+static void segments_of_two_networks_are_not_joined(void **state)
+{
+    struct bench *bench = *state;
+
+    begin(bench);
+    for (uint16_t i = 0; i < 4; i++) {
+        uint8_t network = i % 2 ? 7 : 3;
+        struct recipe recipe = {.sequence = i / 2 * 100u, .data_bytes = 100, .seed = network};
+
+        make(&bench->made, &recipe);
+        assert_true(
+            tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, network));
+    }
+    flush(bench, 2);
+    assert_is(bench, 0, (struct recipe){.data_bytes = 200, .seed = 3});
+    assert_int_equal(bench->delivered[0].network, 3);
+    assert_is(bench, 1, (struct recipe){.data_bytes = 200, .seed = 7});
+    assert_int_equal(bench->delivered[1].network, 7);
 }
 
 static void a_run_whose_delivery_is_refused_stays_and_may_grow(void **state)
@@ -722,7 +822,7 @@ static void crowded_runs_stay_when_the_oldest_is_refused(void **state)
         add(bench, (struct recipe){.connection = connection, .data_bytes = 10});
     bench->refusals = 1;
     make(&bench->made, &(struct recipe){.connection = 9, .data_bytes = 10});
-    assert_false(tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes));
+    assert_false(tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, 0));
     flush(bench, TCP_JOIN_RUNS);
     tcp_join_drop(&bench->join);
     flush(bench, TCP_JOIN_RUNS);
@@ -804,7 +904,7 @@ static void random_streams_arrive_whole_and_in_order(void **state)
                 break;
             bench->refusals = random_below(&random, 4) ? 0 : random_below(&random, 3);
             make(&bench->made, &recipe);
-            while (!tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes))
+            while (!tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, 0))
                 ;
             sent[connection] += recipe.data_bytes;
         }
@@ -854,6 +954,10 @@ int main(void)
         TEST(a_frame_that_must_stay_as_it_is_ends_the_run_of_its_connection),
         TEST(an_acknowledgement_without_data_is_not_joined),
         TEST(a_damaged_segment_is_still_damaged_and_its_neighbours_are_not),
+        TEST(segments_behind_a_gap_pass_one_by_one_for_a_while),
+        TEST(segment_that_fills_a_gap_begins_another_while),
+        TEST(a_connection_is_remembered_between_its_runs),
+        TEST(the_connection_without_a_run_for_longest_is_forgotten),
         TEST(retransmissions_and_reordered_segments_come_in_the_order_of_arrival),
         TEST(a_foreign_frame_passes_at_once),
         TEST(a_fragment_ends_the_runs_of_its_hosts_alone),
@@ -862,6 +966,7 @@ int main(void)
         TEST(a_version_other_than_the_ethertype_says_is_foreign),
         TEST(lengths_that_disagree_are_never_believed),
         TEST(a_frame_that_is_refused_can_be_added_again),
+        TEST(segments_of_two_networks_are_not_joined),
         TEST(a_run_whose_delivery_is_refused_stays_and_may_grow),
         TEST(crowded_runs_stay_when_the_oldest_is_refused),
         TEST(dropped_runs_are_forgotten),
