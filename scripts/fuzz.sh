@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/fuzz.sh SECONDS [NAME...]
 #        scripts/fuzz.sh --coverage
-# Runs the fuzz targets config, join, options, rings, rom and takeover, or the named ones, for SECONDS each, two
-# at a time, from the corpora in tests/fuzz/corpus. `make fuzz` builds them first. Findings, logs and new
+# Runs the fuzz targets config, join, options, rings, rom, stack and takeover, or the named ones, for SECONDS each,
+# two at a time, from the corpora in tests/fuzz/corpus. `make fuzz` builds them first. Findings, logs and new
 # inputs stay in build/fuzz. Prints one line per target. A finding makes the status 1, and its line names
 # the input.
 # --coverage reports how much of src/ these corpora cover: lines per target, then lines per file for all
@@ -49,7 +49,7 @@ report() { # PROFILE TARGET...
 
 report_coverage() {
     local out=build/fuzz-coverage name targets=()
-    for name in config join options rings takeover; do
+    for name in config join options rings stack takeover; do
         targets+=("$out/fuzz_$name")
         LLVM_PROFILE_FILE=$out/$name.profraw "$out/fuzz_$name" -runs=0 "tests/fuzz/corpus/$name" 2>"$out/$name.log"
         llvm-profdata merge -sparse -o "$out/$name.profdata" "$out/$name.profraw"
@@ -68,7 +68,7 @@ case ${1:-} in
 *)
     seconds=$1
     shift
-    [ $# -gt 0 ] || set -- config join options rings rom takeover
+    [ $# -gt 0 ] || set -- config join options rings rom stack takeover
     printf '%s\n' "$@" | xargs -P 2 -I NAME "$0" --one "$seconds" NAME && exit 0 || exit 1
     ;;
 esac

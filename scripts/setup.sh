@@ -4,8 +4,8 @@
 #
 # Installs the missing Debian or Ubuntu packages for building and testing on x86_64. --all adds those
 # for the other architectures, and unpacks into build/ what should not be installed next to the system's
-# own: gnu-efi for those architectures, and for the QEMU tests a Linux kernel, efibootmgr, GRUB, shim and
-# systemd-boot. Does nothing, and needs no network, if all is there.
+# own: gnu-efi for those architectures, and for the QEMU tests a Linux kernel, efibootmgr, GRUB, shim,
+# systemd-boot and the iSCSI target tgt. Does nothing, and needs no network, if all is there.
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -2,7 +2,7 @@
 """gdb command `virtio-net`: finds the driver in a running UEFI machine and loads its symbols.
 
     gdb -x virtio-net-gdb.py -ex 'target remote 127.0.0.1:1234' -ex virtio-net
-    (gdb) break snp_transmit
+    (gdb) break mnp_transmit
     (gdb) continue
 
 The driver must be loaded by then. `virtio-net FOLDER` names the folder of virtio-net.efi and

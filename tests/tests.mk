@@ -45,7 +45,7 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
                -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"' $(HOST_INCLUDES)
 
 .PHONY: unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names lint-chart spec image deploy \
-        fuzz fuzz-build fuzz-coverage qemu clients soak check check-all distro bench bench-scaling bench-budgets coverage format
+        fuzz fuzz-build fuzz-coverage qemu clients soak check check-all distro bench bench-boot bench-scaling bench-budgets coverage format
 
 all: $(APPS)
 
@@ -166,6 +166,9 @@ distro: ## run the README's two commands in a fresh Debian, SUITE=bookworm, trix
 
 bench: all ## measure this driver, the firmware's and iPXE's, ROUNDS=5 downloads each: build/bench/table.md, results.json
 	$(Q)tests/bench/bench.py
+
+bench-boot: all ## measure downloads over each network stack, also with loss, ROUNDS=3 of each: build/bench/boot.md
+	$(Q)tests/bench/bench.py --boot
 
 FRAMES ?= 10000000
 bench-scaling: all ## measure the cost per frame by ring size, by number of NICs, and over FRAMES frames: build/bench/scaling.md

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Walks device paths node by node.
+ * Walks device paths node by node, and makes longer ones.
  */
 #include "base/device_path.h"
 
+#include <efilib.h>
 #include <stdint.h>
 
 static size_t node_bytes(const EFI_DEVICE_PATH *node)
@@ -50,4 +51,25 @@ bool device_path_is_below(const EFI_DEVICE_PATH *path, const EFI_DEVICE_PATH *pa
 
     return measure(path, &bytes) && measure(parent, &parent_bytes) && bytes >= parent_bytes &&
            __builtin_memcmp(path, parent, parent_bytes) == 0;
+}
+
+EFI_STATUS device_path_append(const EFI_DEVICE_PATH *path, const EFI_DEVICE_PATH *node,
+                              EFI_DEVICE_PATH **ret_path)
+{
+    EFI_DEVICE_PATH end = {END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE, {sizeof(end), 0}};
+    size_t path_bytes = device_path_bytes(path);
+    uint8_t *longer;
+    EFI_STATUS status;
+
+    if (path_bytes == 0)
+        return EFI_UNSUPPORTED;
+    status = BS->AllocatePool(EfiBootServicesData, path_bytes + node_bytes(node) + sizeof(end),
+                              (void **)&longer);
+    if (EFI_ERROR(status))
+        return status;
+    __builtin_memcpy(longer, path, path_bytes);
+    __builtin_memcpy(longer + path_bytes, node, node_bytes(node));
+    __builtin_memcpy(longer + path_bytes + node_bytes(node), &end, sizeof(end));
+    *ret_path = (EFI_DEVICE_PATH *)longer;
+    return EFI_SUCCESS;
 }

@@ -19,4 +19,9 @@ size_t device_path_bytes(const EFI_DEVICE_PATH *path);
 /* True when `path` is below `parent` or equal to it. False if either is malformed. */
 bool device_path_is_below(const EFI_DEVICE_PATH *path, const EFI_DEVICE_PATH *parent);
 
+/* `path` and one more node, in a pool block. Errors: EFI_UNSUPPORTED, the path is empty or
+ * malformed; EFI_OUT_OF_RESOURCES. */
+EFI_STATUS device_path_append(const EFI_DEVICE_PATH *path, const EFI_DEVICE_PATH *node,
+                              EFI_DEVICE_PATH **ret_path) __attribute__((warn_unused_result));
+
 #endif

@@ -11,7 +11,8 @@ static inline void tpl_restore(const EFI_TPL *before)
 }
 
 /* From here to the end of the block nothing that runs at TPL_CALLBACK or below comes in between:
- * no event, and no method that an event calls. The caller is at TPL_CALLBACK at most. */
+ * no event, and no method that an event calls. The caller is at TPL_CALLBACK at most. No `goto`
+ * jumps over this: the end of the block would restore a TPL that was never read. */
 #define HOLD_TPL_CALLBACK()                                                                        \
     __attribute__((cleanup(tpl_restore), unused)) const EFI_TPL tpl_before =                       \
         BS->RaiseTPL(TPL_CALLBACK)

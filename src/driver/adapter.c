@@ -25,22 +25,8 @@ static EFI_STATUS create_path(const EFI_DEVICE_PATH *parent, const EFI_SIMPLE_NE
         .MacAddress = mode->PermanentAddress,
         .IfType = mode->IfType,
     };
-    EFI_DEVICE_PATH end = {END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE, {sizeof(end), 0}};
-    size_t parent_bytes = device_path_bytes(parent);
-    uint8_t *path;
-    EFI_STATUS status;
 
-    if (parent_bytes == 0)
-        return EFI_UNSUPPORTED;
-    status = BS->AllocatePool(EfiBootServicesData, parent_bytes + sizeof(node) + sizeof(end),
-                              (void **)&path);
-    if (EFI_ERROR(status))
-        return status;
-    __builtin_memcpy(path, parent, parent_bytes);
-    __builtin_memcpy(path + parent_bytes, &node, sizeof(node));
-    __builtin_memcpy(path + parent_bytes + sizeof(node), &end, sizeof(end));
-    *ret_path = (EFI_DEVICE_PATH *)path;
-    return EFI_SUCCESS;
+    return device_path_append(parent, &node.Header, ret_path);
 }
 
 static void write_name(struct adapter *adapter)
@@ -116,6 +102,16 @@ EFI_STATUS adapter_destroy(struct adapter *adapter)
     return EFI_SUCCESS;
 }
 
+struct adapter *adapter_of_snp(EFI_SIMPLE_NETWORK_PROTOCOL *protocol, EFI_HANDLE handle)
+{
+    struct adapter *adapter;
+
+    if (!snp_is_ours(protocol))
+        return NULL;
+    adapter = container_of(protocol, struct adapter, snp.protocol);
+    return adapter->child == handle ? adapter : NULL;
+}
+
 EFI_STATUS adapter_of_child(EFI_HANDLE agent, EFI_HANDLE child, struct adapter **ret_adapter)
 {
     EFI_SIMPLE_NETWORK_PROTOCOL *protocol;
@@ -125,8 +121,8 @@ EFI_STATUS adapter_of_child(EFI_HANDLE agent, EFI_HANDLE child, struct adapter *
                               EFI_OPEN_PROTOCOL_GET_PROTOCOL);
     if (EFI_ERROR(status))
         return status;
-    *ret_adapter = container_of(protocol, struct adapter, snp.protocol);
-    return EFI_SUCCESS;
+    *ret_adapter = adapter_of_snp(protocol, child);
+    return *ret_adapter ? EFI_SUCCESS : EFI_UNSUPPORTED;
 }
 
 /* OpenProtocol distinguishes a handle without the protocol from a pointer that is no handle. */

@@ -14,6 +14,7 @@
 
 #define ADAPTER_NAME_MAX 96u /* characters, the terminator included */
 
+struct mnp;
 struct status_page;
 
 struct adapter {
@@ -23,6 +24,7 @@ struct adapter {
     EFI_HANDLE child;
     EFI_DEVICE_PATH *device_path; /* of the child: the parent's and a MAC node; pool memory */
     struct status_page *page;     /* owned by status_page.c; NULL: none */
+    struct mnp *mnp;              /* owned by stack_binding.c; NULL: the stack is the firmware's */
     CHAR16 name[ADAPTER_NAME_MAX];
 };
 
@@ -39,9 +41,13 @@ EFI_STATUS adapter_create(EFI_PCI_IO_PROTOCOL *pci_io, const EFI_DEVICE_PATH *pa
  * not let go; the adapter is then unchanged. */
 EFI_STATUS adapter_destroy(struct adapter *adapter) __attribute__((warn_unused_result));
 
+/* The adapter whose child is `handle`, on which `protocol` was found. NULL: another driver's, or a
+ * handle to which somebody else gave our protocol too, as EDK2's PXE driver does. */
+struct adapter *adapter_of_snp(EFI_SIMPLE_NETWORK_PROTOCOL *protocol, EFI_HANDLE handle);
+
 /* Find the adapter of a child handle, or of the child that `agent` (the driver binding
- * handle) has on `controller`. EFI_NOT_FOUND: none. Any other error comes from the
- * firmware. */
+ * handle) has on `controller`. EFI_NOT_FOUND: none. EFI_UNSUPPORTED: see adapter_of_snp.
+ * Any other error comes from the firmware. */
 EFI_STATUS adapter_of_child(EFI_HANDLE agent, EFI_HANDLE child, struct adapter **ret_adapter)
     __attribute__((warn_unused_result));
 EFI_STATUS adapter_of_controller(EFI_HANDLE agent, EFI_HANDLE controller,

@@ -15,6 +15,7 @@
 #include "driver/component_name.h"
 #include "driver/diagnostics.h"
 #include "driver/pci_opener.h"
+#include "driver/stack_binding.h"
 #include "driver/status_page.h"
 #include "net/net_report.h"
 #include "uefi_ext/driver_supported_efi_version.h"
@@ -22,11 +23,13 @@
 
 #define UEFI_2_10 0x00020064u
 
-/* Opening EXCLUSIVE can make the firmware connect the controller once more before it
- * returns. The nested call must not start it a second time. */
-struct start_under_way {
+/* A Start or a Stop that has not returned yet. Opening EXCLUSIVE can make the firmware connect the
+ * controller once more before it returns: the nested call must not start it a second time. A client
+ * that is stopped can disconnect the controller once more: the nested call would find no child on
+ * record, and take it for gone. */
+struct call_under_way {
     EFI_HANDLE controller;
-    const struct start_under_way *outer; /* the Start that this one is nested in */
+    const struct call_under_way *outer; /* the call that this one is nested in */
 };
 
 struct driver {
@@ -37,7 +40,8 @@ struct driver {
     struct diagnostics diagnostics;
     struct options options;
     bool is_paused;
-    const struct start_under_way *innermost_start;
+    const struct call_under_way *innermost_start;
+    const struct call_under_way *innermost_stop;
 };
 
 static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
@@ -48,6 +52,9 @@ static EFI_STATUS EFIAPI driver_stop(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HAND
                                      UINTN child_count, EFI_HANDLE *children);
 
 static UINT32 EFIAPI family_version(EFI_DRIVER_FAMILY_OVERRIDE_PROTOCOL *this);
+
+static CHAR16 driver_name[] =
+    L"Virtio Network Driver (virtio-net.efi " VIRTIO_NET_VERSION_STRING L")";
 
 static struct driver driver = {
     .binding =
@@ -90,13 +97,11 @@ static bool is_admitted(EFI_PCI_IO_PROTOCOL *pci_io)
     return EFI_ERROR(pci_address_get(pci_io, &address)) || options_admit(&driver.options, &address);
 }
 
-static bool is_start_under_way(EFI_HANDLE controller)
+static bool is_under_way(const struct call_under_way *call, EFI_HANDLE controller)
 {
-    const struct start_under_way *start = driver.innermost_start;
-
-    while (start && start->controller != controller)
-        start = start->outer;
-    return start;
+    while (call && call->controller != controller)
+        call = call->outer;
+    return call;
 }
 
 /* Also true of a controller whose child is already gone. */
@@ -124,7 +129,7 @@ static EFI_STATUS EFIAPI driver_supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI
     EFI_STATUS status;
 
     (void)remaining_path;
-    if (driver.is_paused || is_start_under_way(controller))
+    if (driver.is_paused || is_under_way(driver.innermost_start, controller))
         return EFI_ALREADY_STARTED;
     status = open_pci_io(agent, controller, EFI_OPEN_PROTOCOL_BY_DRIVER, &pci_io);
     /* The firmware answers the same for our own open, which is EXCLUSIVE too. */
@@ -192,11 +197,11 @@ static EFI_STATUS start(EFI_HANDLE agent, EFI_HANDLE controller)
 static EFI_STATUS EFIAPI driver_start(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
                                       EFI_DEVICE_PATH *remaining_path)
 {
-    struct start_under_way under_way = {controller, driver.innermost_start};
+    struct call_under_way under_way = {controller, driver.innermost_start};
     EFI_STATUS status;
 
     (void)remaining_path;
-    if (driver.is_paused || is_start_under_way(controller))
+    if (driver.is_paused || is_under_way(driver.innermost_start, controller))
         return EFI_ALREADY_STARTED;
     driver.innermost_start = &under_way;
     status = start(this->DriverBindingHandle, controller);
@@ -228,10 +233,9 @@ static EFI_STATUS stop_child(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE
     return status;
 }
 
-static EFI_STATUS EFIAPI driver_stop(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
-                                     UINTN child_count, EFI_HANDLE *children)
+static EFI_STATUS stop(EFI_HANDLE agent, EFI_HANDLE controller, UINTN child_count,
+                       EFI_HANDLE *children)
 {
-    EFI_HANDLE agent = this->DriverBindingHandle;
     struct adapter *adapter;
 
     for (UINTN i = 0; i < child_count; i++) {
@@ -245,6 +249,20 @@ static EFI_STATUS EFIAPI driver_stop(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HAND
         return EFI_DEVICE_ERROR; /* the child goes first */
     close_pci_io(agent, controller, controller);
     return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI driver_stop(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE controller,
+                                     UINTN child_count, EFI_HANDLE *children)
+{
+    struct call_under_way under_way = {controller, driver.innermost_stop};
+    EFI_STATUS status;
+
+    if (is_under_way(driver.innermost_stop, controller))
+        return EFI_DEVICE_ERROR;
+    driver.innermost_stop = &under_way;
+    status = stop(this->DriverBindingHandle, controller, child_count, children);
+    driver.innermost_stop = under_way.outer;
+    return status;
 }
 
 static EFI_STATUS EFIAPI unload(EFI_HANDLE image)
@@ -270,12 +288,37 @@ bool driver_binding_holds(EFI_HANDLE controller)
     return !EFI_ERROR(is_ours(driver_binding_agent(), controller, &is_held)) && is_held;
 }
 
+/* A controller and its child have one name: they are one NIC. */
+static EFI_STATUS find_name(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE child,
+                            CHAR16 **ret_name)
+{
+    struct adapter *adapter;
+    EFI_STATUS status;
+
+    status = adapter_of_handles(agent, controller, child, &adapter);
+    if (EFI_ERROR(status))
+        return status;
+    *ret_name = adapter->name;
+    return EFI_SUCCESS;
+}
+
 /* What the driver's handle carries, to install and to uninstall. */
 #define DRIVER_PROTOCOLS                                                                           \
     &driver_binding_guid, &driver.binding, &driver_family_override_guid, &driver.family_override,  \
         &driver_supported_efi_version_guid, &driver.supported_version, &driver_diagnostics2_guid,  \
         &driver.diagnostics.protocol, &component_name2_guid, &driver.names.rfc4646,                \
         &component_name_guid, &driver.names.iso639
+
+static EFI_STATUS uninstall_protocols(void)
+{
+    return BS->UninstallMultipleProtocolInterfaces(driver.binding.DriverBindingHandle,
+                                                   DRIVER_PROTOCOLS, NULL);
+}
+
+static EFI_STATUS install_stack(EFI_HANDLE image)
+{
+    return driver.options.stack == STACK_OWN ? stack_binding_install(image) : EFI_SUCCESS;
+}
 
 EFI_STATUS driver_binding_install(EFI_HANDLE image, const struct options *options)
 {
@@ -289,12 +332,17 @@ EFI_STATUS driver_binding_install(EFI_HANDLE image, const struct options *option
     driver.binding.ImageHandle = image;
     driver.binding.DriverBindingHandle = image;
     driver.options = *options;
-    component_name_init(&driver.names, image);
+    component_name_init(&driver.names, &driver.binding.DriverBindingHandle, driver_name, find_name);
     diagnostics_init(&driver.diagnostics, image);
     status = BS->InstallMultipleProtocolInterfaces(&driver.binding.DriverBindingHandle,
                                                    DRIVER_PROTOCOLS, NULL);
     if (EFI_ERROR(status))
         return status;
+    status = install_stack(image);
+    if (EFI_ERROR(status)) {
+        (void)uninstall_protocols(); /* nobody has them yet */
+        return status;
+    }
     loaded->Unload = unload;
     return EFI_SUCCESS;
 }
@@ -319,10 +367,19 @@ static EFI_STATUS disconnect_ours(EFI_HANDLE *handles, UINTN count, UINTN *ret_c
     return EFI_SUCCESS;
 }
 
-static EFI_STATUS uninstall_protocols(void)
+/* Both bindings, or none. */
+static EFI_STATUS uninstall_bindings(void)
 {
-    return BS->UninstallMultipleProtocolInterfaces(driver.binding.DriverBindingHandle,
-                                                   DRIVER_PROTOCOLS, NULL);
+    EFI_STATUS status;
+
+    status = stack_binding_uninstall();
+    if (EFI_ERROR(status))
+        return status;
+    status = uninstall_protocols();
+    if (EFI_ERROR(status))
+        (void)install_stack(
+            driver.binding.ImageHandle); /* without it the stack is the firmware's */
+    return status;
 }
 
 EFI_STATUS driver_binding_uninstall(void)
@@ -338,7 +395,7 @@ EFI_STATUS driver_binding_uninstall(void)
 
     status = disconnect_ours(handles, count, &ours);
     if (!EFI_ERROR(status))
-        status = uninstall_protocols();
+        status = uninstall_bindings();
     /* Each NIC now goes to any driver that wants it, another or ours. It is not a failure
      * if none does. */
     for (UINTN i = 0; i < ours; i++)

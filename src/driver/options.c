@@ -9,8 +9,8 @@
 #define ADDRESS_CHARS 7u /* 00:03.0 */
 #define SEGMENT_CHARS 5u /* 0000: */
 
-/* "takeover=off verbose=2", and two lists with their names. */
-_Static_assert(22 + 2 * (6 + OPTIONS_ADDRESSES_MAX * (SEGMENT_CHARS + ADDRESS_CHARS + 1)) <
+/* "takeover=off verbose=2 stack=firmware", and two lists with their names. */
+_Static_assert(37 + 2 * (6 + OPTIONS_ADDRESSES_MAX * (SEGMENT_CHARS + ADDRESS_CHARS + 1)) <
                    OPTIONS_TEXT_MAX,
                "the longest text does not fit");
 
@@ -22,7 +22,8 @@ struct span {
 
 void options_init(struct options *options)
 {
-    *options = (struct options){.takeover = true, .verbosity = VERBOSITY_TAKEOVERS};
+    *options =
+        (struct options){.takeover = true, .verbosity = VERBOSITY_TAKEOVERS, .stack = STACK_OWN};
 }
 
 static bool is_separator(CHAR16 character)
@@ -137,6 +138,14 @@ static const CHAR16 *set_verbosity(struct options *options, struct span value)
     return NULL;
 }
 
+static const CHAR16 *set_stack(struct options *options, struct span value)
+{
+    if (!is_word(value, L"own") && !is_word(value, L"firmware"))
+        return L"stack must be own or firmware";
+    options->stack = is_word(value, L"own") ? STACK_OWN : STACK_FIRMWARE;
+    return NULL;
+}
+
 /* Returns why the item was not understood, or NULL. */
 static const CHAR16 *apply(struct options *options, struct span item)
 {
@@ -147,6 +156,8 @@ static const CHAR16 *apply(struct options *options, struct span item)
         return set_takeover(options, value);
     if (is_word(name, L"verbose"))
         return set_verbosity(options, value);
+    if (is_word(name, L"stack"))
+        return set_stack(options, value);
     if (is_word(name, L"only"))
         return set_addresses(&options->only, value);
     if (is_word(name, L"skip"))
@@ -227,6 +238,7 @@ void options_append(const struct options *options, struct text *text)
 {
     text_append(text, options->takeover ? L"takeover=on verbose=" : L"takeover=off verbose=");
     text_append_decimal(text, options->verbosity);
+    text_append(text, options->stack == STACK_FIRMWARE ? L" stack=firmware" : L"");
     append_list(text, L" only=", &options->only);
     append_list(text, L" skip=", &options->skip);
 }

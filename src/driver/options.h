@@ -6,6 +6,7 @@
  * A text is a list of NAME=VALUE, separated by spaces:
  *   takeover=on|off             take over NICs that another driver holds (on)
  *   verbose=0|1|2               console messages: errors; takeovers; all (1)
+ *   stack=own|firmware          whose Managed Network service clients find (own)
  *   only=ADDRESS[,ADDRESS…]     use only these PCI functions
  *   skip=ADDRESS[,ADDRESS…]     leave these alone
  * An ADDRESS is [SEGMENT:]BUS:DEVICE.FUNCTION in hexadecimal, such as 00:03.0. A later
@@ -36,9 +37,16 @@ enum verbosity {
     VERBOSITY_ALL,
 };
 
+/* Who serves EFI_MANAGED_NETWORK_PROTOCOL on the NICs of this driver. */
+enum stack {
+    STACK_OWN,
+    STACK_FIRMWARE,
+};
+
 struct options {
     bool takeover;
     enum verbosity verbosity;
+    enum stack stack;
     struct pci_address_list only; /* empty: all */
     struct pci_address_list skip;
 };
@@ -63,8 +71,8 @@ const CHAR16 *options_parse_addresses(struct pci_address_list *list, const CHAR1
 /* The reverse. Leaves out the first address that does not fit, and all after it. */
 void options_append_addresses(const struct pci_address_list *list, struct text *text);
 
-/* Append a text from which options_parse makes the same options: at most OPTIONS_TEXT_MAX
- * characters, the terminator included. */
+/* Append a text from which options_parse makes the same options of the defaults: at most
+ * OPTIONS_TEXT_MAX characters, the terminator included. */
 void options_append(const struct options *options, struct text *text);
 
 /* False for a PCI function that the user wants left alone. */

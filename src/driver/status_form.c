@@ -5,10 +5,10 @@
 #include "driver/status_form.h"
 
 #include <efilib.h>
-#include <stddef.h>
 
 #include "base/guids.h"
 #include "driver/adapter.h"
+#include "mnp/mnp.h"
 #include "net/net_report.h"
 #include "virtio/feature_names.h"
 
@@ -25,6 +25,7 @@
     X(LINK, "Link")                                                                                \
     X(SPEED, "Speed")                                                                              \
     X(MTU, "MTU")                                                                                  \
+    X(STACK_IN_USE, "Network stack")                                                               \
     X(FEATURES, "Features negotiated")                                                             \
     X(RECEIVED, "Received")                                                                        \
     X(RECEIVE_ERRORS, "Receive errors")                                                            \
@@ -46,6 +47,10 @@
     X(ERRORS, "Errors")                                                                            \
     X(TAKEOVERS, "Errors and takeovers")                                                           \
     X(ALL, "Everything")                                                                           \
+    X(STACK_LABEL, "Use network stack of")                                                         \
+    X(STACK_HELP, "Whose Managed Network service clients use on NICs of this driver")              \
+    X(OWN, "This driver")                                                                          \
+    X(FIRMWARE, "The firmware")                                                                    \
     X(ONLY_LABEL, "Use only")                                                                      \
     X(ONLY_HELP, "PCI addresses such as 00:03.0,00:04.0; empty: use all NICs")                     \
     X(SKIP_LABEL, "Leave alone")                                                                   \
@@ -93,10 +98,10 @@ TEXTS(CHECK_LENGTH)
         {STRING_##name##_LABEL, STRING_##name##_HELP}, QUESTION_##name, STORE,                     \
             offsetof(struct status_fields, field), 0                                               \
     }
-#define VERBOSITY_OPTION(name, flags)                                                              \
+#define CHOICE(list, name, flags)                                                                  \
     {                                                                                              \
         HEADER(EFI_IFR_ONE_OF_OPTION_OP, EFI_IFR_ONE_OF_OPTION_8, 0), STRING_##name, flags,        \
-            EFI_IFR_TYPE_NUM_SIZE_8, VERBOSITY_##name                                              \
+            EFI_IFR_TYPE_NUM_SIZE_8, list##_##name                                                 \
     }
 #define ADDRESS_FIELD(name, field)                                                                 \
     {                                                                                              \
@@ -138,6 +143,9 @@ static const struct {
     EFI_IFR_ONE_OF_8 verbosity;
     EFI_IFR_ONE_OF_OPTION_8 levels[VERBOSITY_ALL + 1];
     EFI_IFR_END end_of_verbosity;
+    EFI_IFR_ONE_OF_8 stack;
+    EFI_IFR_ONE_OF_OPTION_8 stacks[STACK_FIRMWARE + 1];
+    EFI_IFR_END end_of_stack;
     struct address_field only;
     struct address_field skip;
     EFI_IFR_END end_of_form;
@@ -148,7 +156,7 @@ static const struct {
              STRING_FORM_HELP, 1},
             EFI_HII_PLATFORM_SETUP_FORMSET_GUID},
     .store = {{HEADER(EFI_IFR_VARSTORE_OP, struct block_store, 0), VARIABLE_GUID, STORE,
-               sizeof(struct status_fields)},
+               STATUS_FIELDS_BYTES},
               STATUS_FORM_BLOCK},
     .defaults = {HEADER(EFI_IFR_DEFAULTSTORE_OP, EFI_IFR_DEFAULTSTORE, 0), STRING_EMPTY,
                  EFI_HII_DEFAULT_CLASS_STANDARD},
@@ -169,9 +177,13 @@ static const struct {
                  EFI_IFR_CHECKBOX_DEFAULT},
     .verbosity = {HEADER(EFI_IFR_ONE_OF_OP, EFI_IFR_ONE_OF_8, 1), QUESTION(VERBOSITY, verbosity),
                   EFI_IFR_NUMERIC_SIZE_1 | EFI_IFR_DISPLAY_UINT_DEC, 0, VERBOSITY_ALL, 0},
-    .levels = {VERBOSITY_OPTION(ERRORS, 0), VERBOSITY_OPTION(TAKEOVERS, EFI_IFR_OPTION_DEFAULT),
-               VERBOSITY_OPTION(ALL, 0)},
+    .levels = {CHOICE(VERBOSITY, ERRORS, 0), CHOICE(VERBOSITY, TAKEOVERS, EFI_IFR_OPTION_DEFAULT),
+               CHOICE(VERBOSITY, ALL, 0)},
     .end_of_verbosity = END,
+    .stack = {HEADER(EFI_IFR_ONE_OF_OP, EFI_IFR_ONE_OF_8, 1), QUESTION(STACK, stack),
+              EFI_IFR_NUMERIC_SIZE_1 | EFI_IFR_DISPLAY_UINT_DEC, 0, STACK_FIRMWARE, 0},
+    .stacks = {CHOICE(STACK, OWN, EFI_IFR_OPTION_DEFAULT), CHOICE(STACK, FIRMWARE, 0)},
+    .end_of_stack = END,
     .only = ADDRESS_FIELD(ONLY, only),
     .skip = ADDRESS_FIELD(SKIP, skip),
     .end_of_form = END,
@@ -216,6 +228,22 @@ static void append_speed(struct text *text, uint32_t speed_mbps)
     text_append(text, L" Mbit/s");
 }
 
+/* Whose Managed Network service clients find on the child of `adapter`. */
+static void append_stack(struct text *text, const struct adapter *adapter)
+{
+    const struct tcp_join_counters *joined;
+
+    if (!adapter->mnp) {
+        text_append(text, L"the firmware's");
+        return;
+    }
+    joined = mnp_joined(adapter->mnp);
+    text_append(text, L"this driver's; ");
+    text_append_decimal(text, joined->segments);
+    text_append(text, L" segments joined into ");
+    text_append_decimal(text, joined->joined);
+}
+
 /* While no client wants frames the device is halted and has forgotten them. */
 static void append_features(struct text *text, const struct net_device *net)
 {
@@ -257,6 +285,9 @@ static void append_state(struct text *text, const struct adapter *adapter, enum 
         text_append_decimal(text, net->mtu);
         text_append(text, L" bytes");
         break;
+    case STRING_STACK_IN_USE:
+        append_stack(text, adapter);
+        break;
     default:
         append_features(text, net);
         break;
@@ -297,18 +328,18 @@ static void write_value(CHAR16 *buffer, const struct adapter *adapter, enum stri
 }
 
 /* A package list that grows at its end. The caller knows that what it adds fits. */
-struct list {
+struct package_list {
     uint8_t *end;
 };
 
-static void put(struct list *list, const void *bytes, size_t count)
+static void put(struct package_list *list, const void *bytes, size_t count)
 {
     __builtin_memcpy(list->end, bytes, count);
     list->end += count;
 }
 
 /* UEFI 2.10, 33.3.6.2: each text gets the next string id. */
-static void put_string(struct list *list, const CHAR16 *string)
+static void put_string(struct package_list *list, const CHAR16 *string)
 {
     static const UINT8 block_type = EFI_HII_SIBT_STRING_UCS2;
     size_t length = 0;
@@ -319,7 +350,7 @@ static void put_string(struct list *list, const CHAR16 *string)
     put(list, string, (length + 1) * sizeof(*string));
 }
 
-static void put_constants(struct list *list)
+static void put_constants(struct package_list *list)
 {
     const char *at = constants;
     CHAR16 wide[CONSTANT_CHARS_MAX];
@@ -334,7 +365,7 @@ static void put_constants(struct list *list)
     }
 }
 
-static void put_strings(struct list *list, const struct adapter *adapter)
+static void put_strings(struct package_list *list, const struct adapter *adapter)
 {
     static const UINT8 end_block = EFI_HII_SIBT_END;
     CHAR16 value[VALUE_CHARS_MAX];
@@ -363,7 +394,7 @@ EFI_STATUS status_form_create(const struct adapter *adapter,
                               EFI_HII_PACKAGE_LIST_HEADER **ret_packages)
 {
     EFI_HII_PACKAGE_LIST_HEADER header = {.PackageListGuid = VARIABLE_GUID};
-    struct list list;
+    struct package_list list;
     uint8_t *start;
     EFI_STATUS status;
 

@@ -7,6 +7,7 @@
 #define STATUS_FORM_H
 
 #include <efi.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "driver/options.h"
@@ -21,6 +22,7 @@
 enum status_question {
     QUESTION_TAKEOVER = 1,
     QUESTION_VERBOSITY,
+    QUESTION_STACK,
     QUESTION_ONLY,
     QUESTION_SKIP,
     QUESTION_REFRESH, /* not a field; the only question with a callback */
@@ -28,15 +30,18 @@ enum status_question {
 
 struct adapter;
 
-/* The block of the fields. */
+/* The block of the fields: the first STATUS_FIELDS_BYTES of it. */
 struct status_fields {
     uint8_t takeover;
     uint8_t verbosity;
     CHAR16 only[STATUS_FIELD_CHARS]; /* terminated if there is room */
     CHAR16 skip[STATUS_FIELD_CHARS];
+    uint8_t stack; /* last, because the lists are aligned */
 };
 
-_Static_assert(sizeof(struct status_fields) == 2 + 4 * STATUS_FIELD_CHARS, "without gaps");
+#define STATUS_FIELDS_BYTES (offsetof(struct status_fields, stack) + 1)
+
+_Static_assert(STATUS_FIELDS_BYTES == 3 + 4 * STATUS_FIELD_CHARS, "without gaps");
 
 /* Make the package list for the page of `adapter`, in pool memory that the caller frees. */
 EFI_STATUS status_form_create(const struct adapter *adapter,

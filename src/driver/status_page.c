@@ -44,6 +44,7 @@ static void options_to_fields(const struct options *options, struct status_field
     *ret_fields = (struct status_fields){
         .takeover = options->takeover,
         .verbosity = (uint8_t)options->verbosity,
+        .stack = (uint8_t)options->stack,
     };
     list_to_field(&options->only, ret_fields->only);
     list_to_field(&options->skip, ret_fields->skip);
@@ -63,10 +64,11 @@ static bool field_to_list(const CHAR16 *field, struct pci_address_list *list)
 static bool fields_to_options(const struct status_fields *fields, const struct status_fields *shown,
                               struct options *options)
 {
-    if (fields->takeover > 1 || fields->verbosity > VERBOSITY_ALL)
+    if (fields->takeover > 1 || fields->verbosity > VERBOSITY_ALL || fields->stack > STACK_FIRMWARE)
         return false;
     options->takeover = fields->takeover;
     options->verbosity = fields->verbosity;
+    options->stack = fields->stack;
     if (__builtin_memcmp(fields->only, shown->only, sizeof(fields->only)) != 0 &&
         !field_to_list(fields->only, &options->only))
         return false;
@@ -83,7 +85,7 @@ static void append_answer(struct text *text, const CHAR16 *elements)
 
     settings_load_variable(&options);
     options_to_fields(&options, &fields);
-    while (config_element_next(&elements, sizeof(fields), false, &element))
+    while (config_element_next(&elements, STATUS_FIELDS_BYTES, false, &element))
         config_element_append(&element, (const uint8_t *)&fields, text);
 }
 
@@ -91,7 +93,7 @@ static EFI_STATUS EFIAPI extract_config(const EFI_HII_CONFIG_ACCESS_PROTOCOL *th
                                         EFI_STRING request, EFI_STRING *ret_progress,
                                         EFI_STRING *ret_results)
 {
-    static const CHAR16 all[] = L"&OFFSET=0000&WIDTH=03FE";
+    static const CHAR16 all[] = L"&OFFSET=0000&WIDTH=03FF";
     const struct status_page *page = page_of(this);
     struct config_element element;
     const CHAR16 *elements = all;
@@ -101,7 +103,7 @@ static EFI_STATUS EFIAPI extract_config(const EFI_HII_CONFIG_ACCESS_PROTOCOL *th
     struct text text;
     EFI_STATUS status;
 
-    _Static_assert(sizeof(struct status_fields) == 0x3fe, "is what `all` says");
+    _Static_assert(STATUS_FIELDS_BYTES == 0x3ff, "is what `all` says");
     if (!ret_progress || !ret_results)
         return EFI_INVALID_PARAMETER;
     *ret_progress = request;
@@ -112,7 +114,7 @@ static EFI_STATUS EFIAPI extract_config(const EFI_HII_CONFIG_ACCESS_PROTOCOL *th
         elements = *at ? at : all; /* a bare header, like no request at all, asks for everything */
     }
 
-    for (at = elements; config_element_next(&at, sizeof(struct status_fields), false, &element);)
+    for (at = elements; config_element_next(&at, STATUS_FIELDS_BYTES, false, &element);)
         chars += config_element_chars(&element);
     if (*at) {
         *ret_progress = at == elements ? request : request + (at - request);
@@ -148,14 +150,14 @@ static bool apply(const CHAR16 **at, struct options *options, bool *ret_is_chang
     while (**at) {
         const CHAR16 *next = *at;
 
-        if (!config_element_next(&next, sizeof(fields), true, &element))
+        if (!config_element_next(&next, STATUS_FIELDS_BYTES, true, &element))
             return false;
         config_element_get(&element, (uint8_t *)&fields);
         if (!fields_to_options(&fields, &shown, options))
             return false;
         *at = next;
     }
-    *ret_is_changed = __builtin_memcmp(&fields, &shown, sizeof(fields)) != 0;
+    *ret_is_changed = __builtin_memcmp(&fields, &shown, STATUS_FIELDS_BYTES) != 0;
     return true;
 }
 

@@ -226,7 +226,7 @@ static EFI_STATUS read_again(struct net_device *net)
 /* Continue where park stopped. If this fails, a start from the reset on may still succeed. */
 static EFI_STATUS resume(struct net_device *net)
 {
-    bool is_ready;
+    bool is_ready = false;
     EFI_STATUS status;
 
     status = virtio_device_is_ready(&net->virtio, &is_ready);

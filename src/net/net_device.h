@@ -211,6 +211,14 @@ bool net_device_is_self_contained(const struct net_device *net);
 EFI_STATUS net_device_transmit(struct net_device *net, const void *frame, size_t length_bytes)
     __attribute__((warn_unused_result));
 
+/* The two halves of the above, for a caller that puts a frame together: claim gives the memory of
+ * the next frame, ETHERNET_HEADER_BYTES + mtu bytes, which a hostile device can read and write;
+ * send sends `length_bytes` of it. `destination` is the caller's copy of the address. A claim that
+ * is not sent costs nothing. Errors of claim: those of net_device_transmit. */
+EFI_STATUS net_device_claim(struct net_device *net, uint8_t **ret_frame)
+    __attribute__((warn_unused_result));
+void net_device_send(struct net_device *net, const uint8_t *destination, size_t length_bytes);
+
 /* True when net_device_peek may have a frame. The device is UP. Reads memory only. */
 static inline bool net_device_has_news(const struct net_device *net)
 {

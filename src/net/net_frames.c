@@ -130,12 +130,9 @@ static OUT_OF_LINE EFI_STATUS tx_reclaim(struct net_device *net)
     return count > 0 ? EFI_SUCCESS : EFI_NOT_READY;
 }
 
-inline EFI_STATUS net_device_transmit(struct net_device *net, const void *frame,
-                                      size_t length_bytes)
+/* A free slot, the last of the list: the caller takes it out. Errors: as net_device_transmit. */
+static ALWAYS_INLINE EFI_STATUS tx_claim(struct net_device *net, uint16_t *ret_slot)
 {
-    uint16_t slot;
-    uint8_t *to;
-
     if (net_device_is_down(net))
         return EFI_DEVICE_ERROR;
     if (net->tx_free_count == 0) {
@@ -144,17 +141,54 @@ inline EFI_STATUS net_device_transmit(struct net_device *net, const void *frame,
         if (EFI_ERROR(status))
             return status;
     }
+    *ret_slot = net->tx_free[net->tx_free_count - 1];
+    return EFI_SUCCESS;
+}
 
-    slot = net->tx_free[--net->tx_free_count];
-    to = buffer_of(&net->tx, slot) + net->header_bytes;
-    copy_bytes(to, frame, length_bytes);
+static ALWAYS_INLINE void tx_send(struct net_device *net, uint16_t slot, uint8_t *frame,
+                                  const uint8_t *destination, size_t length_bytes)
+{
     while (length_bytes < ETHERNET_FRAME_MIN_BYTES)
-        to[length_bytes++] = 0;
+        frame[length_bytes++] = 0;
 
     virtio_queue_send(&net->tx.queue, slot,
                       last_segment_bytes(net, (uint32_t)length_bytes, &net->tx));
-    count_good(&net->counters.tx, frame, length_bytes);
+    count_good(&net->counters.tx, destination, length_bytes);
+}
+
+ALWAYS_INLINE EFI_STATUS net_device_transmit(struct net_device *net, const void *frame,
+                                             size_t length_bytes)
+{
+    uint16_t slot;
+    uint8_t *to;
+    EFI_STATUS status;
+
+    status = tx_claim(net, &slot);
+    if (EFI_ERROR(status))
+        return status;
+    net->tx_free_count--;
+    to = buffer_of(&net->tx, slot) + net->header_bytes;
+    copy_bytes(to, frame, length_bytes);
+    tx_send(net, slot, to, frame, length_bytes);
     return EFI_SUCCESS;
+}
+
+EFI_STATUS net_device_claim(struct net_device *net, uint8_t **ret_frame)
+{
+    uint16_t slot;
+    EFI_STATUS status;
+
+    status = tx_claim(net, &slot);
+    if (!EFI_ERROR(status))
+        *ret_frame = buffer_of(&net->tx, slot) + net->header_bytes;
+    return status;
+}
+
+void net_device_send(struct net_device *net, const uint8_t *destination, size_t length_bytes)
+{
+    uint16_t slot = net->tx_free[--net->tx_free_count];
+
+    tx_send(net, slot, buffer_of(&net->tx, slot) + net->header_bytes, destination, length_bytes);
 }
 
 static inline bool is_length_plausible(const struct net_device *net, uint32_t frame_bytes)

@@ -46,7 +46,7 @@ bool net_report_is_sending(const struct net_device *net)
 
 bool net_report_is_well(struct net_device *net)
 {
-    bool needs_reset;
+    bool needs_reset = true;
 
     return !EFI_ERROR(virtio_device_needs_reset(&net->virtio, &needs_reset)) && !needs_reset;
 }

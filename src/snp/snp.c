@@ -82,8 +82,6 @@ static void stop_device(struct snp *snp)
     clear_filters(&snp->mode);
 }
 
-/* The first step of a method when the device needs attention: check the state, then do what
- * is due from time to time: read link and health, ring a doorbell that may be lost. */
 EFI_STATUS snp_look_after(struct snp *snp)
 {
     EFI_STATUS status;
@@ -116,6 +114,11 @@ static EFI_STATUS EFIAPI snp_start(EFI_SIMPLE_NETWORK_PROTOCOL *this)
         return EFI_ALREADY_STARTED;
     snp->mode.State = EfiSimpleNetworkStarted;
     return EFI_SUCCESS;
+}
+
+bool snp_is_ours(const EFI_SIMPLE_NETWORK_PROTOCOL *protocol)
+{
+    return protocol->Start == snp_start;
 }
 
 static EFI_STATUS EFIAPI snp_stop(EFI_SIMPLE_NETWORK_PROTOCOL *this)

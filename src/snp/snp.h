@@ -44,6 +44,22 @@ struct snp {
 EFI_STATUS snp_init(struct snp *snp, EFI_PCI_IO_PROTOCOL *pci_io, const CHAR16 **ret_cause)
     __attribute__((warn_unused_result));
 
+/* True when `protocol` is the one of a struct snp of this image. */
+bool snp_is_ours(const EFI_SIMPLE_NETWORK_PROTOCOL *protocol);
+
+/* The first step of a method when the device needs attention: check the state, then do what
+ * is due from time to time: read link and health, ring a doorbell that may be lost. Errors:
+ * EFI_NOT_STARTED, in state Stopped; EFI_DEVICE_ERROR, in state Started, or after
+ * ExitBootServices. */
+EFI_STATUS snp_look_after(struct snp *snp) __attribute__((warn_unused_result));
+
+/* The same, for every frame: nearly always the device is well, which one load shows. Fails if SNP
+ * is not Initialized, because the device is down then. */
+static inline EFI_STATUS snp_attend(struct snp *snp)
+{
+    return net_device_needs_attention(&snp->net) ? snp_look_after(snp) : EFI_SUCCESS;
+}
+
 /* True when there is a link. Read from the device if SNP is Initialized, otherwise the last
  * known state. At any TPL up to TPL_CALLBACK. */
 bool snp_has_media(struct snp *snp);

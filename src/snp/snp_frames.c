@@ -23,13 +23,6 @@ static EFI_STATUS snp_why_down(const struct snp *snp)
     return EFI_ERROR(status) ? status : EFI_DEVICE_ERROR;
 }
 
-/* Called for each frame, and nearly always the device is well, which one load shows. Fails
- * if SNP is not Initialized, because the device is down then. */
-static inline EFI_STATUS snp_check_attention(struct snp *snp)
-{
-    return net_device_needs_attention(&snp->net) ? snp_look_after(snp) : EFI_SUCCESS;
-}
-
 static bool returns_are_full(const struct snp_returns *returns)
 {
     return (uint16_t)(returns->end - returns->first) == SNP_RETURNS_MAX;
@@ -83,7 +76,7 @@ EFI_STATUS EFIAPI snp_get_status(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINT32 *ret_
 
     if (!this)
         return EFI_INVALID_PARAMETER;
-    status = snp_check_attention(snp);
+    status = snp_attend(snp);
     if (EFI_ERROR(status))
         return status;
     if (!ret_interrupts && !ret_buffer)
@@ -164,7 +157,7 @@ EFI_STATUS EFIAPI snp_transmit(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN header_b
 
     if (!this)
         return EFI_INVALID_PARAMETER;
-    status = snp_check_attention(snp);
+    status = snp_attend(snp);
     if (EFI_ERROR(status))
         return status;
     if (!buffer)
@@ -226,7 +219,7 @@ static OUT_OF_LINE EFI_STATUS EFIAPI receive_frame(EFI_SIMPLE_NETWORK_PROTOCOL *
     EFI_STATUS status;
     UINTN before;
 
-    status = snp_check_attention(snp);
+    status = snp_attend(snp);
     if (EFI_ERROR(status))
         return status;
     if (!buffer_bytes || !buffer)

@@ -27,11 +27,6 @@ static inline void snp_set_mac(EFI_MAC_ADDRESS *address, const uint8_t *mac)
  * ExitBootServices. */
 EFI_STATUS snp_check_initialized(const struct snp *snp) __attribute__((warn_unused_result));
 
-/* The first step of a method when the device needs attention: check the state, then do what
- * is due from time to time: read link and health, ring a doorbell that may be lost. Errors:
- * as snp_check_initialized. */
-EFI_STATUS snp_look_after(struct snp *snp) __attribute__((warn_unused_result));
-
 /* The receive filter that Mode describes. */
 struct net_filter snp_filter_of_mode(const EFI_SIMPLE_NETWORK_MODE *mode);
 

@@ -205,7 +205,8 @@ static EFI_STATUS stop(struct fake_firmware *firmware, EFI_HANDLE controller, EF
         return EFI_INVALID_PARAMETER;
     if (count_to_stop > 0)
         status = binding->Stop(binding, controller, count_to_stop, child ? &child : children);
-    if (!EFI_ERROR(status) && count_to_stop == count) {
+    /* The controller may have gone with its children, from inside. */
+    if (!EFI_ERROR(status) && count_to_stop == count && fake_handle_find(firmware, controller)) {
         status = binding->Stop(binding, controller, 0, NULL);
         if (!EFI_ERROR(status) && manages(firmware, driver, controller))
             fake_report("Stop succeeded, but the driver still has the controller open");

@@ -182,6 +182,8 @@ static void parse_statement(struct parser *parser, const struct opcode *opcode, 
     }
     if (op[0] == EFI_IFR_STRING_OP && (op[13] > op[14] || op[14] == 0))
         fake_report("HII: a string of %u to %u characters", op[13], op[14]);
+    if (op[0] == EFI_IFR_CHECKBOX_OP)
+        statement.standard = (op[13] & EFI_IFR_CHECKBOX_DEFAULT) != 0;
     if (op[0] == EFI_IFR_ONE_OF_OP) {
         if ((op[13] & 3) != 0)
             fake_report("HII: a one-of of 17 bytes with wide values");
@@ -197,10 +199,20 @@ static void parse_statement(struct parser *parser, const struct opcode *opcode, 
 
 static void parse_option(struct parser *parser, const uint8_t *op)
 {
+    struct fake_form *form = &parser->list->form;
+    struct fake_statement *one_of = &form->statements[form->statement_count - 1];
+
     check_string(parser->list, get16(op + 2), "an option");
-    if (op[5] != EFI_IFR_TYPE_NUM_SIZE_8 || op[6] < parser->min || op[6] > parser->max)
+    if (op[5] != EFI_IFR_TYPE_NUM_SIZE_8 || op[6] < parser->min || op[6] > parser->max ||
+        op[6] >= FAKE_CHOICES_MAX || one_of->choices[op[6]] != 0) {
         fake_report("HII: option %u of type %u", op[6], op[5]);
-    parser->defaults += (op[4] & EFI_IFR_OPTION_DEFAULT) != 0;
+        return;
+    }
+    one_of->choices[op[6]] = get16(op + 2);
+    if (op[4] & EFI_IFR_OPTION_DEFAULT) {
+        one_of->standard = op[6];
+        parser->defaults++;
+    }
 }
 
 static void parse_default(const struct parser *parser, const uint8_t *op)

@@ -11,6 +11,7 @@
 #include "uefi_ext/hii.h"
 
 #define FAKE_STATEMENTS_MAX 64u
+#define FAKE_CHOICES_MAX 4u
 
 /* A text, an action or a question, in the order of the form. */
 struct fake_statement {
@@ -23,6 +24,8 @@ struct fake_statement {
     uint16_t offset;
     uint16_t width; /* bytes in the store */
     uint8_t flags;
+    uint8_t standard;                        /* of a checkbox or a one-of: its default */
+    EFI_STRING_ID choices[FAKE_CHOICES_MAX]; /* of a one-of, by value; 0: no such value */
 };
 
 /* A package list in the database. */

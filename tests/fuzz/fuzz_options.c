@@ -48,6 +48,7 @@ static void check_options(const struct options *options)
     struct text text;
 
     fuzz_claim(options->verbosity <= VERBOSITY_ALL, "verbosity %u", options->verbosity);
+    fuzz_claim(options->stack <= STACK_FIRMWARE, "stack %u", options->stack);
     fuzz_claim(options->only.count <= OPTIONS_ADDRESSES_MAX &&
                    options->skip.count <= OPTIONS_ADDRESSES_MAX,
                "%u and %u addresses", options->only.count, options->skip.count);
@@ -57,7 +58,8 @@ static void check_options(const struct options *options)
     options_init(&again);
     options_parse(&again, buffer, text.length, refuse, NULL);
     fuzz_claim(again.takeover == options->takeover && again.verbosity == options->verbosity &&
-                   are_equal(&again.only, &options->only) && are_equal(&again.skip, &options->skip),
+                   again.stack == options->stack && are_equal(&again.only, &options->only) &&
+                   are_equal(&again.skip, &options->skip),
                "the text of options makes other options");
     free(buffer);
 }
@@ -97,7 +99,8 @@ static void fuzz_settings(struct fuzz_input *input)
     settings_load_variable(&saved);
     check_options(&saved);
     fuzz_claim(are_equal(&saved.only, &options.only) && are_equal(&saved.skip, &options.skip) &&
-                   saved.takeover == options.takeover && saved.verbosity == options.verbosity,
+                   saved.takeover == options.takeover && saved.verbosity == options.verbosity &&
+                   saved.stack == options.stack,
                "other options are read than were saved");
     free(loaded->LoadOptions);
     loaded->LoadOptions = NULL;

@@ -224,6 +224,14 @@ def device_list_unterminated(rom):
         put(rom, word, "H", 0x1041)
 
 
+def device_list_outside(rom):
+    """In an image below 64 KiB: a pointer of 16 bits does not reach the end of a longer one."""
+    cut(0x8000)(rom)
+    put(rom, 2, "H", 0x40)
+    put(rom, PCIR + 16, "H", 0x40)
+    put(rom, PCIR + 8, "H", 0xFFF0)
+
+
 DAMAGES = {
     "empty": (cut(0), "truncated: the signature"),
     "cut in the header": (cut(0x10), "truncated: the PCIR offset"),
@@ -242,7 +250,7 @@ DAMAGES = {
     "image length long": (damage(PCIR + 16, "H", 0x1000), "bad image length"),
     "image length short": (damage(PCIR + 16, "H", 2), "bad EFI header: "),
     "device list in PCIR": (damage(PCIR + 8, "H", 4), "bad device list pointer 0x4"),
-    "device list outside": (damage(PCIR + 8, "H", 0xFFF0), "bad device list pointer"),
+    "device list outside": (device_list_outside, "bad device list pointer: an entry"),
     "device list unterminated": (device_list_unterminated, "bad device list pointer"),
     "device list shifted": (damage(PCIR + 8, "H", 32), "does not name 1af4:1041"),
     "vendor": (damage(PCIR + 4, "H", 0x1234), "does not name 1af4:1000 1af4:1041"),

@@ -67,6 +67,16 @@ static inline void driver_fixture_free(struct driver_fixture *fixture)
     driver_fixture_end(fixture);
 }
 
+/* Reinstall the driver with `stack=firmware`, so that clients of SNP find it free. */
+static inline void leave_stack_to_firmware(struct driver_fixture *fixture)
+{
+    struct options options = default_options;
+
+    options.stack = STACK_FIRMWARE;
+    assert_success(unload_driver(fixture));
+    assert_success(driver_binding_install(fixture->image, &options));
+}
+
 static inline int driver_setup(void **state)
 {
     *state = driver_fixture_new(1, NULL);

@@ -653,8 +653,10 @@ static void connect_prefers_this_driver_to_the_firmwares(void **state)
 static void connect_and_disconnect_may_be_repeated(void **state)
 {
     struct driver_fixture *fixture = *state;
-    struct fake_consumer *client =
-        fake_firmware_hold_protocol(fixture->firmware, NULL, &snp_guid, false);
+    struct fake_consumer *client;
+
+    leave_stack_to_firmware(fixture);
+    client = fake_firmware_hold_protocol(fixture->firmware, NULL, &snp_guid, false);
 
     for (unsigned i = 1; i <= 10; i++) {
         assert_success(fake_firmware_connect(fixture->firmware, fixture->controller));

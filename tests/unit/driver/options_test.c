@@ -17,6 +17,7 @@
 
 #define NO_BOOLEAN L"takeover must be on or off"
 #define NO_LEVEL L"verbose must be 0, 1 or 2"
+#define NO_STACK L"stack must be own or firmware"
 #define NO_ADDRESS L"not a list of PCI addresses such as 00:03.0"
 #define TOO_MANY L"too many addresses"
 #define NO_OPTION L"no such option"
@@ -66,6 +67,7 @@ static void assert_defaults(const struct options *options)
 {
     assert_true(options->takeover);
     assert_int_equal(VERBOSITY_TAKEOVERS, options->verbosity);
+    assert_int_equal(STACK_OWN, options->stack);
     assert_int_equal(0, options->only.count);
     assert_int_equal(0, options->skip.count);
 }
@@ -86,16 +88,20 @@ static void each_option_has_its_values(void **state)
         const CHAR16 *text;
         bool takeover;
         enum verbosity verbosity;
+        enum stack stack;
     } cases[] = {
-        {L"", true, VERBOSITY_TAKEOVERS},
-        {L"takeover=on", true, VERBOSITY_TAKEOVERS},
-        {L"takeover=off", false, VERBOSITY_TAKEOVERS},
-        {L"verbose=0", true, VERBOSITY_ERRORS},
-        {L"verbose=1", true, VERBOSITY_TAKEOVERS},
-        {L"verbose=2", true, VERBOSITY_ALL},
-        {L"verbose=02", true, VERBOSITY_ALL},
-        {L"verbose=2 takeover=off", false, VERBOSITY_ALL},
-        {L"  \t takeover=off \r\n verbose=0 ", false, VERBOSITY_ERRORS},
+        {L"", true, VERBOSITY_TAKEOVERS, STACK_OWN},
+        {L"takeover=on", true, VERBOSITY_TAKEOVERS, STACK_OWN},
+        {L"takeover=off", false, VERBOSITY_TAKEOVERS, STACK_OWN},
+        {L"verbose=0", true, VERBOSITY_ERRORS, STACK_OWN},
+        {L"verbose=1", true, VERBOSITY_TAKEOVERS, STACK_OWN},
+        {L"verbose=2", true, VERBOSITY_ALL, STACK_OWN},
+        {L"verbose=02", true, VERBOSITY_ALL, STACK_OWN},
+        {L"verbose=2 takeover=off", false, VERBOSITY_ALL, STACK_OWN},
+        {L"stack=own", true, VERBOSITY_TAKEOVERS, STACK_OWN},
+        {L"stack=firmware", true, VERBOSITY_TAKEOVERS, STACK_FIRMWARE},
+        {L"stack=firmware takeover=off", false, VERBOSITY_TAKEOVERS, STACK_FIRMWARE},
+        {L"  \t takeover=off \r\n verbose=0 ", false, VERBOSITY_ERRORS, STACK_OWN},
     };
 
     (void)state;
@@ -106,6 +112,7 @@ static void each_option_has_its_values(void **state)
         assert_int_equal(0, parse(&options, cases[i].text).count);
         assert_int_equal(cases[i].takeover, options.takeover);
         assert_int_equal(cases[i].verbosity, options.verbosity);
+        assert_int_equal(cases[i].stack, options.stack);
     }
 }
 
@@ -168,6 +175,14 @@ static void what_is_malformed_is_named_and_changes_nothing(void **state)
         {L"verbose=3", NO_LEVEL},
         {L"verbose=-1", NO_LEVEL},
         {L"verbose=100000000", NO_LEVEL},
+        {L"stack", NO_STACK},
+        {L"stack=", NO_STACK},
+        {L"stack=on", NO_STACK},
+        {L"stack=owner", NO_STACK},
+        {L"stack=firm", NO_STACK},
+        {L"stack=Firmware", NO_STACK},
+        {L"stack=own=own", NO_STACK},
+        {L"stack=1", NO_STACK},
         {L"only", NO_ADDRESS},
         {L"only=", NO_ADDRESS},
         {L"only=,", NO_ADDRESS},
@@ -199,6 +214,8 @@ static void what_is_malformed_is_named_and_changes_nothing(void **state)
         {L"takeove=off", NO_OPTION},
         {L"takeovers=off", NO_OPTION},
         {L"Takeover=off", NO_OPTION},
+        {L"stac=own", NO_OPTION},
+        {L"stacks=own", NO_OPTION},
         {L"=off", NO_OPTION},
         {L"=", NO_OPTION},
         {L"-h", NO_OPTION},
@@ -250,6 +267,8 @@ static void a_later_setting_replaces_an_earlier_one(void **state)
     options_init(&options);
     assert_int_equal(
         0, parse(&options, L"takeover=off skip=00:01.0,00:02.0 takeover=on skip=00:03.0").count);
+    assert_int_equal(0, parse(&options, L"stack=firmware stack=own").count);
+    assert_int_equal(STACK_OWN, options.stack);
     assert_true(options.takeover);
     assert_int_equal(1, options.skip.count);
     assert_int_equal(3, options.skip.addresses[0].device);
@@ -325,6 +344,57 @@ static void nothing_is_read_behind_the_length(void **state)
     assert_int_equal(1, complaints.count);
 }
 
+static void printed_text_names_the_stack_if_it_is_the_firmwares(void **state)
+{
+    const struct {
+        const CHAR16 *text;
+        const CHAR16 *printed;
+    } cases[] = {
+        {L"", L"takeover=on verbose=1"},
+        {L"stack=own", L"takeover=on verbose=1"},
+        {L"skip=0:4.0 stack=firmware", L"takeover=on verbose=1 stack=firmware skip=00:04.0"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        CHAR16 buffer[OPTIONS_TEXT_MAX];
+        struct options options;
+        struct text text;
+
+        options_init(&options);
+        assert_int_equal(0, parse(&options, cases[i].text).count);
+        text_init(&text, buffer, COUNT(buffer));
+        options_append(&options, &text);
+        if (!is_same(cases[i].printed, buffer))
+            fail_msg("case %zu", i);
+    }
+}
+
+/* Every option at its longest, and full lists of addresses with segments. */
+static void longest_text_is_printed_whole(void **state)
+{
+    CHAR16 buffer[OPTIONS_TEXT_MAX];
+    struct options options = {false, VERBOSITY_ALL, STACK_FIRMWARE, {0}, {0}};
+    struct options again;
+    struct complaints complaints;
+    struct text text;
+
+    (void)state;
+    options.only.count = options.skip.count = OPTIONS_ADDRESSES_MAX;
+    for (unsigned i = 0; i < OPTIONS_ADDRESSES_MAX; i++)
+        options.only.addresses[i] = options.skip.addresses[i] =
+            (struct pci_address){0xffff, 0xff, (uint8_t)i, 7};
+    text_init(&text, buffer, COUNT(buffer));
+    options_append(&options, &text);
+    options_init(&again);
+    complaints = parse(&again, buffer);
+    assert_int_equal(0, complaints.count);
+    assert_int_equal(STACK_FIRMWARE, again.stack);
+    assert_int_equal(OPTIONS_ADDRESSES_MAX, again.skip.count);
+    assert_true(pci_address_is_equal(&options.skip.addresses[OPTIONS_ADDRESSES_MAX - 1],
+                                     &again.skip.addresses[OPTIONS_ADDRESSES_MAX - 1]));
+}
+
 static void functions_are_admitted_by_both_lists(void **state)
 {
     const struct pci_address third = {0, 0, 3, 0};
@@ -372,6 +442,8 @@ int main(void)
         cmocka_unit_test(a_list_is_full_with_its_last_place_and_not_before),
         cmocka_unit_test(a_terminator_ends_the_text),
         cmocka_unit_test(nothing_is_read_behind_the_length),
+        cmocka_unit_test(printed_text_names_the_stack_if_it_is_the_firmwares),
+        cmocka_unit_test(longest_text_is_printed_whole),
         cmocka_unit_test(functions_are_admitted_by_both_lists),
     };
 

@@ -58,6 +58,7 @@ static void assert_defaults(const struct options *options)
 {
     assert_true(options->takeover);
     assert_int_equal(VERBOSITY_TAKEOVERS, options->verbosity);
+    assert_int_equal(STACK_OWN, options->stack);
     assert_int_equal(0, options->only.count);
     assert_int_equal(0, options->skip.count);
 }
@@ -76,6 +77,8 @@ static void the_variable_is_read_in_ucs2_and_in_ascii(void **state)
     assert_false(load(*state).takeover);
     SET_VARIABLE("verbose=2");
     assert_int_equal(VERBOSITY_ALL, load(*state).verbosity);
+    SET_VARIABLE(L"stack=firmware");
+    assert_int_equal(STACK_FIRMWARE, load(*state).stack);
     SET_VARIABLE("verbose=0 "); /* of even length */
     assert_int_equal(VERBOSITY_ERRORS, load(*state).verbosity);
     set_variable(L"verbose=2", sizeof(L"verbose=2")); /* with its terminator */
@@ -96,10 +99,11 @@ static void the_load_option_has_the_last_word(void **state)
 {
     struct options options;
 
-    SET_VARIABLE(L"takeover=off verbose=0");
-    SET_LOAD_OPTION(*state, L"takeover=on");
+    SET_VARIABLE(L"takeover=off verbose=0 stack=firmware");
+    SET_LOAD_OPTION(*state, L"takeover=on stack=own");
     options = load(*state);
     assert_true(options.takeover);
+    assert_int_equal(STACK_OWN, options.stack);
     assert_int_equal(VERBOSITY_ERRORS, options.verbosity);
 }
 

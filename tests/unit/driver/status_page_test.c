@@ -18,7 +18,7 @@
 #define PAGE_TEST(test) cmocka_unit_test_setup_teardown(test, page_setup, page_teardown)
 #define STRING_CHARS_MAX 8192u
 #define FIELD_BYTES 510u
-#define BLOCK_BYTES (2 + 2 * FIELD_BYTES)
+#define BLOCK_BYTES (3 + 2 * FIELD_BYTES)
 #define NV (EFI_VARIABLE_NON_VOLATILE | EFI_VARIABLE_BOOTSERVICE_ACCESS)
 
 struct page_fixture {
@@ -507,6 +507,7 @@ static void rows_tell_the_state_of_the_nic(void **state)
     assert_int_equal(17, strlen(row(fixture, "MAC address")));
     assert_string_equal("up", row(fixture, "Link"));
     assert_string_equal("1500 bytes", row(fixture, "MTU"));
+    assert_string_equal("the firmware's", row(fixture, "Network stack"));
     assert_string_equal("none: the NIC is not in use", row(fixture, "Features negotiated"));
     assert_string_equal("0 frames, 0 bytes", row(fixture, "Received"));
     assert_string_equal("0 frames, 0 bytes", row(fixture, "Send errors"));
@@ -591,17 +592,54 @@ static void fields_show_the_defaults_without_a_variable(void **state)
 
     assert_int_equal(1, load_byte(fixture, "Take over NICs"));
     assert_int_equal(1, load_byte(fixture, "Console messages"));
+    assert_int_equal(STACK_OWN, load_byte(fixture, "Use network stack of"));
     assert_string_equal("", load_text(fixture, "Use only"));
     assert_string_equal("", load_text(fixture, "Leave alone"));
+}
+
+static void form_proposes_the_defaults_of_the_options(void **state)
+{
+    const struct page_fixture *fixture = *state;
+    struct options options;
+
+    options_init(&options);
+    assert_int_equal(options.takeover, field(fixture, "Take over NICs")->standard);
+    assert_int_equal(options.verbosity, field(fixture, "Console messages")->standard);
+    assert_int_equal(options.stack, field(fixture, "Use network stack of")->standard);
+}
+
+static void choices_are_named_by_their_values(void **state)
+{
+    static const struct {
+        const char *prompt;
+        unsigned value;
+        const char *name;
+    } choices[] = {
+        {"Console messages", VERBOSITY_ERRORS, "Errors"},
+        {"Console messages", VERBOSITY_TAKEOVERS, "Errors and takeovers"},
+        {"Console messages", VERBOSITY_ALL, "Everything"},
+        {"Use network stack of", STACK_OWN, "This driver"},
+        {"Use network stack of", STACK_FIRMWARE, "The firmware"},
+    };
+    const struct page_fixture *fixture = *state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(choices); i++)
+        assert_string_equal(
+            choices[i].name,
+            fake_hii_string(fixture->form,
+                            field(fixture, choices[i].prompt)->choices[choices[i].value]));
 }
 
 static void fields_show_the_variable_and_say_nothing_of_its_errors(void **state)
 {
     const struct page_fixture *fixture = *state;
 
-    set_variable("takeover=off nonsense verbose=2 skip=0:4.1 only=00:03.0,0001:02:1f.7", NV);
+    set_variable("takeover=off nonsense verbose=2 skip=0:4.1 only=00:03.0,0001:02:1f.7 "
+                 "stack=firmware",
+                 NV);
     assert_int_equal(0, load_byte(fixture, "Take over NICs"));
     assert_int_equal(2, load_byte(fixture, "Console messages"));
+    assert_int_equal(STACK_FIRMWARE, load_byte(fixture, "Use network stack of"));
     assert_string_equal("00:03.0,0001:02:1f.7", load_text(fixture, "Use only"));
     assert_string_equal("00:04.1", load_text(fixture, "Leave alone"));
     assert_string_equal("", fake_firmware_console(fixture->firmware));
@@ -630,7 +668,7 @@ static void request_without_elements_is_answered_in_full(void **state)
 
     append_header(expected, fixture);
     memcpy(request, expected->text, (expected->length + 1) * sizeof(CHAR16));
-    append(expected, "&OFFSET=0000&WIDTH=03FE&VALUE=");
+    append(expected, "&OFFSET=0000&WIDTH=03FF&VALUE=");
     for (unsigned i = 0; i < 2; i++) {
         EFI_STRING progress;
         EFI_STRING results;
@@ -672,8 +710,8 @@ static void request_for_another_block_is_not_found(void **state)
 static void request_that_is_ill_formed_is_refused_where_it_is(void **state)
 {
     static const char *const bad[] = {
-        "&OFFSET=03fe&WIDTH=1",
-        "&OFFSET=0&WIDTH=03ff",
+        "&OFFSET=03ff&WIDTH=1",
+        "&OFFSET=0&WIDTH=0400",
         "&VALUE=00",
         "&OFFSET=&WIDTH=1",
         "&Takeover",
@@ -734,7 +772,10 @@ static void saved_fields_are_the_variable(void **state)
     assert_success(save_text(fixture, "Leave alone", "00:04.0"));
     assert_string_equal("takeover=off verbose=2 only=00:03.0,0001:02:1f.7 skip=00:04.0",
                         get_variable());
+    assert_success(save_byte(fixture, "Use network stack of", STACK_FIRMWARE));
     assert_success(save_text(fixture, "Use only", ""));
+    assert_string_equal("takeover=off verbose=2 stack=firmware skip=00:04.0", get_variable());
+    assert_success(save_byte(fixture, "Use network stack of", STACK_OWN));
     assert_string_equal("takeover=off verbose=2 skip=00:04.0", get_variable());
 }
 
@@ -758,6 +799,7 @@ static void field_without_an_option_is_refused_and_changes_nothing(void **state)
     set_variable("verbose=2", NV);
     assert_status(EFI_INVALID_PARAMETER, save_byte(fixture, "Take over NICs", 2));
     assert_status(EFI_INVALID_PARAMETER, save_byte(fixture, "Console messages", 3));
+    assert_status(EFI_INVALID_PARAMETER, save_byte(fixture, "Use network stack of", 2));
     for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {
         assert_status(EFI_INVALID_PARAMETER, save_text(fixture, "Use only", lists[i]));
         assert_status(EFI_INVALID_PARAMETER, save_text(fixture, "Leave alone", lists[i]));
@@ -847,7 +889,7 @@ static void configuration_with_garbage_is_refused_where_it_is_and_changes_nothin
         "&OFFSET=0&WIDTH=1&VALUE=",
         "&OFFSET=0&WIDTH=1&VALUE=x",
         "&OFFSET=0&WIDTH=1&VALUE=001",
-        "&OFFSET=03fe&WIDTH=1&VALUE=0",
+        "&OFFSET=03ff&WIDTH=1&VALUE=0",
         "&OFFSET=0&WIDTH=0&VALUE=0",
         "&OFFSET=0&WIDTH=1&VALUE=02",
         "&Takeover=1",
@@ -894,12 +936,12 @@ static void whole_block_goes_out_and_comes_back(void **state)
     EFI_STRING progress;
     EFI_STRING results;
 
-    set_variable("takeover=off verbose=0 only=00:03.0", NV);
+    set_variable("takeover=off verbose=0 stack=firmware only=00:03.0", NV);
     assert_success(fixture->access->ExtractConfig(fixture->access, NULL, &progress, &results));
     set_variable("verbose=2 skip=00:05.0", NV);
     assert_success(fixture->access->RouteConfig(fixture->access, results, &progress));
     assert_int_equal(0, *progress);
-    assert_string_equal("takeover=off verbose=0 only=00:03.0", get_variable());
+    assert_string_equal("takeover=off verbose=0 stack=firmware only=00:03.0", get_variable());
     assert_success(BS->FreePool(results));
 }
 
@@ -924,6 +966,8 @@ int main(void)
         PAGE_TEST(callback_above_tpl_callback_touches_nothing),
         PAGE_TEST(callback_survives_texts_that_cannot_be_set),
         PAGE_TEST(fields_show_the_defaults_without_a_variable),
+        PAGE_TEST(form_proposes_the_defaults_of_the_options),
+        PAGE_TEST(choices_are_named_by_their_values),
         PAGE_TEST(fields_show_the_variable_and_say_nothing_of_its_errors),
         PAGE_TEST(request_without_elements_is_answered_in_full),
         PAGE_TEST(request_for_another_block_is_not_found),

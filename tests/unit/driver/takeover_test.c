@@ -118,12 +118,24 @@ static void the_stack_moves_on_top_of_us(void **state)
     struct takeover_fixture *fixture = *state;
     EFI_SIMPLE_NETWORK_PROTOCOL *network;
 
+    leave_stack_to_firmware(fixture->driver);
     run(fixture);
     assert_int_equal(NICS, fixture->client->stops);
     assert_int_equal(2 * NICS, fixture->client->starts);
     network = network_of(fixture->driver, child_at(fixture->driver, 0));
     bring_up(network);
     assert_traffic_flows(network, fixture->driver->fake.devices[0]);
+}
+
+static void our_own_stack_comes_with_us(void **state)
+{
+    struct takeover_fixture *fixture = *state;
+
+    run(fixture);
+    assert_int_equal(NICS, fixture->client->stops);
+    assert_int_equal(NICS, fixture->client->starts);
+    assert_int_equal(NICS, fake_firmware_count_handles(fixture->firmware,
+                                                       &managed_network_service_binding_guid));
 }
 
 static void a_second_takeover_leaves_what_is_ours(void **state)
@@ -545,7 +557,7 @@ static void unload_gives_every_nic_back(void **state)
     assert_success(unload_driver(fixture->driver));
     for (unsigned i = 0; i < NICS; i++)
         assert_true(is_rivals(fixture, i));
-    assert_int_equal(3 * NICS, fixture->client->starts);
+    assert_int_equal(2 * NICS, fixture->client->starts);
     assert_success(driver_binding_install(fixture->driver->image, &fixture->options));
 }
 
@@ -583,6 +595,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TAKEOVER_TEST(every_nic_comes_over_with_its_line),
         TAKEOVER_TEST(the_stack_moves_on_top_of_us),
+        TAKEOVER_TEST(our_own_stack_comes_with_us),
         TAKEOVER_TEST(a_second_takeover_leaves_what_is_ours),
         cmocka_unit_test(a_rival_without_a_name_is_called_so),
         TAKEOVER_TEST(functions_that_are_no_nics_are_left_alone),
