@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""usage: bench.py [--budgets | --scaling FRAMES | --document]
+"""usage: bench.py [--budgets | --scaling FRAMES | --boot | --document]
 
 Measures three drivers side by side, in one sitting: this driver, the firmware's own and iPXE's
 option ROM, each on a modern and on a legacy device, and this one on a packed ring too. Writes
@@ -9,6 +9,7 @@ the table; the exit status is 1 only if nothing could be measured.
 
 --budgets         measure this driver's exact figures and write them to tests/bench/budgets.json
 --scaling FRAMES  cost per frame by ring size, by number of NICs and over FRAMES frames
+--boot            downloads over each network stack: boot.md and boot.json
 --document        measure nothing: update docs/ from results.json
 """
 
@@ -24,6 +25,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "qemu")]
 
+import boot_bench  # noqa: E402
 import budgets  # noqa: E402
 import document  # noqa: E402
 import figures  # noqa: E402
@@ -76,6 +78,14 @@ def side_by_side() -> int:
     return 0 if any(figure.value is not None for figure in measured) else 1
 
 
+def write_boot() -> int:
+    runners = boot_bench.run(RESULTS / "boot.json")
+    table = boot_bench.table(runners)
+    (RESULTS / "boot.md").write_text(table)
+    print(table, end="")
+    return 0 if any(runner.times for runner in runners) else 1
+
+
 def write_scaling(frames: int) -> int:
     table = scaling.run(frames)
     (RESULTS / "scaling.md").write_text(table)
@@ -96,6 +106,8 @@ def main() -> int:
         if arguments == ["--budgets"]:
             budgets.write()
             return 0
+        if arguments == ["--boot"]:
+            return write_boot()
         if len(arguments) == 2 and arguments[0] == "--scaling" and arguments[1].isdecimal():
             return write_scaling(int(arguments[1]))
     except (guest.SetupError, budgets.NotMeasured) as error:

@@ -15,6 +15,10 @@ import registers
 from guest import Guest
 
 OUR_NAME = re.compile(r"Virtio Network Driver \(virtio-net\.efi [^)]+\)")
+STACKS = {  # the option's value -> the name of the service's driver
+    "own": r"Virtio Network Stack \(virtio-net\.efi ",
+    "firmware": "MNP Network Service Driver",
+}
 OUR_VERSION = 0x20000000
 OUR_FEATURE = "VIRTIO_RING_F_EVENT_IDX"
 QEMU_COMMON_BAR = 4  # begins with the common configuration; only a modern device has it
@@ -116,6 +120,15 @@ def assert_ours(guest: Guest, transport: str | Sequence[str]) -> list[Adapter]:
         if adapter.controller_name != name:
             raise guest.error(f"the controller name `{name}`", adapter.controller_name)
     return found
+
+
+def assert_stack(guest: Guest, adapter: Adapter, owner: str = "own") -> None:
+    """The Managed Network service on the NIC is ours ("own") or the firmware's ("firmware")."""
+    text = guest.run(f"dh -d {adapter.handle}", timeout=60)
+    names = re.findall(r"Drv\[[0-9A-F]+\] +: (.*)", text)
+    owners = [each for each in STACKS if any(re.match(STACKS[each], name) for name in names)]
+    if owners != [owner]:
+        raise guest.error(f"`{STACKS[owner]}` alone on {adapter.mac}", str(names))
 
 
 def assert_negotiated_by_us(guest: Guest, index: int = 0) -> None:

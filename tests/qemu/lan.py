@@ -18,11 +18,18 @@ import time
 from pathlib import Path
 from typing import Sequence
 
-from guest import SetupError, require
+from guest import BUILD, SetupError, require
 
 ROUTER = "fd00::1"
 ROUTER_V4 = "10.99.0.1"
 LEASES_V4 = ("10.99.0.16", "10.99.0.31")
+VLAN = 7
+ROUTER_VLAN = "10.99.7.1"
+LEASES_VLAN = ("10.99.7.16", "10.99.7.31")
+TRUNK_PORTS = ("9001", "9002")  # UDP, of the switch and of QEMU
+TARGET, LUN, ISCSI_PORT = "iqn.2026-11.test.boot:disk", 1, 3260
+TGT = BUILD / "clients/tgt"  # filled by linux/fetch-clients.sh
+NAME = "boot.test"  # of the router, in the DNS of a LAN to boot from
 GLOBAL_PREFIX = "2001:db8::"  # /64, that the router of a LAN to boot from advertises
 LEASES = ("fd00::1000", "fd00::10ff")  # first, last
 PORT = 80
@@ -37,6 +44,13 @@ ip address add {ROUTER}/64 dev tap0 nodad
 ip address add {GLOBAL_PREFIX}1/64 dev tap0 nodad
 ip address add {ROUTER_V4}/24 dev tap0
 ip link set tap0 up
+"""
+SET_UP_VLAN = f"""
+ip tuntap add tap{VLAN} mode tap
+ip address add {ROUTER_VLAN}/24 dev tap{VLAN}
+ip link set tap{VLAN} up
+"""
+HOLD = """
 echo ready
 exec cat  # until this process's end closes the pipe
 """
@@ -46,14 +60,37 @@ class Lan:
     """A context manager; `folder` is served at http://[ROUTER]:PORT/, and keeps the logs.
 
     boot, the name of a file in the folder, makes it a LAN to boot from: IPv4 by DHCP, which names
-    that file for PXE; `folder` by TFTP and HTTP at ROUTER_V4; and any IPv6 address in GLOBAL_PREFIX,
-    as its router advertises it. Without boot, IPv6 addresses come by DHCPv6 alone.
+    that file for PXE and the DNS server; `folder` by TFTP and HTTP at ROUTER_V4, which the DNS server
+    knows as NAME; and any IPv6 address in GLOBAL_PREFIX, as its router advertises it. Without boot,
+    IPv6 addresses come by DHCPv6 alone.
+
+    With disk, an image, there is an iSCSI target at ROUTER_V4 too, and DHCP names it (RFC 4173).
+
+    With trunk the guest is at the trunk port of a switch, where its untagged frames are on that network,
+    and those with VLAN's tag on another one, with a DHCP server and the same files at ROUTER_VLAN.
+
+    With loss, a percentage, so many of the long frames to the guest are lost, and as many arrive late.
     """
 
     netdev = "tap,ifname=tap0,script=no,downscript=no"
 
-    def __init__(self, folder: Path, boot: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        boot: str = "",
+        trunk: bool = False,
+        disk: Path | None = None,
+        loss: float = 0,
+    ) -> None:
         self.folder = folder
+        self._disk = disk
+        self._trunk = trunk
+        if trunk:
+            switch, guest = TRUNK_PORTS
+            self.netdev = f"socket,udp=127.0.0.1:{switch},localaddr=127.0.0.1:{guest}"
+        self._loss = loss
+        if loss:
+            self.netdev = f"stream,server=on,addr.type=unix,addr.path={folder}/wire"
         self._boot = boot
         self.inside: list[str] = []  # prefix of a command that runs in the namespace
         self._leases = folder / "leases"
@@ -63,8 +100,14 @@ class Lan:
         try:
             require(["unshare", "nsenter", "setpriv", "ip", "dnsmasq"])
             self._make_namespace()
+            if self._trunk:
+                self._start_switch()
+            if self._loss:
+                self._start_lossy_wire()
             self._serve_addresses()
             self._serve_files()
+            if self._disk:
+                self._serve_disk(self._disk)
         except BaseException:
             self.close()
             raise
@@ -96,27 +139,69 @@ class Lan:
             time.sleep(0.2)
         return ""
 
+    def serve_tls(self, certificate: Path, port: int) -> None:
+        """Serve the folder by HTTPS too. `certificate` is a PEM file that also holds the key."""
+        command = ["/usr/bin/python3", str(Path(__file__).with_name("tls_server.py"))]
+        command += [str(self.folder), str(certificate), str(port)]
+        self._start(f"https-{port}", command, "Serving HTTPS")
+
+    def tls_log(self, port: int) -> str:
+        """What the server of serve_tls() has printed: requests, and handshakes that failed."""
+        return (self.folder / f"https-{port}.log").read_text()
+
+    def sent_by_guest(self) -> list[tuple[int, int]]:
+        """VLAN and priority of each kind of frame that came out of the guest, 0 and 0 untagged."""
+        log = (self.folder / "trunk.log").read_text()
+        found = re.findall(r"guest sends VLAN (\d+) priority (\d+)", log)
+        return [(int(vlan), int(priority)) for vlan, priority in found]
+
+    def lost(self) -> tuple[int, int]:
+        """How many frames to the guest were lost so far, and how many late."""
+        log = (self.folder / "lossy.log").read_text().split()
+        return log.count("lost"), log.count("late")
+
+    def asked_for(self, name: str) -> list[str]:
+        """The addresses of those who asked the DNS server for the IPv4 address of `name`."""
+        log = (self.folder / "dnsmasq.log").read_text()
+        return re.findall(rf"query\[A\] {re.escape(name)} from (\S+)", log)
+
     # Inside
 
     def _make_namespace(self) -> None:
         if not os.access(TUN, os.R_OK | os.W_OK):
             raise SetupError(f"{TUN}: cannot be opened, so there is no LAN to test on")
+        set_up = SET_UP + (SET_UP_VLAN if self._trunk else "") + HOLD
         user = ["--user", "--map-root-user"] if os.geteuid() != 0 else []
-        command = ["unshare", *user, "--net", "sh", "-euc", SET_UP]
+        command = ["unshare", *user, "--net", "sh", "-euc", set_up]
         holder = self._start("namespace", command, "ready")
         self.inside = ["nsenter", f"--target={holder.pid}", "--net"]
         self.inside += ["--user", "--preserve-credentials"] if user else []
+
+    def _start_switch(self) -> None:
+        command = ["/usr/bin/python3", str(Path(__file__).with_name("trunk.py"))]
+        self._start("trunk", [*command, *TRUNK_PORTS, "tap0", f"{VLAN}=tap{VLAN}"], "trunk up")
+
+    def _start_lossy_wire(self) -> None:
+        command = ["/usr/bin/python3", str(Path(__file__).with_name("lossy.py"))]
+        command += ["tap0", f"{self.folder}/wire", str(self._loss)]
+        self._start("lossy", command, "wire up")
 
     def _serve_addresses(self) -> None:
         # no-daemon: it also stays the user that it is, of which a user namespace has but one.
         options = ["no-daemon", "conf-file=/dev/null", "log-dhcp"]
         options += [f"dhcp-leasefile={self._leases}"]
-        options += ["port=0", "interface=tap0", "bind-dynamic", "enable-ra"]
+        options += ["interface=tap0", "bind-dynamic", "enable-ra"]
+        if self._trunk:
+            options += [f"interface=tap{VLAN}", f"dhcp-range={LEASES_VLAN[0]},{LEASES_VLAN[1]},1h"]
+        if self._disk:
+            options += [f"dhcp-option=17,iscsi:{ROUTER_V4}::{ISCSI_PORT}:{LUN}:{TARGET}"]
         if self._boot:
+            options += ["no-hosts", "no-resolv", "log-queries", f"host-record={NAME},{ROUTER_V4}"]
             options += [f"dhcp-range={LEASES_V4[0]},{LEASES_V4[1]},1h", f"dhcp-boot={self._boot}"]
             options += ["enable-tftp", f"tftp-root={self.folder}"]
             options += [f"dhcp-range={GLOBAL_PREFIX},ra-only,slaac,64,1h"]
         else:
+            options += ["port=0"]
             options += [f"dhcp-range={LEASES[0]},{LEASES[1]},64,1h"]
         command = ["dnsmasq"] + [f"--{option}" for option in options]
         self._start("dnsmasq", command, "router advertisement on")
@@ -126,7 +211,21 @@ class Lan:
         command += ["--directory", str(self.folder), str(PORT)]
         self._start("http", command, "Serving HTTP")
 
-    def _start(self, name: str, command: Sequence[str], sign: str) -> subprocess.Popen[str]:
+    def _serve_disk(self, image: Path) -> None:
+        require(files=[TGT / "tgtd", TGT / "tgtadm"])
+        tgt = ["env", f"LD_LIBRARY_PATH={TGT}", f"TGT_IPC_SOCKET={self.folder}/tgt"]
+        self._start("tgtd", [*tgt, TGT / "tgtd", "--foreground"], "bs_init")
+        for operation in (
+            f"--mode target --op new --tid 1 --targetname {TARGET}",
+            f"--mode logicalunit --op new --tid 1 --lun {LUN} --backing-store {image}",
+            "--mode target --op bind --tid 1 --initiator-address ALL",
+        ):
+            command = [*self.inside, *tgt, TGT / "tgtadm", "--lld", "iscsi", *operation.split()]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=START_TIMEOUT_S)
+            if done.returncode != 0:
+                raise SetupError(f"no LAN to test on: tgtadm {operation}: {done.stderr.strip()}")
+
+    def _start(self, name: str, command: Sequence[str | Path], sign: str) -> subprocess.Popen[str]:
         """Start a process that ends with this one, and wait for the line that says it is ready."""
         log = self.folder / f"{name}.log"
         with log.open("w") as output:

@@ -54,6 +54,11 @@ LEFT_TO_ALL = (
     "test_secureboot.py::test_without_secure_boot*[stranger.efi]",
     "test_secureboot.py::test_without_secure_boot*[tampered.efi]",
     "test_snp.py::*contract[transitional]",
+    "test_stack.py::test_vlan[own-firmware]",  # own-own; https_and_dns: firmware
+    "test_stack.py::test_vlan[firmware-own]",
+    "test_stack.py::test_iscsi[firmware]",
+    "test_stack.py::test_download_over*[firmware]",
+    "test_stack.py::*_free_again[*-firmware]",
     "test_takeover.py::*bcfg_binds[firmware-legacy]",
     "test_takeover.py::*bcfg_binds[ipxe-modern]",
     "test_takeover.py::*bcfg_binds[nothing-modern]",

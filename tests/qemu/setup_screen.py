@@ -20,6 +20,8 @@ PAINT_TIMEOUT_S = 60
 KEY_TIMEOUT_S = 3
 PAGES_MAX = 4
 ENTRIES_MAX = 40
+PAGES_DEEP = 8
+FRONT_PAGE, BOOT_MENU = "Boot Maintenance Manager", "Please select boot device"
 
 
 class Screen:
@@ -70,10 +72,35 @@ class Screen:
 
 
 class Setup:
-    """The setup of a guest that was just told to enter it."""
+    """The setup of a guest that was just told to enter it, as by the shell's `exit`."""
 
     def __init__(self, guest: Guest) -> None:
         self._guest = guest
+
+    def open_devices(self) -> None:
+        """The device manager."""
+        # A shell that came from a disk ends in a list of what to boot.
+        if BOOT_MENU in self.expect(FRONT_PAGE, BOOT_MENU).text:
+            self.open("EFI Firmware Setup")
+            self.expect(FRONT_PAGE)
+        self.open("Device Manager")
+
+    def open_nic(self, index: int = 0) -> None:
+        """The list of the pages of NIC `index`."""
+        self.open_devices()
+        self.open("Network Device List")
+        self.open(f"MAC:{self._guest.nics[index].mac_of(index).upper()}")
+
+    def leave_for_shell(self) -> None:
+        """From any page to the shell's prompt."""
+        for _ in range(PAGES_DEEP):
+            if FRONT_PAGE in self.look().text:
+                break
+            self.press("esc")
+        self.expect(FRONT_PAGE)
+        self.open("Boot Manager")
+        self.open("EFI Internal Shell")
+        self._guest.enter_shell()
 
     def press(self, *keys: str) -> None:
         """Press keys one after the other, by QEMU's names for them."""

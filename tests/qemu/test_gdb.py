@@ -52,12 +52,12 @@ def test_breakpoint_in_the_driver_hits_with_a_backtrace(tmp_path: Path) -> None:
         network.get_lease(guest)
         guest.send("ping 10.0.2.2 -n 1000\r")
         guest.expect("bytes from 10.0.2.2", 20)
-        output = gdb(guest, socket, "break net_device_transmit", "continue", "backtrace")
+        output = gdb(guest, socket, "break net_device_send", "continue", "backtrace")
         frame = r"#{} .*\b{} \(.+\) at (\./)?src/{}\.c:\d+"
         for pattern in (
             rf"virtio-net.efi is loaded at 0x{loaded_at[1].lower()}",
-            frame.format(0, "net_device_transmit", "net/net_frames"),
-            frame.format("[12]", "snp_transmit", "snp/snp_frames"),
+            frame.format(0, "net_device_send", "net/net_frames"),
+            frame.format("[12]", "mnp_transmit", "mnp/mnp_transmit"),
         ):
             if not re.search(pattern, output):
                 raise guest.error(f"`{pattern}` from gdb", f"`{output}`")

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""What network boot takes: downloads over this driver with its own Managed Network service, over this
+driver with the firmware's, over the firmware's driver, and by iPXE's own stack and driver.
+
+All use the same modern device, on a tap to Linux's TCP and dnsmasq (tests/qemu/lan.py). In each round
+each of them has a freshly booted guest, one after the other, so that other load on this machine affects
+all alike. A figure is the median of the rounds; a ratio is the median of the ratios within a round.
+
+HTTP Boot: from the console's "Downloading" to its "100%". The RAM disk is then read out of the guest's
+memory. The shell's downloads are those of `http` and `tftp` to a FAT drive, and are compared on it.
+iPXE's are those of `imgfetch` into memory. Debian's iPXE trusts no certificate that a test can make, so
+it has no HTTPS here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Iterator, Mapping, Sequence
+
+import evidence
+import lan
+import network
+from boot_options import ADD_DRIVER, add_http_option, set_boot_next
+from clients import IPXE_BANNER, IPXE_PROMPT, ipxe
+from figures import text_of
+from guest import DRIVER, MODERN, Guest, GuestError, Nic, require
+from test_stack import CACERTS, HTTPS_PORT, make_certificate, signature_list
+
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+GUEST_TIMEOUT_S = 300
+DOWNLOAD_TIMEOUT_S = 60
+MEMORY_MIB = 1024
+DISK_MIB = 140
+OWN, OTHER, FIRMWARE, IPXE = STACKS = ("own", "firmware", "firmware's driver", "iPXE")
+TITLES = {
+    OWN: "this driver, `stack=own`",
+    OTHER: "this driver, `stack=firmware`",
+    FIRMWARE: "the firmware's driver",
+    IPXE: "iPXE's own stack",
+}
+OUR_SERVICE, MNP_SERVICE = "Virtio Network Stack", "MNP Network Service Driver"  # in `drivers`
+IPXE_EFI = Path("/boot/ipxe.efi")  # of Debian's package ipxe, with drivers of its own
+SET_OPTIONS = "setvar VirtioNetOptions -guid 6e3a2b54-3a3c-4f6c-9d0e-5c1f0f7b8a61 -bs -nv "
+HTTP = f"http://{lan.ROUTER_V4}"
+LARGE_BLOCK = 1468  # of TFTP, one frame
+LOSS_PERCENT = 1.0
+PARTS = ("downloads", "loss")
+BOOT_BYTES = 64 << 20
+SIZES = {"http.bin": 64 << 20, "tls.bin": 16 << 20, "tftp.bin": 8 << 20}
+LOSSY_SIZES = {"http.bin": 16 << 20}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A download: its title, and what issue 14 wants of `own`, as ratios to the firmware's driver."""
+
+    title: str
+    cpu: float | None = None
+    wall: float | None = None
+
+
+KINDS: Mapping[str, Kind] = {
+    "http_boot": Kind("HTTP Boot, 64 MiB into RAM", 0.12, 0.11),
+    "http": Kind("HTTP, 64 MiB, shell to FAT drive", 0.25),
+    "https": Kind("HTTPS, 16 MiB, shell to FAT drive"),
+    "tftp": Kind("TFTP, 8 MiB, blocks of 512 bytes", 0.8),
+    "tftp_large": Kind(f"TFTP, 8 MiB, blocks of {LARGE_BLOCK:,} bytes"),
+    "http_loss": Kind("HTTP, 16 MiB, 1 % lost and 1 % late"),
+}
+
+
+@dataclass
+class Runner:
+    """One stack: seconds (wall, CPU) of each kind of download, by round, until it failed."""
+
+    stack: str
+    times: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, kind: str, guest: Guest) -> Iterator[None]:
+        wall, cpu = time.monotonic(), guest.cpu_seconds()
+        yield
+        taken = time.monotonic() - wall, guest.cpu_seconds() - cpu
+        self.times.setdefault(kind, []).append(taken)
+        say(f"{self.stack}: {kind}: {taken[0]:.2f} s, CPU {taken[1]:.2f} s")
+
+
+def say(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def fill(folder: Path, sizes: Mapping[str, int]) -> dict[str, bytes]:
+    files = {name: os.urandom(size) for name, size in sizes.items()}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return files
+
+
+def fill_image(folder: Path) -> bytes:
+    """Write boot.img, a FAT volume, and return the random bytes in it, which are in one piece.
+
+    Its boot program is empty. The firmware gives up on it, and keeps the RAM disk.
+    """
+    image, payload = folder / "boot.img", folder / "payload"
+    data = os.urandom(BOOT_BYTES - (4 << 20))
+    payload.write_bytes(data)
+    with image.open("wb") as file:
+        file.truncate(BOOT_BYTES)
+    for command in (
+        ["mformat", "-i", image, "-F", "::"],
+        ["mmd", "-i", image, "::/EFI", "::/EFI/BOOT"],
+        ["mcopy", "-i", image, os.devnull, "::/EFI/BOOT/BOOTX64.EFI"],
+        ["mcopy", "-i", image, payload, "::/payload"],
+    ):
+        subprocess.run(command, check=True)
+    payload.unlink()
+    return data
+
+
+def make_guest(part: str, stack: str, wire: lan.Lan, **more: Any) -> Guest:
+    driver = DRIVER if stack in (OWN, OTHER) else None
+    nic = Nic(MODERN, netdev=wire.netdev)
+    case = f"bench-boot-{part}-{STACKS.index(stack)}"
+    return Guest(
+        case,
+        nics=[nic],
+        inside=wire.inside,
+        driver=driver,
+        timeout=GUEST_TIMEOUT_S,
+        memory_mib=MEMORY_MIB,
+        disk_mib=DISK_MIB,
+        **more,
+    )
+
+
+def add_driver(guest: Guest, stack: str) -> None:
+    """The next boot has this driver, with `stack`."""
+    if guest.driver:
+        guest.run(SET_OPTIONS + f'=L"stack={stack}"')
+        guest.run(ADD_DRIVER)
+
+
+def assert_held(guest: Guest, stack: str) -> None:
+    """Raise GuestError unless the right driver has the NIC, and the right service serves it."""
+    if stack == FIRMWARE:
+        evidence.assert_not_negotiated_by_us(guest)
+        return
+    evidence.assert_ours(guest, "modern")
+    users = {
+        driver.name.partition(" (")[0]: driver.devices > 0 for driver in evidence.drivers(guest)
+    }
+    expected = {OUR_SERVICE: stack == OWN, MNP_SERVICE: stack == OTHER}
+    if {name: users.get(name, False) for name in expected} != expected:
+        raise guest.error(f"`drivers` to show {expected}", str(users))
+
+
+def image_in_memory(guest: Guest, folder: Path, data: bytes) -> None:
+    """Raise GuestError unless `data` is in one piece in the guest's memory."""
+    file = folder / "memory"
+    with guest.stopped():
+        guest.qmp("pmemsave", val=0, size=MEMORY_MIB << 20, filename=str(file))
+    memory = file.read_bytes()
+    file.unlink()
+    at = memory.find(data[:4096])
+    while at >= 0 and memory[at : at + len(data)] != data:
+        at = memory.find(data[:4096], at + 1)
+    if at < 0:
+        raise guest.error(f"{len(data)} bytes of the download in memory", "other bytes")
+
+
+def compare(guest: Guest, names: Mapping[str, bytes]) -> None:
+    for name, data in names.items():
+        if guest.read_file(name) != data:
+            raise guest.error(f"the bytes of {name}", "others")
+
+
+def firmware_round(runner: Runner) -> None:
+    """HTTP Boot, then the downloads in the shell of the same boot."""
+    with tempfile.TemporaryDirectory(prefix="boot-bench.") as name:
+        folder = Path(name, "served")
+        folder.mkdir()
+        files, image = fill(folder, SIZES), fill_image(folder)
+        certificate = make_certificate(Path(name, "certificate"), lan.NAME)
+        trusted = Path(name, "cacerts")
+        trusted.write_bytes(signature_list(certificate))
+        extra = ["-fw_cfg", f"name={CACERTS},file={trusted}"]
+        with lan.Lan(folder, boot="none") as wire:
+            wire.serve_tls(certificate, HTTPS_PORT)
+            with make_guest("downloads", runner.stack, wire, reboots=True, extra=extra) as guest:
+                add_driver(guest, runner.stack)
+                set_boot_next(guest, add_http_option(guest, f"{HTTP}/boot.img"))
+                guest.start("reset")
+                guest.expect(r"Downloading", 90)
+                with runner.timed("http_boot", guest):
+                    guest.expect(r"100%", DOWNLOAD_TIMEOUT_S)
+                guest.enter_shell()
+                image_in_memory(guest, Path(name), image)
+                guest.run("connect -r", timeout=60)
+                assert_held(guest, runner.stack)
+                network.get_lease(guest)
+                for kind, command in (
+                    ("http", f"http {HTTP}/http.bin http.bin"),
+                    ("https", f"http https://{lan.NAME}/tls.bin tls.bin"),
+                    ("tftp", f"tftp {lan.ROUTER_V4} tftp.bin tftp.bin"),
+                    ("tftp_large", f"tftp -s {LARGE_BLOCK} {lan.ROUTER_V4} tftp.bin large.bin"),
+                ):
+                    with runner.timed(kind, guest):
+                        guest.run(command, timeout=DOWNLOAD_TIMEOUT_S)
+                guest.power_off()
+                compare(
+                    guest,
+                    {
+                        **{name: files[name] for name in ("http.bin", "tls.bin", "tftp.bin")},
+                        "large.bin": files["tftp.bin"],
+                    },
+                )
+
+
+def lossy_round(runner: Runner) -> None:
+    with tempfile.TemporaryDirectory(prefix="boot-bench.") as name:
+        folder = Path(name)
+        files = fill(folder, LOSSY_SIZES)
+        with lan.Lan(folder, boot="none", loss=LOSS_PERCENT) as wire:
+            with make_guest("loss", runner.stack, wire) as guest:
+                if guest.driver:
+                    guest.run(SET_OPTIONS + f'=L"stack={runner.stack}"')
+                guest.load_driver()
+                guest.run("connect -r", timeout=60)
+                assert_held(guest, runner.stack)
+                network.get_lease(guest)
+                with runner.timed("http_loss", guest):
+                    guest.run(f"http {HTTP}/http.bin http.bin", timeout=2 * DOWNLOAD_TIMEOUT_S)
+                guest.power_off()
+                compare(guest, files)
+
+
+def ipxe_round(runner: Runner) -> None:
+    with tempfile.TemporaryDirectory(prefix="boot-bench.") as name:
+        folder = Path(name)
+        files = fill(folder, {"tftp.bin": SIZES["tftp.bin"]})
+        files["boot.img"] = fill_image(folder)
+        with lan.Lan(folder, boot="none") as wire:
+            with make_guest("ipxe", IPXE, wire, files={"ipxe.efi": IPXE_EFI}) as guest:
+                guest.send("ipxe.efi\r")
+                guest.expect(IPXE_BANNER, 60, what="iPXE")
+                guest.send("\x02")
+                guest.expect(IPXE_PROMPT, 20, what="iPXE's prompt")
+                if "ok" not in ipxe(guest, "dhcp net0"):
+                    raise guest.error("a lease for iPXE", "none")
+                for kind, url, file in (
+                    ("http_boot", f"{HTTP}/boot.img", "boot.img"),
+                    ("tftp_large", f"tftp://{lan.ROUTER_V4}/tftp.bin", "tftp.bin"),
+                ):
+                    with runner.timed(kind, guest):
+                        said = ipxe(guest, f"imgfetch {url}", DOWNLOAD_TIMEOUT_S)
+                    if "ok" not in said:
+                        raise guest.error(f"iPXE to fetch {url}", said.strip()[-100:])
+                    image_in_memory(guest, folder, files[file])
+
+
+def attempt(runner: Runner, part: str, play: Callable[[Runner], None]) -> None:
+    if part in runner.failures:
+        return
+    try:
+        play(runner)
+    except GuestError as error:
+        runner.failures[part] = re.sub(r"^[^:]*: |; console log: .*", "", str(error))
+        say(f"{runner.stack}: {error}")
+
+
+def run(file: Path, rounds: int = ROUNDS, parts: Sequence[str] = PARTS) -> list[Runner]:
+    """All rounds of the parts; the results are written to `file` after each."""
+    require(files=[IPXE_EFI])
+    runners = [Runner(stack) for stack in STACKS]
+    for number in range(rounds):
+        for part in parts:
+            say(f"network boot: {part}, round {number + 1} of {rounds}")
+            for runner in runners:
+                play = {"downloads": firmware_round, "loss": lossy_round}[part]
+                if runner.stack == IPXE:
+                    play = {"downloads": ipxe_round}.get(part)
+                if play:
+                    attempt(runner, part, play)
+            file.write_text(json.dumps([asdict(runner) for runner in runners], indent=1) + "\n")
+    return runners
+
+
+def read(file: Path) -> list[Runner]:
+    return [Runner(**runner) for runner in json.loads(file.read_text())]
+
+
+def table(runners: Sequence[Runner]) -> str:
+    """Markdown: a row per download and figure, a column per stack."""
+    lines = ["| Download | Figure | Wanted | " + " | ".join(TITLES[r.stack] for r in runners) + " |\n"]
+    lines.append("|---|---|---|" + "---|" * len(runners) + "\n")
+    base = next(runner for runner in runners if runner.stack == FIRMWARE)
+    for name, kind in KINDS.items():
+        for title, which, wanted in (("wall", 0, kind.wall), ("CPU of QEMU", 1, kind.cpu)):
+            seconds, ratios = [], []
+            for runner in runners:
+                taken = [pair[which] for pair in runner.times.get(name, [])]
+                theirs = [pair[which] for pair in base.times.get(name, [])]
+                seconds.append(text_of(statistics.median(taken)) if taken else "none")
+                pairs = [ours / other for ours, other in zip(taken, theirs) if other]
+                ratios.append(text_of(statistics.median(pairs)) if pairs else "none")
+            head = kind.title if which == 0 else ""
+            goal = text_of(wanted) if wanted else ""
+            lines.append(f"| {head} | {title}, s | | " + " | ".join(seconds) + " |\n")
+            lines.append(f"| | … ratio | {goal} | " + " | ".join(ratios) + " |\n")
+    notes = [
+        f"- {TITLES[runner.stack]}, {part}: {why}\n"
+        for runner in runners
+        for part, why in runner.failures.items()
+    ]
+    return "".join(lines) + ("\n" + "".join(notes) if notes else "")
