@@ -46,17 +46,16 @@ OTHER_ARCHES := $(filter-out $(ARCH),$(ARCHES))
 ALL_DRIVERS  := $(ARCHES:%=build/%/virtio-net.efi)
 WARNINGS := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Wstrict-prototypes \
             -Wmissing-prototypes -Wundef -Wvla -Wwrite-strings -Werror=incompatible-pointer-types -Werror \
-            -Wno-error=maybe-uninitialized \
             -Wno-unused-result # gcc warns even about (void) calls; clang does not, so lint-tidy checks them
-# What may be uninitialized depends on what LTO inlines, and so on GCC's version: a guess is no reason to have no driver.
 # -isystem: gnu-efi's own headers warn under -I.
 includes = -Iinclude -Isrc -isystem $(1) -isystem $(1)/$(2)
 INCLUDES := $(call includes,$(EFI_INCLUDE),$(ARCH))
 COMMON    = -std=gnu17 -g -MMD -MP -fshort-wchar '-ffile-prefix-map=$(CURDIR)=.' $(WARNINGS) \
             -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"'
 
-# No unwind tables: firmware does not read them, and the debugger has .debug_frame.
-CFLAGS   = $(COMMON) $($(ARCH)_CFLAGS) -O2 -ffreestanding -fPIC -fno-stack-protector \
+# No unwind tables: firmware does not read them, and the debugger has .debug_frame. What may be uninitialized depends on
+# what LTO inlines, and so on GCC's version: that guess is no reason to have no driver.
+CFLAGS   = $(COMMON) $($(ARCH)_CFLAGS) -Wno-error=maybe-uninitialized -O2 -ffreestanding -fPIC -fno-stack-protector \
            -fno-asynchronous-unwind-tables -fvisibility=hidden -ffunction-sections -fdata-sections
 # The driver is optimized as a whole, because the path of a frame spans several files.
 LTO     := -flto=auto -fno-fat-lto-objects
