@@ -1307,6 +1307,7 @@ static void act(struct stack_fuzz *fuzz)
         break;
     case 2:
         fake_device_need_reset(device);
+        fuzz->link_was_down = true; /* the link of a device that is down is down, too */
         break;
     case 3:
         fake_device_complete_in_reverse(device, choice & 8);
