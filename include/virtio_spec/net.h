@@ -24,6 +24,9 @@
 #define VIRTIO_NET_F_HOST_TSO6 (UINT64_C(1) << 12)
 #define VIRTIO_NET_F_HOST_ECN (UINT64_C(1) << 13)
 #define VIRTIO_NET_F_HOST_UFO (UINT64_C(1) << 14)
+#define VIRTIO_NET_F_GUEST_USO4 (UINT64_C(1) << 54)
+#define VIRTIO_NET_F_GUEST_USO6 (UINT64_C(1) << 55)
+#define VIRTIO_NET_F_HOST_USO (UINT64_C(1) << 56)
 
 /* Requested: they describe the device and cost nothing. */
 #define VIRTIO_NET_F_MTU (UINT64_C(1) << 3)
@@ -100,11 +103,24 @@ struct virtio_net_hdr {
 
 #define VIRTIO_NET_HDR_LENGTH 12u
 #define VIRTIO_NET_HDR_LENGTH_LEGACY 10u
-#define VIRTIO_NET_HDR_F_NEEDS_CSUM 0x01u
-#define VIRTIO_NET_HDR_GSO_NONE 0u
 
-/* Smallest receive buffer without MRG_RXBUF, header included (5.1.6.3.1). */
+/* `flags` */
+#define VIRTIO_NET_HDR_F_NEEDS_CSUM 0x01u
+#define VIRTIO_NET_HDR_F_DATA_VALID 0x02u
+
+/* `gso_type`: one type, and GSO_ECN if the segment has CWR set */
+#define VIRTIO_NET_HDR_GSO_NONE 0u
+#define VIRTIO_NET_HDR_GSO_TCPV4 1u
+#define VIRTIO_NET_HDR_GSO_UDP 3u
+#define VIRTIO_NET_HDR_GSO_TCPV6 4u
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5u
+#define VIRTIO_NET_HDR_GSO_ECN 0x80u
+
+/* Smallest receive buffer without MRG_RXBUF, header included (5.1.6.3.1): without and with a
+ * feature that lets the device hand over large frames. With MRG_RXBUF a buffer only has to be
+ * larger than the header. */
 #define VIRTIO_NET_RX_BUFFER_MIN 1526u
+#define VIRTIO_NET_RX_BUFFER_MIN_LARGE 65562u
 
 _Static_assert(offsetof(struct virtio_net_config, status) == 6, "VIRTIO 1.2, 5.1.4");
 _Static_assert(offsetof(struct virtio_net_config, mtu) == 10, "VIRTIO 1.2, 5.1.4");
