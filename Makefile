@@ -60,7 +60,7 @@ CFLAGS   = $(COMMON) $($(ARCH)_CFLAGS) -Wno-error=maybe-uninitialized -O2 -ffree
 # The driver is optimized as a whole, because the path of a frame spans several files.
 LTO     := -flto=auto -fno-fat-lto-objects
 HOT      := snp/snp_frames net/net_frames net/net_filter ring/virtqueue ring/virtqueue_split ring/virtqueue_packed \
-            mnp/tcp_segment
+            mnp/tcp_segment base/inet_sum
 loongarch64_HOT := ring/virtqueue ring/virtqueue_split # all of HOT would add 5.5 KiB
 HOT_OBJS := $(patsubst %,$(OUT)/src/%.o,$(or $($(ARCH)_HOT),$(HOT)))
 LDS     := elf_$(ARCH)_efi.lds elf_sections.lds

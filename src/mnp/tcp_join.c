@@ -49,13 +49,13 @@ static void finish(struct tcp_join_run *run)
     } else {
         write16(run->frame + IPV4_TOTAL_LENGTH, (uint32_t)run->length_bytes - ETHERNET_BYTES);
         write16(run->frame + IPV4_CHECKSUM, 0);
-        tcp_sum_store(run->frame + IPV4_CHECKSUM,
-                      tcp_sum_add(0, run->frame + ETHERNET_BYTES, IPV4_BYTES));
+        inet_sum_store(run->frame + IPV4_CHECKSUM,
+                       inet_sum_add(0, run->frame + ETHERNET_BYTES, IPV4_BYTES));
     }
     write16(tcp + TCP_CHECKSUM, 0);
     sum = tcp_sum_pseudo(run->frame, first->is_ipv6, tcp_bytes);
-    sum = tcp_sum_add(sum, tcp, (size_t)(first->data_offset - first->tcp_offset));
-    tcp_sum_store(tcp + TCP_CHECKSUM, sum + first->data_sum);
+    sum = inet_sum_add(sum, tcp, (size_t)(first->data_offset - first->tcp_offset));
+    inet_sum_store(tcp + TCP_CHECKSUM, sum + first->data_sum);
 }
 
 /* Deliver a run. Its connection stays known. */
@@ -108,7 +108,7 @@ static void extend(struct tcp_join_run *run, const struct tcp_segment *segment)
                      bytes);
     run->first.end_offset = (uint16_t)(run->first.end_offset + bytes);
     run->length_bytes = run->first.end_offset;
-    run->first.data_sum = tcp_sum_fold(run->first.data_sum + sum);
+    run->first.data_sum = inet_sum_fold(run->first.data_sum + sum);
     run->next_sequence += bytes;
     run->segments++;
     run->is_pushed = segment->is_pushed;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * Parse, compare and sum TCP segments in Ethernet frames. Every length that a header
+ * Parse and compare TCP segments in Ethernet frames. Every length that a header
  * claims is checked against the frame before it is used.
  */
 #include "mnp/tcp_segment.h"
@@ -46,65 +46,6 @@ static bool is_same(const uint8_t *a, const uint8_t *b, size_t length_bytes)
     return __builtin_memcmp(a, b, length_bytes) == 0;
 }
 
-/* ---- sums ---- */
-
-uint16_t tcp_sum_fold(uint32_t sum)
-{
-    sum = (sum & 0xffffu) + (sum >> 16);
-    return (uint16_t)(sum + (sum >> 16));
-}
-
-#if defined(__x86_64__) || defined(__i386__)
-#define READS_UNALIGNED true
-#else
-#define READS_UNALIGNED false /* the compiler would make single bytes of a word */
-#endif
-
-/* One's complement addition. */
-static inline uint64_t add_word(uint64_t sum, uint64_t word)
-{
-    sum += word;
-    return sum + (sum < word);
-}
-
-/* Add whole words, each at a multiple of its size where that matters, and move on. */
-#define ADD_WORDS(word_type)                                                                       \
-    while (length_bytes >= sizeof(word_type) &&                                                    \
-           (READS_UNALIGNED || (uintptr_t)bytes % sizeof(word_type) == 0)) {                       \
-        word_type word;                                                                            \
-                                                                                                   \
-        __builtin_memcpy(&word, __builtin_assume_aligned(bytes, ALIGNMENT(word_type)),             \
-                         sizeof(word));                                                            \
-        total = add_word(total, word);                                                             \
-        bytes += sizeof(word);                                                                     \
-        length_bytes -= sizeof(word);                                                              \
-    }
-#define ALIGNMENT(word_type) (READS_UNALIGNED ? 1 : sizeof(word_type))
-
-uint32_t tcp_sum_add(uint32_t sum, const uint8_t *bytes, size_t length_bytes)
-{
-    uint64_t total = sum;
-
-    ADD_WORDS(uint64_t)
-    ADD_WORDS(uint32_t)
-    for (; length_bytes >= sizeof(uint16_t); length_bytes -= sizeof(uint16_t)) {
-        total = add_word(total, (uint64_t)(bytes[0] | (unsigned)bytes[1] << 8));
-        bytes += sizeof(uint16_t);
-    }
-    if (length_bytes > 0)
-        total = add_word(total, *bytes); /* UEFI is little-endian: the first byte is the low one */
-    total = (total & UINT32_MAX) + (total >> 32);
-    return tcp_sum_fold((uint32_t)(total & 0xffffu) + (uint32_t)(total >> 16 & 0xffffu) +
-                        (uint32_t)(total >> 32));
-}
-
-void tcp_sum_store(uint8_t *field, uint32_t sum)
-{
-    uint16_t checksum = (uint16_t)~tcp_sum_fold(sum);
-
-    __builtin_memcpy(field, &checksum, sizeof(checksum));
-}
-
 uint32_t tcp_sum_pseudo(const uint8_t *frame, bool is_ipv6, uint32_t tcp_bytes)
 {
     const uint8_t *ip = frame + ETHERNET_BYTES;
@@ -115,9 +56,9 @@ uint32_t tcp_sum_pseudo(const uint8_t *frame, bool is_ipv6, uint32_t tcp_bytes)
                       0,
                       PROTOCOL_TCP};
     uint32_t sum =
-        is_ipv6 ? tcp_sum_add(0, ip + IPV6_SOURCE, 32) : tcp_sum_add(0, ip + IPV4_SOURCE, 8);
+        is_ipv6 ? inet_sum_add(0, ip + IPV6_SOURCE, 32) : inet_sum_add(0, ip + IPV4_SOURCE, 8);
 
-    return tcp_sum_add(sum, tail, sizeof(tail));
+    return inet_sum_add(sum, tail, sizeof(tail));
 }
 
 /* ---- parse ---- */
@@ -151,10 +92,11 @@ static void parse_tcp(struct tcp_segment *segment, bool may_open)
         return;
 
     segment->data_offset = (uint16_t)(segment->tcp_offset + header_bytes);
-    segment->data_sum = tcp_sum_fold(tcp_sum_add(0, tcp + header_bytes, tcp_bytes - header_bytes));
+    segment->data_sum =
+        inet_sum_fold(inet_sum_add(0, tcp + header_bytes, tcp_bytes - header_bytes));
     sum = tcp_sum_pseudo(segment->frame, segment->is_ipv6, tcp_bytes);
-    sum = tcp_sum_add(sum, tcp, header_bytes);
-    if (tcp_sum_fold(sum + segment->data_sum) != 0xffffu)
+    sum = inet_sum_add(sum, tcp, header_bytes);
+    if (inet_sum_fold(sum + segment->data_sum) != 0xffffu)
         return;
     segment->sequence = read32(tcp + TCP_SEQUENCE);
     segment->is_pushed = tcp[TCP_FLAGS] & TCP_PSH;
@@ -179,7 +121,7 @@ static void parse_ipv4(struct tcp_segment *segment, size_t length_bytes, bool is
     segment->tcp_offset = (uint16_t)(ETHERNET_BYTES + header_bytes);
     segment->end_offset = (uint16_t)(ETHERNET_BYTES + total_bytes);
     parse_tcp(segment, is_unicast && header_bytes == IPV4_BYTES &&
-                           tcp_sum_fold(tcp_sum_add(0, ip, header_bytes)) == 0xffffu);
+                           inet_sum_fold(inet_sum_add(0, ip, header_bytes)) == 0xffffu);
 }
 
 static void parse_ipv6(struct tcp_segment *segment, size_t length_bytes, bool is_unicast)

@@ -2,7 +2,7 @@
  *
  * What a received frame is to the joiner of TCP segments: nothing to do with TCP, a
  * segment that must stay as it is, or one that may be joined. Pure memory code over bytes
- * that anybody on the network can write. Sources: RFC 791, 8200, 9293; RFC 1071 for sums.
+ * that anybody on the network can write. Sources: RFC 791, 8200, 9293.
  */
 #ifndef TCP_SEGMENT_H
 #define TCP_SEGMENT_H
@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/inet_sum.h"
 #include "base/mac.h"
 
 #define ETHERNET_BYTES 14u
@@ -41,16 +42,6 @@ struct tcp_segment {
     uint32_t sequence;
     bool is_pushed; /* PSH: the sender has no more for now */
 };
-
-/* Add the bytes to an RFC 1071 sum in memory order. The sum's own first byte is at an even
- * offset, and so is `bytes`. Any length, any alignment. */
-uint32_t tcp_sum_add(uint32_t sum, const uint8_t *bytes, size_t length_bytes);
-
-/* Fold a sum to 16 bits. */
-uint16_t tcp_sum_fold(uint32_t sum);
-
-/* Write a checksum of 0 in the 16 bits of `field` anew, for what `sum` adds up besides. */
-void tcp_sum_store(uint8_t *field, uint32_t sum);
 
 /* The sum of the pseudo header for TCP between the hosts of a packet. `tcp_bytes`: header and
  * data. RFC 9293, 3.1; RFC 8200, 8.1. */
