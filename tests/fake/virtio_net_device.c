@@ -389,6 +389,11 @@ void fake_device_complete_in_reverse(struct fake_device *device, bool is_reverse
     device->completes_in_reverse = is_reversed;
 }
 
+void fake_device_use_one_by_one(struct fake_device *device, bool is_one_by_one)
+{
+    device->uses_one_by_one = is_one_by_one;
+}
+
 static void configuration_changed(struct fake_device *device)
 {
     device->generation++;

@@ -33,6 +33,11 @@ enum fake_transport {
      VIRTIO_NET_F_CTRL_RX_EXTRA | VIRTIO_NET_F_GUEST_ANNOUNCE | VIRTIO_NET_F_CTRL_MAC_ADDR |       \
      VIRTIO_NET_F_SPEED_DUPLEX | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX)
 
+/* What a device needs to hand over large frames. Offered on request, as GUEST_USO4 and 6 are. */
+#define FAKE_LARGE_FEATURES                                                                        \
+    (VIRTIO_NET_F_GUEST_CSUM | VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6 |                 \
+     VIRTIO_NET_F_GUEST_ECN | VIRTIO_NET_F_MRG_RXBUF)
+
 /* All zeros give a sensible device: QEMU's layout, 256 entries, link up, MTU 1500. */
 struct fake_device_options {
     enum fake_transport transport;
@@ -141,6 +146,16 @@ struct fake_frame {
     uint8_t data[];
 };
 
+/* What the header of a frame says about the work that is left. All zeros: none. */
+struct fake_offload {
+    uint8_t flags; /* VIRTIO_NET_HDR_F_ */
+    uint8_t gso_type;
+    uint16_t hdr_len;
+    uint16_t gso_size;
+    uint16_t csum_start;
+    uint16_t csum_offset;
+};
+
 struct fake_control_command {
     uint8_t class;
     uint8_t command;
@@ -197,6 +212,15 @@ unsigned fake_device_pending_count(struct fake_device *device, unsigned queue);
 /* Frames. Delivery is false if there is no receive buffer or the frame does not fit. A taken
  * frame stays valid until the next is taken; NULL: none. */
 bool fake_device_deliver(struct fake_device *device, const void *frame, size_t length);
+
+/* The same with a header of the test's, over as many buffers as it takes if MRG_RXBUF was
+ * negotiated. If it does not fit into those that there are, none is used. The other one also uses
+ * several buffers under MRG_RXBUF. */
+bool fake_device_deliver_large(struct fake_device *device, const void *frame, size_t length,
+                               const struct fake_offload *offload);
+
+/* With IN_ORDER: a used entry for each buffer of a frame, not one for all of them. */
+void fake_device_use_one_by_one(struct fake_device *device, bool is_one_by_one);
 
 /* Withhold frames that the filter rejects; by default a device delivers everything. A withheld
  * frame counts as delivered. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * What the queues of a network device carry: VIRTIO 1.2, 5.1.6.
+ * What the queues of a network device carry, except for the frames that it delivers: VIRTIO 1.2,
+ * 5.1.6.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,6 @@
 
 #define ETHERNET_HEADER 14u
 #define VLAN_TAG 4u
-#define GSO_TCPV4 1u
 
 /* Control queue, 5.1.6.5. */
 #define CONTROL_HEADER 2u
@@ -135,62 +135,6 @@ void fake_device_work(struct fake_device *device, unsigned queue)
         transmit(device);
     while (queue == VIRTIO_NET_QUEUE_CTRL && fake_queue_take(device, queue, &chain))
         fake_device_take_command(device, &chain);
-}
-
-static bool is_listed(const uint8_t (*list)[6], unsigned count, const uint8_t *mac)
-{
-    for (unsigned i = 0; i < count; i++)
-        if (memcmp(list[i], mac, 6) == 0)
-            return true;
-    return false;
-}
-
-/* 5.1.6.5.1: promiscuous mode takes effect whatever the others say, and no… even if all… is on. */
-bool fake_device_lets_pass(const struct fake_device *device, const uint8_t to[6])
-{
-    static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-    const struct fake_device_filter *filter = &device->filter;
-
-    if (filter->promiscuous)
-        return true;
-    if (memcmp(to, broadcast, 6) == 0)
-        return !filter->no_broadcast;
-    if (to[0] & 1)
-        return !filter->no_multicast &&
-               (filter->all_multicast || is_listed(filter->multicast, filter->multicast_count, to));
-    return !filter->no_unicast && (filter->all_unicast || memcmp(to, device->mac, 6) == 0 ||
-                                   is_listed(filter->unicast, filter->unicast_count, to));
-}
-
-bool fake_device_deliver(struct fake_device *device, const void *frame, size_t length)
-{
-    size_t header_length = fake_device_header_length(device);
-    struct virtio_net_hdr header = {.num_buffers = 1};
-    struct fake_chain chain;
-
-    for (unsigned i = 0; i < FAKE_DEVICE_QUEUES; i++)
-        fake_queue_check_wakeup(device, i);
-    fake_queue_observe(device, VIRTIO_NET_QUEUE_RX);
-    if (device->misbehaviour == FAKE_GSO_TYPE_SET)
-        header.gso_type = GSO_TCPV4;
-    if (device->misbehaviour == FAKE_NEEDS_CSUM_SET)
-        header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-
-    if (device->filters_frames && length >= 6 && !fake_device_lets_pass(device, frame))
-        return true;
-    if (!fake_queue_take(device, VIRTIO_NET_QUEUE_RX, &chain)) {
-        if (device->queues[VIRTIO_NET_QUEUE_RX].is_enabled && fake_device_is_live(device))
-            fake_queue_ask_for_doorbell(device, VIRTIO_NET_QUEUE_RX, !device->polls);
-        return false;
-    }
-    if (chain.writable_bytes < header_length + length) {
-        fake_queue_complete(device, VIRTIO_NET_QUEUE_RX, &chain, 0);
-        return false;
-    }
-    fake_chain_write(&chain, 0, &header, header_length);
-    fake_chain_write(&chain, header_length, frame, length);
-    fake_queue_complete(device, VIRTIO_NET_QUEUE_RX, &chain, (uint32_t)(header_length + length));
-    return true;
 }
 
 const struct fake_frame *fake_device_take_frame(struct fake_device *device)

@@ -115,6 +115,7 @@ struct fake_device {
     bool is_stalled;
     bool polls;
     bool completes_in_reverse;
+    bool uses_one_by_one;
 
     struct fake_frame *frames;
     struct fake_frame *taken;
@@ -165,6 +166,9 @@ void fake_queue_ask_for_doorbell(struct fake_device *device, unsigned queue, boo
 
 /* The oldest pending buffer. False: there is none, or it was unusable and reported. */
 bool fake_queue_take(struct fake_device *device, unsigned queue, struct fake_chain *ret_chain);
+
+/* Undo the last `count` times that a buffer was taken. */
+void fake_queue_put_back(struct fake_queue *queue, uint16_t count);
 void fake_queue_complete(struct fake_device *device, unsigned queue, const struct fake_chain *chain,
                          uint32_t written_bytes);
 
@@ -172,6 +176,12 @@ void fake_queue_complete(struct fake_device *device, unsigned queue, const struc
  * entry. The device has written nothing, or everything. */
 void fake_queue_complete_batch(struct fake_device *device, unsigned queue,
                                const struct fake_chain *chains, unsigned count);
+
+/* Completes the buffers of one frame. Under IN_ORDER a single used entry stands for them all,
+ * because all but the last are full (2.7.9). */
+void fake_queue_complete_frame(struct fake_device *device, unsigned queue,
+                               const struct fake_chain *chains, const uint32_t *written_bytes,
+                               unsigned count);
 
 /* Guest memory at an address given by the driver. NULL: the device may not access it. */
 void *fake_queue_dma(struct fake_device *device, uint64_t address, uint64_t length,

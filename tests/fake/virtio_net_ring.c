@@ -402,6 +402,14 @@ bool fake_queue_take(struct fake_device *device, unsigned index, struct fake_cha
     return walk(device, queue, head, false, ret_chain);
 }
 
+void fake_queue_put_back(struct fake_queue *queue, uint16_t count)
+{
+    if (count == 0) /* of a queue that may not be enabled */
+        return;
+    queue->pending_start = (uint16_t)((queue->pending_start + queue->size - count) % queue->size);
+    queue->pending_count = (uint16_t)(queue->pending_count + count);
+}
+
 static void release_descriptors(struct fake_queue *queue, uint16_t head)
 {
     uint16_t index = head;
@@ -552,6 +560,18 @@ void fake_queue_complete_batch(struct fake_device *device, unsigned index,
     }
     for (unsigned i = 0; i < count; i++)
         complete(device, index, &chains[device->completes_in_reverse ? count - 1 - i : i], 1, 0);
+}
+
+void fake_queue_complete_frame(struct fake_device *device, unsigned index,
+                               const struct fake_chain *chains, const uint32_t *written_bytes,
+                               unsigned count)
+{
+    if (fake_device_has(device, VIRTIO_F_IN_ORDER) && !device->uses_one_by_one) {
+        complete(device, index, chains, count, written_bytes[count - 1]);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++)
+        complete(device, index, &chains[i], 1, written_bytes[i]);
 }
 
 size_t fake_chain_read(const struct fake_chain *chain, size_t offset, void *data, size_t length)

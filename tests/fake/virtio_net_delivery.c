@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Frames for the driver: the filter, the header, and the buffers that a frame is spread over.
+ * VIRTIO 1.2, 5.1.6.3.1 and 5.1.6.4.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "virtio_net_internal.h"
+
+/* A frame on its way. */
+struct delivery {
+    uint8_t *bytes; /* the header and the frame */
+    size_t length;
+    struct fake_chain *chains; /* the buffers that hold it */
+    uint32_t *written_bytes;   /* into each */
+    unsigned count;
+};
+
+static bool is_listed(const uint8_t (*list)[6], unsigned count, const uint8_t *mac)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (memcmp(list[i], mac, 6) == 0)
+            return true;
+    return false;
+}
+
+/* 5.1.6.5.1: promiscuous mode takes effect whatever the others say, and no… even if all… is on. */
+bool fake_device_lets_pass(const struct fake_device *device, const uint8_t to[6])
+{
+    static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    const struct fake_device_filter *filter = &device->filter;
+
+    if (filter->promiscuous)
+        return true;
+    if (memcmp(to, broadcast, 6) == 0)
+        return !filter->no_broadcast;
+    if (to[0] & 1)
+        return !filter->no_multicast &&
+               (filter->all_multicast || is_listed(filter->multicast, filter->multicast_count, to));
+    return !filter->no_unicast && (filter->all_unicast || memcmp(to, device->mac, 6) == 0 ||
+                                   is_listed(filter->unicast, filter->unicast_count, to));
+}
+
+static void look_at_the_rings(struct fake_device *device)
+{
+    for (unsigned i = 0; i < FAKE_DEVICE_QUEUES; i++)
+        fake_queue_check_wakeup(device, i);
+    fake_queue_observe(device, VIRTIO_NET_QUEUE_RX);
+}
+
+static void ask_for_buffers(struct fake_device *device)
+{
+    if (device->queues[VIRTIO_NET_QUEUE_RX].is_enabled && fake_device_is_live(device))
+        fake_queue_ask_for_doorbell(device, VIRTIO_NET_QUEUE_RX, !device->polls);
+}
+
+/* Take as many buffers as the frame needs. False: there are too few, and none is taken. */
+static bool gather(struct fake_device *device, struct delivery *delivery)
+{
+    struct fake_queue *queue = &device->queues[VIRTIO_NET_QUEUE_RX];
+    bool merges = fake_device_has(device, VIRTIO_NET_F_MRG_RXBUF);
+    uint16_t pending_before = queue->pending_count;
+    size_t room = 0;
+
+    do {
+        delivery->chains =
+            realloc(delivery->chains, (delivery->count + 1) * sizeof(delivery->chains[0]));
+        if (!fake_queue_take(device, VIRTIO_NET_QUEUE_RX, &delivery->chains[delivery->count]))
+            break;
+        room += delivery->chains[delivery->count++].writable_bytes;
+    } while (room < delivery->length && merges);
+    if (room >= delivery->length)
+        return true;
+    fake_queue_put_back(queue, (uint16_t)(pending_before - queue->pending_count));
+    return false;
+}
+
+static void fill(struct delivery *delivery)
+{
+    size_t done = 0;
+
+    delivery->written_bytes = calloc(delivery->count, sizeof(delivery->written_bytes[0]));
+    for (unsigned i = 0; i < delivery->count; i++) {
+        size_t written = fake_chain_write(&delivery->chains[i], 0, delivery->bytes + done,
+                                          delivery->length - done);
+
+        delivery->written_bytes[i] = (uint32_t)written;
+        done += written;
+    }
+}
+
+static void write_num_buffers(const struct fake_device *device, const struct delivery *delivery)
+{
+    uint16_t count = (uint16_t)delivery->count;
+
+    if (fake_device_header_length(device) == VIRTIO_NET_HDR_LENGTH)
+        memcpy(delivery->bytes + offsetof(struct virtio_net_hdr, num_buffers), &count,
+               sizeof(count));
+}
+
+static struct delivery prepare(const struct fake_device *device,
+                               const struct virtio_net_hdr *header, const void *frame,
+                               size_t length)
+{
+    size_t header_length = fake_device_header_length(device);
+    struct delivery delivery = {.length = header_length + length};
+
+    delivery.bytes = malloc(delivery.length);
+    memcpy(delivery.bytes, header, header_length);
+    memcpy(delivery.bytes + header_length, frame, length);
+    return delivery;
+}
+
+/* Over as many buffers as it takes. */
+static bool spread(struct fake_device *device, const struct virtio_net_hdr *header,
+                   const void *frame, size_t length)
+{
+    struct delivery delivery = prepare(device, header, frame, length);
+    bool fits = gather(device, &delivery);
+
+    if (fits) {
+        write_num_buffers(device, &delivery);
+        fill(&delivery);
+        fake_queue_complete_frame(device, VIRTIO_NET_QUEUE_RX, delivery.chains,
+                                  delivery.written_bytes, delivery.count);
+    } else {
+        ask_for_buffers(device);
+    }
+    free(delivery.bytes);
+    free(delivery.chains);
+    free(delivery.written_bytes);
+    return fits;
+}
+
+/* Without MRG_RXBUF: a buffer that is too small is used up. */
+static bool deliver_in_one(struct fake_device *device, const struct virtio_net_hdr *header,
+                           const void *frame, size_t length)
+{
+    size_t header_length = fake_device_header_length(device);
+    struct fake_chain chain;
+
+    if (!fake_queue_take(device, VIRTIO_NET_QUEUE_RX, &chain)) {
+        ask_for_buffers(device);
+        return false;
+    }
+    if (chain.writable_bytes < header_length + length) {
+        fake_queue_complete(device, VIRTIO_NET_QUEUE_RX, &chain, 0);
+        return false;
+    }
+    fake_chain_write(&chain, 0, header, header_length);
+    fake_chain_write(&chain, header_length, frame, length);
+    fake_queue_complete(device, VIRTIO_NET_QUEUE_RX, &chain, (uint32_t)(header_length + length));
+    return true;
+}
+
+static bool is_withheld(const struct fake_device *device, const uint8_t *frame, size_t length)
+{
+    return device->filters_frames && length >= 6 && !fake_device_lets_pass(device, frame);
+}
+
+bool fake_device_deliver(struct fake_device *device, const void *frame, size_t length)
+{
+    struct virtio_net_hdr header = {.num_buffers = 1};
+
+    look_at_the_rings(device);
+    if (device->misbehaviour == FAKE_GSO_TYPE_SET)
+        header.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+    if (device->misbehaviour == FAKE_NEEDS_CSUM_SET)
+        header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+    if (is_withheld(device, frame, length))
+        return true;
+    if (fake_device_has(device, VIRTIO_NET_F_MRG_RXBUF))
+        return spread(device, &header, frame, length);
+    return deliver_in_one(device, &header, frame, length);
+}
+
+bool fake_device_deliver_large(struct fake_device *device, const void *frame, size_t length,
+                               const struct fake_offload *offload)
+{
+    const struct virtio_net_hdr header = {
+        .flags = offload->flags,
+        .gso_type = offload->gso_type,
+        .hdr_len = offload->hdr_len,
+        .gso_size = offload->gso_size,
+        .csum_start = offload->csum_start,
+        .csum_offset = offload->csum_offset,
+        .num_buffers = 1,
+    };
+
+    look_at_the_rings(device);
+    if (is_withheld(device, frame, length))
+        return true;
+    return spread(device, &header, frame, length);
+}

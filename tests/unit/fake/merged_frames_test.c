@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * Frames that the device model spreads over several receive buffers, and what their header says.
+ * The driver's rings hand out the buffers; what the device used is read from memory at offsets
+ * computed here.
+ */
+#include <stdio.h>
+
+#include "assert_status.h"
+#include "fixture.h"
+#include "virtio/virtio_queue.h"
+#include "virtio_net_internal.h"
+
+#define HEADER VIRTIO_NET_HDR_LENGTH
+#define QUEUE_SIZE 128u
+#define SLOTS 64u
+#define BUFFER_BYTES 2048u
+#define FRAME_MAX 65550u
+#define LARGEST_FRAMES_IN_A_ROW 20u
+
+/* The kinds of ring. */
+enum kind {
+    SPLIT,
+    SPLIT_IN_ORDER,
+    PACKED,
+    PACKED_IN_ORDER,
+    LEGACY,
+    LEGACY_SEPARATE, /* the header has a descriptor of its own */
+    KINDS
+};
+
+static const struct {
+    const char *name;
+    enum fake_transport transport;
+    uint64_t features;
+    uint16_t segments; /* of a buffer */
+} kinds[KINDS] = {
+    [SPLIT] = {"split", FAKE_MODERN, VIRTIO_F_EVENT_IDX, 1},
+    [SPLIT_IN_ORDER] = {"split, in order", FAKE_MODERN, VIRTIO_F_IN_ORDER, 1},
+    [PACKED] = {"packed", FAKE_MODERN, VIRTIO_F_RING_PACKED, 1},
+    [PACKED_IN_ORDER] = {"packed, in order", FAKE_MODERN,
+                         VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_EVENT_IDX, 1},
+    [LEGACY] = {"legacy", FAKE_LEGACY, VIRTIO_F_ANY_LAYOUT, 1},
+    [LEGACY_SEPARATE] = {"legacy, separate header", FAKE_LEGACY, VIRTIO_F_EVENT_IDX, 2},
+};
+
+/* A driver that has a receive queue and nothing else. */
+struct bench {
+    struct fake_fixture fixture;
+    struct fake_device *device;
+    struct virtio_device virtio;
+    struct virtio_queue queue;
+    struct dma buffers;
+    uint32_t buffer_bytes;
+    uint16_t segments;
+    uint16_t next_slot; /* to be used by the device */
+};
+
+/* What the device delivered last, as the driver's ring gave it. */
+struct received {
+    uint8_t bytes[2 * SLOTS * BUFFER_BYTES]; /* the header included */
+    size_t length;
+    unsigned buffers;
+};
+
+static uint8_t frame[FRAME_MAX + 100];
+static struct received received;
+
+/* The act is reported, and the first report says `what`. */
+#define assert_reported(what, act)                                                                 \
+    do {                                                                                           \
+        fake_reports_record();                                                                     \
+        act;                                                                                       \
+        if (fake_reports_taken() == 0)                                                             \
+            fail_msg("not reported: %s", what);                                                    \
+        if (!strstr(fake_first_report(), what))                                                    \
+            fail_msg("reported \"%s\", not \"%s\"", fake_first_report(), what);                    \
+    } while (0)
+
+static uint8_t *buffer_of(const struct bench *bench, uint16_t slot)
+{
+    return bench->buffers.address + (size_t)slot * bench->buffer_bytes;
+}
+
+/* Device and driver, as far as the features. */
+static void bench_negotiate(struct bench *bench, enum kind kind, uint64_t features)
+{
+    const struct fake_device_options options = {
+        .transport = kinds[kind].transport,
+        .features = kinds[kind].features | features,
+        .queue_size = {QUEUE_SIZE, QUEUE_SIZE},
+    };
+    EFI_PCI_IO_PROTOCOL *pci_io;
+
+    *bench = (struct bench){.segments = kinds[kind].segments};
+    fake_fixture_init(&bench->fixture, 1, &options);
+    bench->device = bench->fixture.device;
+    pci_io = fake_firmware_interface(bench->fixture.firmware, fake_device_handle(bench->device),
+                                     &gEfiPciIoProtocolGuid);
+    assert_success(virtio_device_init(&bench->virtio, pci_io));
+    (void)!virtio_device_negotiate(&bench->virtio, UINT64_MAX, NULL, 0);
+}
+
+static void describe_buffers(struct bench *bench)
+{
+    uint16_t header = bench->segments > 1 ? HEADER : 0;
+
+    for (uint16_t slot = 0; slot < SLOTS; slot++) {
+        uint64_t address = bench->buffers.device_address + (uint64_t)slot * bench->buffer_bytes;
+        const struct virtqueue_segment segments[] = {
+            {address, HEADER, true},
+            {address + header, bench->buffer_bytes - header, true},
+        };
+
+        virtqueue_set_slot(&bench->queue.ring, slot, &segments[2 - bench->segments],
+                           bench->segments);
+    }
+}
+
+static void push(struct bench *bench, uint16_t first_slot, uint16_t count)
+{
+    for (uint16_t i = 0; i < count; i++)
+        virtqueue_push(&bench->queue.ring, (uint16_t)((first_slot + i) % SLOTS),
+                       bench->buffer_bytes - (bench->segments > 1 ? HEADER : 0));
+    virtio_queue_publish(&bench->queue);
+}
+
+/* The device is ready, and has no buffer yet. */
+static void bench_init(struct bench *bench, enum kind kind, uint64_t features,
+                       uint32_t buffer_bytes)
+{
+    bench_negotiate(bench, kind, features);
+    bench->buffer_bytes = buffer_bytes;
+    assert_success(
+        dma_init(&bench->buffers, bench->virtio.transport.pci_io, (size_t)SLOTS * buffer_bytes));
+    assert_success(virtio_queue_init(&bench->queue, &bench->virtio, VIRTIO_NET_QUEUE_RX, QUEUE_SIZE,
+                                     bench->segments));
+    describe_buffers(bench);
+    assert_success(virtio_device_ready(&bench->virtio));
+}
+
+static void bench_fini(struct bench *bench)
+{
+    virtio_device_halt(&bench->virtio);
+    virtio_queue_fini(&bench->queue);
+    dma_fini(&bench->buffers);
+    virtio_device_fini(&bench->virtio);
+    fake_firmware_assert_nothing_leaked(bench->fixture.firmware);
+    fake_fixture_fini(&bench->fixture);
+}
+
+static void write_frame(size_t length, unsigned seed)
+{
+    for (size_t i = 0; i < length; i++)
+        frame[i] = (uint8_t)(i * 7 + i / 251 + seed);
+}
+
+/* Take everything that the driver's ring has, buffers in their order. */
+static void receive(struct bench *bench)
+{
+    struct virtqueue_completion completion;
+
+    received.length = 0;
+    received.buffers = 0;
+    while (virtqueue_pop(&bench->queue.ring, &completion)) {
+        assert_int_equal(bench->next_slot, completion.slot);
+        bench->next_slot = (uint16_t)((bench->next_slot + 1) % SLOTS);
+        memcpy(received.bytes + received.length, buffer_of(bench, completion.slot),
+               completion.length_bytes);
+        received.length += completion.length_bytes;
+        received.buffers++;
+    }
+    assert_false(bench->queue.ring.is_broken);
+}
+
+static struct virtio_net_hdr received_header(void)
+{
+    struct virtio_net_hdr header;
+
+    memcpy(&header, received.bytes, sizeof(header));
+    return header;
+}
+
+static unsigned buffers_for(const struct bench *bench, size_t length)
+{
+    return (unsigned)((HEADER + length + bench->buffer_bytes - 1) / bench->buffer_bytes);
+}
+
+/* The driver's ring gives `frame`, complete and in as few buffers as possible, once. */
+static void assert_receives(struct bench *bench, size_t length)
+{
+    receive(bench);
+    assert_int_equal(buffers_for(bench, length), received.buffers);
+    assert_int_equal(buffers_for(bench, length), received_header().num_buffers);
+    assert_int_equal(HEADER + length, received.length);
+    assert_memory_equal(frame, received.bytes + HEADER, length);
+}
+
+/* ---- used entries in memory, in the first lap ---- */
+
+static uint8_t *used_memory(const struct bench *bench)
+{
+    size_t offset = 16 * (size_t)QUEUE_SIZE + 6 + 2 * (size_t)QUEUE_SIZE;
+
+    return bench->queue.memory.address + ((offset + 4095) & ~(size_t)4095);
+}
+
+static bool is_packed(const struct bench *bench)
+{
+    return virtio_device_has(&bench->virtio, VIRTIO_F_RING_PACKED);
+}
+
+/* The entry that begins at buffer `nth`. False: none does. */
+static bool read_entry(const struct bench *bench, unsigned nth, struct virtq_used_elem *ret_entry)
+{
+    const uint8_t *entry = is_packed(bench)
+                               ? bench->queue.memory.address + 16 * (size_t)nth * bench->segments
+                               : used_memory(bench) + 4 + 8 * (size_t)nth;
+    struct virtq_packed_desc packed;
+
+    if (is_packed(bench)) {
+        memcpy(&packed, entry, sizeof(packed));
+        *ret_entry = (struct virtq_used_elem){packed.id, packed.len};
+        return (packed.flags & 0x8080) == 0x8080;
+    }
+    memcpy(ret_entry, entry, sizeof(*ret_entry));
+    return ret_entry->len > 0;
+}
+
+static unsigned count_entries(const struct bench *bench)
+{
+    struct virtq_used_elem entry;
+    unsigned count = 0;
+
+    for (unsigned nth = 0; nth < SLOTS; nth++)
+        count += read_entry(bench, nth, &entry);
+    return count;
+}
+
+/* ---- the tests ---- */
+
+static const struct fake_offload whole = {0};
+
+static void frame_of_one_buffer_has_the_header_of_the_test(void **state)
+{
+    const enum kind *kind = *state;
+    const struct fake_offload offload = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+                                         .gso_type =
+                                             VIRTIO_NET_HDR_GSO_TCPV6 | VIRTIO_NET_HDR_GSO_ECN,
+                                         .hdr_len = 74,
+                                         .gso_size = 1220,
+                                         .csum_start = 54,
+                                         .csum_offset = 16};
+    struct bench bench;
+    struct virtio_net_hdr header;
+
+    bench_init(&bench, *kind, FAKE_LARGE_FEATURES, BUFFER_BYTES);
+    push(&bench, 0, 1);
+    write_frame(1514, 1);
+    assert_true(fake_device_deliver_large(bench.device, frame, 1514, &offload));
+    assert_receives(&bench, 1514);
+    header = received_header();
+    assert_int_equal(offload.flags, header.flags);
+    assert_int_equal(offload.gso_type, header.gso_type);
+    assert_int_equal(offload.hdr_len, header.hdr_len);
+    assert_int_equal(offload.gso_size, header.gso_size);
+    assert_int_equal(offload.csum_start, header.csum_start);
+    assert_int_equal(offload.csum_offset, header.csum_offset);
+    bench_fini(&bench);
+}
+
+/* Around each border between two buffers that matters, and through many laps of the ring. */
+static void frame_of_any_length_fills_all_buffers_but_its_last(void **state)
+{
+    const enum kind *kind = *state;
+    static const size_t lengths[] = {60,
+                                     BUFFER_BYTES - HEADER - 1,
+                                     BUFFER_BYTES - HEADER,
+                                     BUFFER_BYTES - HEADER + 1,
+                                     2 * BUFFER_BYTES - HEADER,
+                                     2 * BUFFER_BYTES - HEADER + 1,
+                                     9014,
+                                     32 * BUFFER_BYTES - HEADER,
+                                     65535,
+                                     FRAME_MAX};
+    uint16_t slot = SLOTS;
+    struct bench bench;
+
+    bench_init(&bench, *kind, FAKE_LARGE_FEATURES, BUFFER_BYTES);
+    push(&bench, 0, SLOTS);
+    for (unsigned round = 0; round < LARGEST_FRAMES_IN_A_ROW * ARRAY_LENGTH(lengths); round++) {
+        size_t length = lengths[round % ARRAY_LENGTH(lengths)];
+
+        write_frame(length, round);
+        assert_true(fake_device_deliver_large(bench.device, frame, length, &whole));
+        assert_receives(&bench, length);
+        push(&bench, slot, (uint16_t)received.buffers);
+        slot = (uint16_t)(slot + received.buffers);
+    }
+    bench_fini(&bench);
+}
+
+static void several_frames_wait_in_the_ring_one_after_the_other(void **state)
+{
+    const enum kind *kind = *state;
+    struct bench bench;
+    size_t at = 0;
+
+    bench_init(&bench, *kind, FAKE_LARGE_FEATURES, BUFFER_BYTES);
+    push(&bench, 0, SLOTS);
+    for (unsigned i = 0; i < 3; i++) {
+        write_frame(5000, i);
+        assert_true(fake_device_deliver_large(bench.device, frame, 5000, &whole));
+    }
+    receive(&bench);
+    assert_int_equal(9, received.buffers);
+    assert_int_equal(3 * (HEADER + 5000), received.length);
+    for (unsigned i = 0; i < 3; i++, at += HEADER + 5000) {
+        write_frame(5000, i);
+        assert_memory_equal(frame, received.bytes + at + HEADER, 5000);
+    }
+    bench_fini(&bench);
+}
+
+static void too_few_buffers_are_left_unused(void **state)
+{
+    const enum kind *kind = *state;
+    struct bench bench;
+    unsigned rung;
+
+    bench_init(&bench, *kind, FAKE_LARGE_FEATURES, BUFFER_BYTES);
+    write_frame(9014, 3);
+    assert_false(fake_device_deliver_large(bench.device, frame, 9014, &whole));
+    push(&bench, 0, 4);
+    for (unsigned i = 0; i < 3; i++)
+        assert_false(fake_device_deliver_large(bench.device, frame, 9014, &whole));
+    assert_false(fake_device_deliver(bench.device, frame, 9014));
+    assert_int_equal(0, count_entries(&bench));
+    assert_int_equal(4, fake_device_pending_count(bench.device, VIRTIO_NET_QUEUE_RX));
+
+    rung = fake_device_notification_count(bench.device, VIRTIO_NET_QUEUE_RX);
+    push(&bench, 4, 1);
+    assert_int_equal(rung + 1, fake_device_notification_count(bench.device, VIRTIO_NET_QUEUE_RX));
+    assert_true(fake_device_deliver_large(bench.device, frame, 9014, &whole));
+    assert_receives(&bench, 9014);
+    bench_fini(&bench);
+}
+
+static void frames_are_spread_without_an_offload_too(void **state)
+{
+    const enum kind *kind = *state;
+    struct bench bench;
+
+    bench_init(&bench, *kind, VIRTIO_NET_F_MRG_RXBUF, BUFFER_BYTES);
+    push(&bench, 0, SLOTS);
+    write_frame(9014, 3);
+    assert_true(fake_device_deliver(bench.device, frame, 9014));
+    assert_receives(&bench, 9014);
+    bench_fini(&bench);
+}
+
+/* 5.1.6.3.1: any buffer that is larger than the header will do. */
+static void smallest_buffers_hold_a_frame(void **state)
+{
+    const enum kind *kind = *state;
+    struct bench bench;
+
+    bench_init(&bench, *kind, FAKE_LARGE_FEATURES, HEADER + 1);
+    push(&bench, 0, SLOTS);
+    write_frame(60, 3);
+    assert_true(fake_device_deliver_large(bench.device, frame, 60, &whole));
+    assert_receives(&bench, 60);
+    bench_fini(&bench);
+}
+
+/* 2.7.9, 2.8.9: the entry is the last buffer's, and stands where the first one's would. */
+static void one_used_entry_stands_for_a_frame_in_order(void **state)
+{
+    const enum kind *kind = *state;
+    bool is_in_order = *kind == SPLIT_IN_ORDER || *kind == PACKED_IN_ORDER;
+    struct virtq_used_elem entry;
+    struct bench bench;
+
+    bench_init(&bench, *kind, FAKE_LARGE_FEATURES, BUFFER_BYTES);
+    push(&bench, 0, 5);
+    assert_true(fake_device_deliver_large(bench.device, frame, 9014, &whole));
+    assert_int_equal(is_in_order ? 1 : 5, count_entries(&bench));
+    assert_true(read_entry(&bench, 0, &entry));
+    assert_int_equal(is_in_order ? 9014 + HEADER - 4 * BUFFER_BYTES : BUFFER_BYTES, entry.len);
+    if (is_in_order)
+        assert_int_equal(4, entry.id);
+    bench_fini(&bench);
+}
+
+static void used_entries_one_by_one_give_each_length(void **state)
+{
+    const enum kind *kind = *state;
+    struct virtq_used_elem entry;
+    struct bench bench;
+
+    bench_init(&bench, *kind, FAKE_LARGE_FEATURES, BUFFER_BYTES);
+    fake_device_use_one_by_one(bench.device, true);
+    push(&bench, 0, 5);
+    write_frame(9014, 3);
+    assert_true(fake_device_deliver_large(bench.device, frame, 9014, &whole));
+    assert_int_equal(5, count_entries(&bench));
+    for (unsigned nth = 0; nth < 5; nth++) {
+        assert_true(read_entry(&bench, nth, &entry));
+        assert_int_equal(nth < 4 ? BUFFER_BYTES : 9014 + HEADER - 4 * BUFFER_BYTES, entry.len);
+    }
+    assert_receives(&bench, 9014);
+    bench_fini(&bench);
+}
+
+static void without_mrg_rxbuf_one_buffer_holds_a_frame_or_none_does(void **state)
+{
+    const enum kind *kind = *state;
+    bool is_legacy = kinds[*kind].transport == FAKE_LEGACY;
+    struct virtq_used_elem entry;
+    struct bench bench;
+
+    if (*kind == LEGACY_SEPARATE) /* its header is shorter than this bench's */
+        return;
+    bench_init(&bench, *kind, 0, BUFFER_BYTES);
+    push(&bench, 0, 3);
+    assert_false(fake_device_deliver_large(bench.device, frame, 2100, &whole));
+    assert_int_equal(3, fake_device_pending_count(bench.device, VIRTIO_NET_QUEUE_RX));
+    assert_int_equal(0, count_entries(&bench));
+    assert_true(fake_device_deliver_large(bench.device, frame, 1514, &whole));
+    assert_true(read_entry(&bench, 0, &entry));
+    assert_int_equal(1514 + HEADER - (is_legacy ? 2 : 0), entry.len);
+    assert_int_equal(2, fake_device_pending_count(bench.device, VIRTIO_NET_QUEUE_RX));
+    assert_false(fake_device_deliver(bench.device, frame, 2100));
+    assert_int_equal(1, fake_device_pending_count(bench.device, VIRTIO_NET_QUEUE_RX));
+    bench_fini(&bench);
+}
+
+static void withheld_frame_uses_no_buffer(void **state)
+{
+    const enum kind *kind = *state;
+    struct bench bench;
+
+    bench_init(&bench, *kind, FAKE_LARGE_FEATURES, BUFFER_BYTES);
+    push(&bench, 0, SLOTS);
+    fake_device_filter_frames(bench.device, true);
+    bench.device->filter.promiscuous = false;
+    write_frame(9014, 2); /* for a unicast address that is not the device's */
+    assert_true(fake_device_deliver_large(bench.device, frame, 9014, &whole));
+    assert_int_equal(0, count_entries(&bench));
+    bench_fini(&bench);
+}
+
+struct claim {
+    const char *name;
+    CMUnitTestFunction test;
+};
+
+#define CLAIM(test)                                                                                \
+    {                                                                                              \
+#test, test                                                                                \
+    }
+
+int main(void)
+{
+    static const struct claim claims[] = {
+        CLAIM(frame_of_one_buffer_has_the_header_of_the_test),
+        CLAIM(frame_of_any_length_fills_all_buffers_but_its_last),
+        CLAIM(several_frames_wait_in_the_ring_one_after_the_other),
+        CLAIM(too_few_buffers_are_left_unused),
+        CLAIM(frames_are_spread_without_an_offload_too),
+        CLAIM(smallest_buffers_hold_a_frame),
+        CLAIM(one_used_entry_stands_for_a_frame_in_order),
+        CLAIM(used_entries_one_by_one_give_each_length),
+        CLAIM(without_mrg_rxbuf_one_buffer_holds_a_frame_or_none_does),
+        CLAIM(withheld_frame_uses_no_buffer),
+    };
+    static enum kind kind_of[ARRAY_LENGTH(claims) * KINDS];
+    static char names[ARRAY_LENGTH(kind_of)][128];
+    struct CMUnitTest tests[ARRAY_LENGTH(kind_of)];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(tests); i++) {
+        kind_of[i] = (enum kind)(i % KINDS);
+        snprintf(names[i], sizeof(names[i]), "%s: %s", claims[i / KINDS].name,
+                 kinds[kind_of[i]].name);
+        tests[i] = (struct CMUnitTest){
+            .name = names[i], .test_func = claims[i / KINDS].test, .initial_state = &kind_of[i]};
+    }
+    return cmocka_run_group_tests_name("merged_frames", tests, NULL, NULL);
+}
