@@ -8,6 +8,9 @@
 
 #include "virtio_net_internal.h"
 
+#define FRAME_MAX (VIRTIO_NET_RX_BUFFER_MIN_LARGE - VIRTIO_NET_HDR_LENGTH)
+#define CHECKSUM_BYTES 2u
+
 /* A frame on its way. */
 struct delivery {
     uint8_t *bytes; /* the header and the frame */
@@ -175,6 +178,58 @@ bool fake_device_deliver(struct fake_device *device, const void *frame, size_t l
     return deliver_in_one(device, &header, frame, length);
 }
 
+/* The features of which one is needed for a type of segment; 0: there is no such type. */
+static uint64_t features_of_type(uint8_t type)
+{
+    switch (type) {
+    case VIRTIO_NET_HDR_GSO_TCPV4:
+        return VIRTIO_NET_F_GUEST_TSO4;
+    case VIRTIO_NET_HDR_GSO_TCPV6:
+        return VIRTIO_NET_F_GUEST_TSO6;
+    case VIRTIO_NET_HDR_GSO_UDP:
+        return VIRTIO_NET_F_GUEST_UFO;
+    case VIRTIO_NET_HDR_GSO_UDP_L4:
+        return VIRTIO_NET_F_GUEST_USO4 | VIRTIO_NET_F_GUEST_USO6;
+    default:
+        return 0;
+    }
+}
+
+/* 5.1.6.4.1: what a device that behaves may say about segments. */
+static void check_segmentation(const struct fake_device *device, const struct fake_offload *offload)
+{
+    uint8_t type = offload->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
+    bool is_tcp = type == VIRTIO_NET_HDR_GSO_TCPV4 || type == VIRTIO_NET_HDR_GSO_TCPV6;
+
+    if (!fake_device_has(device, features_of_type(type)))
+        fake_referee(device, "a frame of type %u was not negotiated", type);
+    if ((offload->gso_type & VIRTIO_NET_HDR_GSO_ECN) &&
+        (!is_tcp || !fake_device_has(device, VIRTIO_NET_F_GUEST_ECN)))
+        fake_referee(device, "a frame of type %u with ECN", type);
+    if (!(offload->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
+        fake_referee(device, "a frame of type %u without NEEDS_CSUM", type);
+    if (offload->gso_size == 0)
+        fake_referee(device, "a frame of type %u without a segment size", type);
+}
+
+static void check_offload(const struct fake_device *device, const struct fake_offload *offload,
+                          size_t length)
+{
+    const unsigned known = VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID;
+
+    if (length > FRAME_MAX)
+        fake_referee(device, "a frame of %zu bytes", length);
+    if ((offload->flags & ~known) ||
+        (offload->flags && !fake_device_has(device, VIRTIO_NET_F_GUEST_CSUM)))
+        fake_referee(device, "flags %#x were not negotiated", offload->flags);
+    if ((offload->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) &&
+        (size_t)offload->csum_start + offload->csum_offset + CHECKSUM_BYTES > length)
+        fake_referee(device, "a checksum at %u + %u of %zu bytes", offload->csum_start,
+                     offload->csum_offset, length);
+    if (offload->gso_type != VIRTIO_NET_HDR_GSO_NONE)
+        check_segmentation(device, offload);
+}
+
 bool fake_device_deliver_large(struct fake_device *device, const void *frame, size_t length,
                                const struct fake_offload *offload)
 {
@@ -189,6 +244,7 @@ bool fake_device_deliver_large(struct fake_device *device, const void *frame, si
     };
 
     look_at_the_rings(device);
+    check_offload(device, offload, length);
     if (is_withheld(device, frame, length))
         return true;
     return spread(device, &header, frame, length);

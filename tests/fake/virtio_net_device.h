@@ -38,6 +38,11 @@ enum fake_transport {
     (VIRTIO_NET_F_GUEST_CSUM | VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6 |                 \
      VIRTIO_NET_F_GUEST_ECN | VIRTIO_NET_F_MRG_RXBUF)
 
+/* With any of these the device may hand over frames that are segments to be cut. */
+#define FAKE_SEGMENTED_FEATURES                                                                    \
+    (VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6 | VIRTIO_NET_F_GUEST_UFO |                  \
+     VIRTIO_NET_F_GUEST_USO4 | VIRTIO_NET_F_GUEST_USO6)
+
 /* All zeros give a sensible device: QEMU's layout, 256 entries, link up, MTU 1500. */
 struct fake_device_options {
     enum fake_transport transport;

@@ -38,16 +38,29 @@ static bool wants_separate_header(const struct fake_device *device)
     return device->uses_legacy && !fake_device_has(device, VIRTIO_F_ANY_LAYOUT);
 }
 
+/* 5.1.6.3.1: a frame that is not spread over several buffers has to fit into one. */
+static size_t receive_buffer_min(const struct fake_device *device)
+{
+    size_t header_length = fake_device_header_length(device);
+    size_t needed = fake_device_has(device, FAKE_SEGMENTED_FEATURES)
+                        ? VIRTIO_NET_RX_BUFFER_MIN_LARGE
+                        : VIRTIO_NET_RX_BUFFER_MIN;
+
+    if (fake_device_has(device, VIRTIO_NET_F_MRG_RXBUF))
+        return header_length + 1;
+    if (fake_device_has(device, VIRTIO_NET_F_MTU) && device->mtu >= VIRTIO_NET_MTU_MIN &&
+        needed < header_length + ETHERNET_HEADER + device->mtu)
+        needed = header_length + ETHERNET_HEADER + device->mtu;
+    return needed;
+}
+
 static void check_receive_buffer(struct fake_device *device, const struct fake_chain *chain)
 {
-    size_t needed = VIRTIO_NET_RX_BUFFER_MIN;
+    size_t needed = receive_buffer_min(device);
 
-    if (fake_device_has(device, VIRTIO_NET_F_MTU) && device->mtu >= VIRTIO_NET_MTU_MIN &&
-        needed < fake_device_header_length(device) + ETHERNET_HEADER + device->mtu)
-        needed = fake_device_header_length(device) + ETHERNET_HEADER + device->mtu;
     if (chain->readable_bytes > 0)
         fake_referee(device, "a receive buffer with a device-readable part");
-    if (chain->writable_bytes < needed && !fake_device_has(device, VIRTIO_NET_F_MRG_RXBUF))
+    if (chain->writable_bytes < needed)
         fake_referee(device, "a receive buffer of %zu bytes, %zu are needed", chain->writable_bytes,
                      needed);
 }

@@ -450,6 +450,155 @@ static void withheld_frame_uses_no_buffer(void **state)
     bench_fini(&bench);
 }
 
+static void referee_knows_what_a_feature_needs(void **state)
+{
+    static const uint64_t lonely[] = {
+        VIRTIO_NET_F_GUEST_TSO4,
+        VIRTIO_NET_F_GUEST_TSO6,
+        VIRTIO_NET_F_GUEST_USO4,
+        VIRTIO_NET_F_GUEST_USO6,
+        VIRTIO_NET_F_HOST_USO,
+        VIRTIO_NET_F_GUEST_ECN,
+        VIRTIO_NET_F_GUEST_ECN | VIRTIO_NET_F_GUEST_CSUM,
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(lonely); i++) {
+        struct bench bench;
+
+        assert_reported("without the one it needs", bench_negotiate(&bench, SPLIT, lonely[i]));
+        virtio_device_fini(&bench.virtio);
+        fake_fixture_fini(&bench.fixture);
+    }
+}
+
+/* One buffer of this length alone. */
+static void offer_buffer(enum kind kind, uint64_t features, uint32_t bytes)
+{
+    struct bench bench;
+
+    bench_init(&bench, kind, features, bytes);
+    push(&bench, 0, 1);
+    bench_fini(&bench);
+}
+
+static void referee_measures_receive_buffers(void **state)
+{
+    const uint64_t large = VIRTIO_NET_F_GUEST_CSUM | VIRTIO_NET_F_GUEST_TSO6;
+
+    (void)state;
+    for (enum kind kind = SPLIT; kind <= LEGACY; kind++) {
+        assert_reported("a receive buffer of 12 bytes, 13 are needed",
+                        offer_buffer(kind, FAKE_LARGE_FEATURES, 12));
+        offer_buffer(kind, FAKE_LARGE_FEATURES, 13);
+        assert_reported("a receive buffer of 65561 bytes, 65562 are needed",
+                        offer_buffer(kind, large, 65561));
+        offer_buffer(kind, large, 65562);
+        assert_reported("a receive buffer of 1525 bytes, 1526 are needed",
+                        offer_buffer(kind, VIRTIO_NET_F_GUEST_CSUM, 1525));
+        offer_buffer(kind, VIRTIO_NET_F_GUEST_CSUM, 1526);
+    }
+}
+
+static void referee_wants_a_legacy_header_alone_in_each_buffer(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    bench_init(&bench, LEGACY_SEPARATE, FAKE_LARGE_FEATURES, BUFFER_BYTES);
+    bench.segments = 1;
+    describe_buffers(&bench);
+    assert_reported("the header is not alone", push(&bench, 0, 1));
+    bench_fini(&bench);
+}
+
+#define NEEDS_CSUM VIRTIO_NET_HDR_F_NEEDS_CSUM
+#define TCPV4 VIRTIO_NET_HDR_GSO_TCPV4
+#define TCPV6 VIRTIO_NET_HDR_GSO_TCPV6
+#define UDP_L4 VIRTIO_NET_HDR_GSO_UDP_L4
+#define ECN VIRTIO_NET_HDR_GSO_ECN
+
+/* Frames of 5,000 bytes; NULL: nothing is reported. */
+static const struct {
+    uint64_t features; /* missing from all */
+    struct fake_offload offload;
+    const char *report;
+} offloads[] = {
+    {0, {.flags = VIRTIO_NET_HDR_F_DATA_VALID}, NULL},
+    {0, {NEEDS_CSUM, 0, 0, 0, 34, 16}, NULL},
+    {0, {NEEDS_CSUM, 0, 0, 0, 4982, 16}, NULL},
+    {0, {NEEDS_CSUM, 0, 0, 0, 4983, 16}, "a checksum at 4983 + 16 of 5000 bytes"},
+    {0, {NEEDS_CSUM, 0, 0, 0, 34, 4965}, "a checksum at 34 + 4965 of 5000 bytes"},
+    {0, {NEEDS_CSUM, 0, 0, 0, 65535, 65535}, "a checksum at 65535 + 65535"},
+    {0, {0, 0, 0, 0, 65535, 65535}, NULL},
+    {0, {.flags = 4}, "flags 0x4 were not negotiated"},
+    {VIRTIO_NET_F_GUEST_CSUM, {.flags = NEEDS_CSUM}, "flags 0x1 were not negotiated"},
+    {VIRTIO_NET_F_GUEST_CSUM,
+     {.flags = VIRTIO_NET_HDR_F_DATA_VALID},
+     "flags 0x2 were not negotiated"},
+    {0, {NEEDS_CSUM, TCPV4, 54, 1460, 34, 16}, NULL},
+    {0, {NEEDS_CSUM, TCPV4 | ECN, 54, 1460, 34, 16}, NULL},
+    {0, {NEEDS_CSUM, TCPV6 | ECN, 74, 1440, 54, 16}, NULL},
+    {0, {NEEDS_CSUM, UDP_L4, 42, 1472, 34, 6}, NULL},
+    {VIRTIO_NET_F_GUEST_USO4, {NEEDS_CSUM, UDP_L4, 42, 1472, 34, 6}, NULL},
+    {VIRTIO_NET_F_GUEST_USO4 | VIRTIO_NET_F_GUEST_USO6,
+     {NEEDS_CSUM, UDP_L4, 42, 1472, 34, 6},
+     "a frame of type 5 was not negotiated"},
+    {VIRTIO_NET_F_GUEST_TSO4,
+     {NEEDS_CSUM, TCPV4, 54, 1460, 34, 16},
+     "a frame of type 1 was not negotiated"},
+    {VIRTIO_NET_F_GUEST_TSO6,
+     {NEEDS_CSUM, TCPV6, 74, 1440, 54, 16},
+     "a frame of type 4 was not negotiated"},
+    {0, {NEEDS_CSUM, VIRTIO_NET_HDR_GSO_UDP, 42, 1472, 34, 6}, "a frame of type 3 was not"},
+    {0, {NEEDS_CSUM, 2, 54, 1460, 34, 16}, "a frame of type 2 was not negotiated"},
+    {0, {NEEDS_CSUM, ECN, 54, 1460, 34, 16}, "a frame of type 0 was not negotiated"},
+    {0, {NEEDS_CSUM, UDP_L4 | ECN, 42, 1472, 34, 6}, "a frame of type 5 with ECN"},
+    {VIRTIO_NET_F_GUEST_ECN,
+     {NEEDS_CSUM, TCPV4 | ECN, 54, 1460, 34, 16},
+     "a frame of type 1 with ECN"},
+    {0, {0, TCPV4, 54, 1460, 34, 16}, "a frame of type 1 without NEEDS_CSUM"},
+    {0, {NEEDS_CSUM, TCPV4, 54, 0, 34, 16}, "a frame of type 1 without a segment size"},
+};
+
+/* What a device that behaves never writes: the test is at fault. */
+static void referee_judges_the_header_that_a_test_asks_for(void **state)
+{
+    const uint64_t all = FAKE_LARGE_FEATURES | VIRTIO_NET_F_GUEST_USO4 | VIRTIO_NET_F_GUEST_USO6;
+
+    (void)state;
+    write_frame(5000, 1);
+    for (size_t i = 0; i < ARRAY_LENGTH(offloads); i++) {
+        struct bench bench;
+        bool is_delivered;
+
+        /* Only the device's side of the negotiation matters here. */
+        bench_init(&bench, SPLIT, all, BUFFER_BYTES);
+        bench.device->accepted &= ~offloads[i].features;
+        push(&bench, 0, 3);
+        fake_reports_record();
+        is_delivered = fake_device_deliver_large(bench.device, frame, 5000, &offloads[i].offload);
+        assert_int_equal(offloads[i].report != NULL, fake_reports_taken() > 0);
+        if (offloads[i].report)
+            assert_non_null(strstr(fake_first_report(), offloads[i].report));
+        assert_true(is_delivered);
+        assert_receives(&bench, 5000);
+        bench_fini(&bench);
+    }
+}
+
+static void referee_knows_the_longest_frame(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    bench_init(&bench, SPLIT, FAKE_LARGE_FEATURES, BUFFER_BYTES);
+    push(&bench, 0, SLOTS);
+    assert_reported("a frame of 65551 bytes",
+                    fake_device_deliver_large(bench.device, frame, FRAME_MAX + 1, &whole));
+    bench_fini(&bench);
+}
+
 struct claim {
     const char *name;
     CMUnitTestFunction test;
@@ -476,7 +625,15 @@ int main(void)
     };
     static enum kind kind_of[ARRAY_LENGTH(claims) * KINDS];
     static char names[ARRAY_LENGTH(kind_of)][128];
+    static const struct CMUnitTest referee_tests[] = {
+        cmocka_unit_test(referee_knows_what_a_feature_needs),
+        cmocka_unit_test(referee_measures_receive_buffers),
+        cmocka_unit_test(referee_wants_a_legacy_header_alone_in_each_buffer),
+        cmocka_unit_test(referee_judges_the_header_that_a_test_asks_for),
+        cmocka_unit_test(referee_knows_the_longest_frame),
+    };
     struct CMUnitTest tests[ARRAY_LENGTH(kind_of)];
+    int failures;
 
     for (size_t i = 0; i < ARRAY_LENGTH(tests); i++) {
         kind_of[i] = (enum kind)(i % KINDS);
@@ -485,5 +642,7 @@ int main(void)
         tests[i] = (struct CMUnitTest){
             .name = names[i], .test_func = claims[i / KINDS].test, .initial_state = &kind_of[i]};
     }
-    return cmocka_run_group_tests_name("merged_frames", tests, NULL, NULL);
+    failures = cmocka_run_group_tests_name("merged_frames", tests, NULL, NULL);
+    return failures +
+           cmocka_run_group_tests_name("merged_frames_referee", referee_tests, NULL, NULL);
 }
