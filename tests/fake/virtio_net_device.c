@@ -532,9 +532,39 @@ const char *fake_misbehaviour_name(enum fake_device_misbehaviour which)
         [FAKE_WINDOW_PLACE_READ_ONLY] = "window cannot be set",
         [FAKE_WINDOW_DATA_READ_ONLY] = "window ignores writes",
         [FAKE_WINDOW_DATA_ALL_ONES] = "window reads all ones",
+        [FAKE_NUM_BUFFERS_ZERO] = "num_buffers 0",
+        [FAKE_NUM_BUFFERS_ABOVE_USED] = "num_buffers above what was used",
+        [FAKE_NUM_BUFFERS_BELOW_USED] = "num_buffers below what was used",
+        [FAKE_NUM_BUFFERS_ABOVE_QUEUE] = "num_buffers above the queue size",
+        [FAKE_NUM_BUFFERS_CHANGES] = "num_buffers changes",
+        [FAKE_LAST_BUFFER_MISSING] = "last buffer of a frame not used",
+        [FAKE_LAST_LENGTH_ABOVE_BUFFER] = "used length above the last buffer of a frame",
+        [FAKE_MIDDLE_LENGTH_ZERO] = "used length 0 within a frame",
+        [FAKE_MIDDLE_LENGTH_SHORT] = "buffer within a frame not full",
+        [FAKE_MIDDLE_LENGTH_ABOVE_BUFFER] = "used length above a buffer within a frame",
+        [FAKE_MIDDLE_HEADER] = "header within a frame",
+        [FAKE_FRAME_TOO_LONG] = "frame of 65536 bytes",
+        [FAKE_CSUM_START_OUTSIDE] = "csum_start outside the frame",
+        [FAKE_CSUM_OFFSET_OUTSIDE] = "csum_offset outside the frame",
+        [FAKE_CSUM_OFFSET_WRAPS] = "csum_offset wraps",
+        [FAKE_GSO_TYPE_NOT_NEGOTIATED] = "gso type not negotiated",
+        [FAKE_GSO_TYPE_UNKNOWN] = "gso type unknown",
+        [FAKE_GSO_WITHOUT_CSUM] = "gso type without NEEDS_CSUM",
+        [FAKE_GSO_ECN_ALONE] = "ECN without a gso type",
+        [FAKE_GSO_HINTS_LIE] = "hdr_len and gso_size lie",
+        [FAKE_OFFLOAD_UNJUDGED] = "offload not judged",
     };
 
     return names[which];
+}
+
+uint64_t fake_misbehaviour_needs(enum fake_device_misbehaviour which)
+{
+    if (which >= FAKE_NUM_BUFFERS_ZERO && which <= FAKE_FRAME_TOO_LONG)
+        return VIRTIO_NET_F_MRG_RXBUF;
+    if (which >= FAKE_CSUM_START_OUTSIDE && which <= FAKE_OFFLOAD_UNJUDGED)
+        return VIRTIO_NET_F_GUEST_CSUM;
+    return 0;
 }
 
 const struct fake_control_command *fake_device_command(const struct fake_device *device,

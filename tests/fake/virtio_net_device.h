@@ -140,6 +140,31 @@ enum fake_device_misbehaviour {
     FAKE_WINDOW_DATA_READ_ONLY,
     FAKE_WINDOW_DATA_ALL_ONES,
 
+    /* buffers of a frame, of which there may be one; once MRG_RXBUF is negotiated */
+    FAKE_NUM_BUFFERS_ZERO,
+    FAKE_NUM_BUFFERS_ABOVE_USED,  /* by one */
+    FAKE_NUM_BUFFERS_BELOW_USED,  /* by one, so that the last looks like a frame */
+    FAKE_NUM_BUFFERS_ABOVE_QUEUE, /* by one */
+    FAKE_NUM_BUFFERS_CHANGES,     /* to 65,535, when the device acts next */
+    FAKE_LAST_BUFFER_MISSING,     /* counted, but not used */
+    FAKE_LAST_LENGTH_ABOVE_BUFFER,
+    FAKE_MIDDLE_LENGTH_ZERO,  /* the middle is the second of three or more */
+    FAKE_MIDDLE_LENGTH_SHORT, /* by one byte */
+    FAKE_MIDDLE_LENGTH_ABOVE_BUFFER,
+    FAKE_MIDDLE_HEADER,  /* the second begins with one */
+    FAKE_FRAME_TOO_LONG, /* 65,536 bytes */
+
+    /* what is left to do, once GUEST_CSUM is negotiated */
+    FAKE_CSUM_START_OUTSIDE,  /* the byte after the frame */
+    FAKE_CSUM_OFFSET_OUTSIDE, /* only the checksum's second byte */
+    FAKE_CSUM_OFFSET_WRAPS,   /* in 16 bits the sum is inside */
+    FAKE_GSO_TYPE_NOT_NEGOTIATED,
+    FAKE_GSO_TYPE_UNKNOWN,
+    FAKE_GSO_WITHOUT_CSUM, /* a segment, but no NEEDS_CSUM */
+    FAKE_GSO_ECN_ALONE,    /* of no type */
+    FAKE_GSO_HINTS_LIE,    /* hdr_len and gso_size */
+    FAKE_OFFLOAD_UNJUDGED, /* as fake_device_deliver_large is told */
+
     FAKE_MISBEHAVIOURS,
 };
 
@@ -282,6 +307,9 @@ void fake_device_misbehave_from(struct fake_device *device, enum fake_device_mis
 /* False until that access. */
 bool fake_device_misbehaves(const struct fake_device *device);
 const char *fake_misbehaviour_name(enum fake_device_misbehaviour which);
+
+/* The features that must be negotiated, or it does nothing. 0: it needs none. */
+uint64_t fake_misbehaviour_needs(enum fake_device_misbehaviour which);
 
 /* Control queue. The commands since the device was created, oldest first; NULL: there are fewer. */
 const struct fake_control_command *fake_device_command(const struct fake_device *device,

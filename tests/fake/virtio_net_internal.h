@@ -53,6 +53,7 @@ struct fake_packed_buffer {
 };
 
 struct fake_segment {
+    uint64_t address; /* the device's */
     uint8_t *data;
     uint32_t length;
     bool is_writable;
@@ -116,6 +117,7 @@ struct fake_device {
     bool polls;
     bool completes_in_reverse;
     bool uses_one_by_one;
+    uint64_t changing_header; /* address of one whose num_buffers changes next; 0: none */
 
     struct fake_frame *frames;
     struct fake_frame *taken;
@@ -178,10 +180,10 @@ void fake_queue_complete_batch(struct fake_device *device, unsigned queue,
                                const struct fake_chain *chains, unsigned count);
 
 /* Completes the buffers of one frame. Under IN_ORDER a single used entry stands for them all,
- * because all but the last are full (2.7.9). */
+ * because all but the last are full (2.7.9); but not if each has its own. */
 void fake_queue_complete_frame(struct fake_device *device, unsigned queue,
                                const struct fake_chain *chains, const uint32_t *written_bytes,
-                               unsigned count);
+                               unsigned count, bool has_each_its_own);
 
 /* Guest memory at an address given by the driver. NULL: the device may not access it. */
 void *fake_queue_dma(struct fake_device *device, uint64_t address, uint64_t length,
@@ -217,6 +219,9 @@ size_t fake_device_header_length(const struct fake_device *device);
 void fake_device_check_buffer(struct fake_device *device, unsigned queue,
                               const struct fake_chain *chain);
 void fake_device_work(struct fake_device *device, unsigned queue);
+
+/* FAKE_NUM_BUFFERS_CHANGES: the moment has come. */
+void fake_device_change_num_buffers(struct fake_device *device);
 void fake_device_free_frames(struct fake_device *device);
 void fake_device_take_command(struct fake_device *device, const struct fake_chain *chain);
 

@@ -86,6 +86,7 @@ void fake_device_reset(struct fake_device *device)
     device->has_chosen = false;
     device->filter = (struct fake_device_filter){.promiscuous = true};
     device->has_unanswered = false;
+    device->changing_header = 0;
     if (device->mac_was_commanded)
         memcpy(device->mac, device->burned_mac, 6);
     device->mac_was_commanded = false;
@@ -716,6 +717,7 @@ static void do_what_is_due(struct fake_device *device)
 
     if (device->accesses_left > 0 && --device->accesses_left == 0)
         fake_device_misbehave(device, device->next_misbehaviour);
+    fake_device_change_num_buffers(device);
     if (device->misbehaviour == FAKE_CONTROL_ACKS_LATE &&
         now_us - device->unanswered_since_us >= FAKE_LATE_ACK_US)
         fake_device_answer_late(device);

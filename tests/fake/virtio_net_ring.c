@@ -112,6 +112,7 @@ bool fake_chain_add(struct fake_device *device, struct fake_chain *chain, uint64
     }
     if (!is_writable && chain->writable_bytes > 0)
         fake_referee(device, "a device-readable descriptor after a device-writable one");
+    segment->address = address;
     segment->data = fake_queue_dma(device, address, length, is_writable);
     segment->length = length;
     segment->is_writable = is_writable;
@@ -358,6 +359,7 @@ void fake_queue_notify(struct fake_device *device, unsigned index)
 
 void fake_device_process(struct fake_device *device)
 {
+    fake_device_change_num_buffers(device);
     for (unsigned i = 0; i < FAKE_DEVICE_QUEUES; i++) {
         fake_queue_check_wakeup(device, i);
         if (is_working(device, &device->queues[i]))
@@ -564,9 +566,9 @@ void fake_queue_complete_batch(struct fake_device *device, unsigned index,
 
 void fake_queue_complete_frame(struct fake_device *device, unsigned index,
                                const struct fake_chain *chains, const uint32_t *written_bytes,
-                               unsigned count)
+                               unsigned count, bool has_each_its_own)
 {
-    if (fake_device_has(device, VIRTIO_F_IN_ORDER) && !device->uses_one_by_one) {
+    if (fake_device_has(device, VIRTIO_F_IN_ORDER) && !has_each_its_own) {
         complete(device, index, chains, count, written_bytes[count - 1]);
         return;
     }

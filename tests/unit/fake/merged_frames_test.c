@@ -181,6 +181,17 @@ static struct virtio_net_hdr received_header(void)
     return header;
 }
 
+static void assert_header_says(const struct virtio_net_hdr *header,
+                               const struct fake_offload *expected)
+{
+    assert_int_equal(expected->flags, header->flags);
+    assert_int_equal(expected->gso_type, header->gso_type);
+    assert_int_equal(expected->hdr_len, header->hdr_len);
+    assert_int_equal(expected->gso_size, header->gso_size);
+    assert_int_equal(expected->csum_start, header->csum_start);
+    assert_int_equal(expected->csum_offset, header->csum_offset);
+}
+
 static unsigned buffers_for(const struct bench *bench, size_t length)
 {
     return (unsigned)((HEADER + length + bench->buffer_bytes - 1) / bench->buffer_bytes);
@@ -224,7 +235,7 @@ static bool read_entry(const struct bench *bench, unsigned nth, struct virtq_use
         return (packed.flags & 0x8080) == 0x8080;
     }
     memcpy(ret_entry, entry, sizeof(*ret_entry));
-    return ret_entry->len > 0;
+    return ret_entry->len > 0 || ret_entry->id > 0;
 }
 
 static unsigned count_entries(const struct bench *bench)
@@ -260,12 +271,7 @@ static void frame_of_one_buffer_has_the_header_of_the_test(void **state)
     assert_true(fake_device_deliver_large(bench.device, frame, 1514, &offload));
     assert_receives(&bench, 1514);
     header = received_header();
-    assert_int_equal(offload.flags, header.flags);
-    assert_int_equal(offload.gso_type, header.gso_type);
-    assert_int_equal(offload.hdr_len, header.hdr_len);
-    assert_int_equal(offload.gso_size, header.gso_size);
-    assert_int_equal(offload.csum_start, header.csum_start);
-    assert_int_equal(offload.csum_offset, header.csum_offset);
+    assert_header_says(&header, &offload);
     bench_fini(&bench);
 }
 
@@ -450,6 +456,338 @@ static void withheld_frame_uses_no_buffer(void **state)
     bench_fini(&bench);
 }
 
+/* ---- misbehaviours ---- */
+
+#define LIES_BYTES 9014u
+#define LIES_BUFFERS 5u
+
+/* A device at fault has delivered a frame of LIES_BYTES to an idle ring. */
+static void deliver_with(struct bench *bench, enum kind kind, enum fake_device_misbehaviour lie,
+                         const struct fake_offload *offload)
+{
+    bench_init(bench, kind, FAKE_LARGE_FEATURES, BUFFER_BYTES);
+    push(bench, 0, SLOTS);
+    write_frame(LIES_BYTES, lie);
+    fake_device_misbehave(bench->device, lie);
+    assert_true(fake_device_deliver_large(bench->device, frame, LIES_BYTES, offload));
+}
+
+static struct virtio_net_hdr header_in(const struct bench *bench, uint16_t slot)
+{
+    struct virtio_net_hdr header;
+
+    memcpy(&header, buffer_of(bench, slot), sizeof(header));
+    return header;
+}
+
+static void num_buffers_lies_and_all_else_is_true(void **state)
+{
+    static const struct {
+        enum fake_device_misbehaviour lie;
+        uint16_t num_buffers;
+    } cases[] = {
+        {FAKE_NUM_BUFFERS_ZERO, 0},
+        {FAKE_NUM_BUFFERS_ABOVE_USED, LIES_BUFFERS + 1},
+        {FAKE_NUM_BUFFERS_BELOW_USED, LIES_BUFFERS - 1},
+        {FAKE_NUM_BUFFERS_ABOVE_QUEUE, QUEUE_SIZE + 1},
+        {FAKE_NUM_BUFFERS_CHANGES, LIES_BUFFERS}, /* not yet */
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct bench bench;
+
+        deliver_with(&bench, *(const enum kind *)*state, cases[i].lie, &whole);
+        receive(&bench);
+        assert_int_equal(cases[i].num_buffers, received_header().num_buffers);
+        assert_int_equal(LIES_BUFFERS, received.buffers);
+        assert_int_equal(HEADER + LIES_BYTES, received.length);
+        assert_memory_equal(frame, received.bytes + HEADER, LIES_BYTES);
+        bench_fini(&bench);
+    }
+}
+
+static void access_a_register(struct bench *bench)
+{
+    bool is_ready;
+
+    assert_success(virtio_device_is_ready(&bench->virtio, &is_ready));
+}
+
+static void process(struct bench *bench)
+{
+    fake_device_process(bench->device);
+}
+
+static void deliver_another(struct bench *bench)
+{
+    assert_true(fake_device_deliver(bench->device, frame, 60));
+}
+
+/* Also if it behaves from now on: the driver has read the number before. */
+static void num_buffers_changes_when_the_device_acts_next(void **state)
+{
+    void (*const acts[])(struct bench *) = {access_a_register, process, deliver_another};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(acts); i++) {
+        struct bench bench;
+
+        deliver_with(&bench, *(const enum kind *)*state, FAKE_NUM_BUFFERS_CHANGES, &whole);
+        fake_device_misbehave(bench.device, FAKE_BEHAVES);
+        assert_int_equal(LIES_BUFFERS, header_in(&bench, 0).num_buffers);
+        acts[i](&bench);
+        assert_int_equal(0xffff, header_in(&bench, 0).num_buffers);
+        buffer_of(&bench, 0)[10] = 1;
+        acts[i](&bench);
+        assert_int_equal(0xff01, header_in(&bench, 0).num_buffers); /* once */
+        bench_fini(&bench);
+    }
+}
+
+static void num_buffers_does_not_change_in_memory_that_was_taken_back(void **state)
+{
+    EFI_PCI_IO_PROTOCOL *pci_io;
+    struct bench bench;
+
+    deliver_with(&bench, *(const enum kind *)*state, FAKE_NUM_BUFFERS_CHANGES, &whole);
+    pci_io = bench.virtio.transport.pci_io;
+    pci_io->Attributes(pci_io, EfiPciIoAttributeOperationDisable, EFI_PCI_IO_ATTRIBUTE_BUS_MASTER,
+                       NULL);
+    process(&bench);
+    assert_int_equal(LIES_BUFFERS, header_in(&bench, 0).num_buffers);
+    pci_io->Attributes(pci_io, EfiPciIoAttributeOperationEnable, EFI_PCI_IO_ATTRIBUTE_BUS_MASTER,
+                       NULL);
+    process(&bench);
+    assert_int_equal(LIES_BUFFERS, header_in(&bench, 0).num_buffers);
+
+    assert_true(fake_device_deliver(bench.device, frame, 60));
+    fake_device_reset_by_others(bench.device);
+    process(&bench);
+    assert_int_equal(1, header_in(&bench, LIES_BUFFERS).num_buffers);
+    bench_fini(&bench);
+}
+
+static void missing_last_buffer_is_the_next_frames_first(void **state)
+{
+    const size_t rest = HEADER + LIES_BYTES - (LIES_BUFFERS - 1) * BUFFER_BYTES;
+    struct bench bench;
+
+    deliver_with(&bench, *(const enum kind *)*state, FAKE_LAST_BUFFER_MISSING, &whole);
+    receive(&bench);
+    assert_int_equal(LIES_BUFFERS - 1, received.buffers);
+    assert_int_equal(LIES_BUFFERS, received_header().num_buffers);
+    assert_int_equal(HEADER + LIES_BYTES - rest, received.length);
+    assert_memory_equal(frame, received.bytes + HEADER, LIES_BYTES - rest);
+
+    assert_true(fake_device_deliver(bench.device, frame, 60)); /* has no last but its first */
+    receive(&bench);
+    assert_int_equal(1, received.buffers);
+    assert_int_equal(1, received_header().num_buffers);
+    assert_int_equal(HEADER + 60, received.length);
+    bench_fini(&bench);
+}
+
+static void length_of_one_buffer_lies(void **state)
+{
+    static const struct {
+        enum fake_device_misbehaviour lie;
+        unsigned nth; /* buffer */
+        uint32_t length;
+    } cases[] = {
+        {FAKE_LAST_LENGTH_ABOVE_BUFFER, LIES_BUFFERS - 1, BUFFER_BYTES + 1},
+        {FAKE_MIDDLE_LENGTH_ZERO, 1, 0},
+        {FAKE_MIDDLE_LENGTH_SHORT, 1, BUFFER_BYTES - 1},
+        {FAKE_MIDDLE_LENGTH_ABOVE_BUFFER, 1, BUFFER_BYTES + 1},
+    };
+    enum kind kind = *(const enum kind *)*state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        bool is_in_order = kind == SPLIT_IN_ORDER || kind == PACKED_IN_ORDER;
+        bool is_alone = is_in_order && cases[i].lie == FAKE_LAST_LENGTH_ABOVE_BUFFER;
+        struct virtq_used_elem entry;
+        struct bench bench;
+
+        deliver_with(&bench, kind, cases[i].lie, &whole);
+        assert_int_equal(is_alone ? 1 : LIES_BUFFERS, count_entries(&bench));
+        for (unsigned nth = 0; nth < count_entries(&bench); nth++) {
+            uint32_t truth = nth < LIES_BUFFERS - 1
+                                 ? BUFFER_BYTES
+                                 : HEADER + LIES_BYTES - (LIES_BUFFERS - 1) * BUFFER_BYTES;
+
+            assert_true(read_entry(&bench, nth, &entry));
+            assert_int_equal(is_alone || nth == cases[i].nth ? cases[i].length : truth, entry.len);
+        }
+        assert_int_equal(LIES_BUFFERS, header_in(&bench, 0).num_buffers);
+        bench_fini(&bench);
+    }
+}
+
+/* The last of two is no middle, nor is the first. */
+static void frame_of_two_buffers_has_no_middle(void **state)
+{
+    for (enum fake_device_misbehaviour lie = FAKE_MIDDLE_LENGTH_ZERO;
+         lie <= FAKE_MIDDLE_LENGTH_ABOVE_BUFFER; lie++) {
+        struct bench bench;
+
+        bench_init(&bench, *(const enum kind *)*state, FAKE_LARGE_FEATURES, BUFFER_BYTES);
+        push(&bench, 0, SLOTS);
+        write_frame(3000, lie);
+        fake_device_misbehave(bench.device, lie);
+        assert_true(fake_device_deliver_large(bench.device, frame, 3000, &whole));
+        assert_receives(&bench, 3000);
+        bench_fini(&bench);
+    }
+}
+
+static void second_buffer_begins_with_a_header(void **state)
+{
+    const size_t at = BUFFER_BYTES - HEADER; /* of the frame */
+    struct bench bench;
+
+    deliver_with(&bench, *(const enum kind *)*state, FAKE_MIDDLE_HEADER, &whole);
+    receive(&bench);
+    assert_int_equal(HEADER + LIES_BYTES, received.length);
+    assert_memory_equal(received.bytes, received.bytes + BUFFER_BYTES, HEADER);
+    memcpy(&frame[at], received.bytes, HEADER);
+    assert_memory_equal(frame, received.bytes + HEADER, LIES_BYTES);
+    bench_fini(&bench);
+}
+
+static void frame_that_is_too_long_ends_with_zeros(void **state)
+{
+    struct bench bench;
+
+    deliver_with(&bench, *(const enum kind *)*state, FAKE_FRAME_TOO_LONG, &whole);
+    memset(&frame[LIES_BYTES], 0, 65536 - LIES_BYTES);
+    assert_receives(&bench, 65536);
+    bench_fini(&bench);
+}
+
+#define NEEDS_CSUM VIRTIO_NET_HDR_F_NEEDS_CSUM
+#define TCPV4 VIRTIO_NET_HDR_GSO_TCPV4
+#define TCPV6 VIRTIO_NET_HDR_GSO_TCPV6
+#define UDP_L4 VIRTIO_NET_HDR_GSO_UDP_L4
+#define ECN VIRTIO_NET_HDR_GSO_ECN
+
+static const struct fake_offload segment = {NEEDS_CSUM, TCPV6, 74, 1440, 54, 16};
+
+/* What the header says when the test asks for nothing, and when it asks for `segment`. */
+static const struct {
+    enum fake_device_misbehaviour lie;
+    struct fake_offload from_whole;
+    struct fake_offload from_segment;
+} header_lies[] = {
+    {FAKE_CSUM_START_OUTSIDE,
+     {NEEDS_CSUM, 0, 0, 0, LIES_BYTES, 16},
+     {NEEDS_CSUM, TCPV6, 74, 1440, LIES_BYTES, 16}},
+    {FAKE_CSUM_OFFSET_OUTSIDE,
+     {NEEDS_CSUM, 0, 0, 0, 34, LIES_BYTES - 35},
+     {NEEDS_CSUM, TCPV6, 74, 1440, 54, LIES_BYTES - 55}},
+    {FAKE_CSUM_OFFSET_WRAPS,
+     {NEEDS_CSUM, 0, 0, 0, 34, 0x10000 - 17},
+     {NEEDS_CSUM, TCPV6, 74, 1440, 54, 0x10000 - 27}},
+    {FAKE_GSO_TYPE_NOT_NEGOTIATED,
+     {NEEDS_CSUM, UDP_L4, 54, 1460, 34, 16},
+     {NEEDS_CSUM, UDP_L4, 74, 1440, 54, 16}},
+    {FAKE_GSO_TYPE_UNKNOWN, {NEEDS_CSUM, 2, 54, 1460, 34, 16}, {NEEDS_CSUM, 2, 74, 1440, 54, 16}},
+    {FAKE_GSO_WITHOUT_CSUM, {0, TCPV4, 54, 1460, 34, 16}, {0, TCPV6, 74, 1440, 54, 16}},
+    {FAKE_GSO_ECN_ALONE, {NEEDS_CSUM, ECN, 54, 1460, 34, 16}, {NEEDS_CSUM, ECN, 74, 1440, 54, 16}},
+    {FAKE_GSO_HINTS_LIE,
+     {NEEDS_CSUM, TCPV4, 65535, 0, 34, 16},
+     {NEEDS_CSUM, TCPV6, 65535, 0, 54, 16}},
+    {FAKE_OFFLOAD_UNJUDGED, {0}, {NEEDS_CSUM, TCPV6, 74, 1440, 54, 16}},
+};
+
+static void header_lies_about_the_work_that_is_left(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(header_lies); i++) {
+        struct virtio_net_hdr header;
+        struct bench bench;
+
+        deliver_with(&bench, *(const enum kind *)*state, header_lies[i].lie, &whole);
+        assert_true(fake_device_deliver(bench.device, frame, LIES_BYTES));
+        assert_true(fake_device_deliver_large(bench.device, frame, LIES_BYTES, &segment));
+        header = header_in(&bench, 0);
+        assert_header_says(&header, &header_lies[i].from_whole);
+        header = header_in(&bench, LIES_BUFFERS);
+        assert_header_says(&header, &header_lies[i].from_whole);
+        header = header_in(&bench, 2 * LIES_BUFFERS);
+        assert_header_says(&header, &header_lies[i].from_segment);
+        receive(&bench);
+        assert_int_equal(3 * (HEADER + LIES_BYTES), received.length);
+        assert_memory_equal(frame, received.bytes + HEADER, LIES_BYTES);
+        bench_fini(&bench);
+    }
+}
+
+static void type_not_negotiated_is_the_first_that_is_missing(void **state)
+{
+    static const struct {
+        uint64_t features;
+        uint8_t type;
+    } cases[] = {
+        {0, TCPV4},
+        {VIRTIO_NET_F_GUEST_TSO4, TCPV6},
+        {VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6, UDP_L4},
+        {VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6 | VIRTIO_NET_F_GUEST_USO4,
+         VIRTIO_NET_HDR_GSO_UDP},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct bench bench;
+
+        bench_init(&bench, SPLIT,
+                   VIRTIO_NET_F_GUEST_CSUM | VIRTIO_NET_F_MRG_RXBUF | cases[i].features,
+                   BUFFER_BYTES);
+        push(&bench, 0, 1);
+        fake_device_misbehave(bench.device, FAKE_GSO_TYPE_NOT_NEGOTIATED);
+        assert_true(fake_device_deliver(bench.device, frame, 60));
+        assert_int_equal(cases[i].type, header_in(&bench, 0).gso_type);
+        bench_fini(&bench);
+    }
+}
+
+/* They are no lies of a device that was not asked for large frames. */
+static void nothing_happens_without_the_features(void **state)
+{
+    enum kind kind = *(const enum kind *)*state;
+    size_t header_bytes = kinds[kind].transport == FAKE_LEGACY ? HEADER - 2 : HEADER;
+    const uint8_t expected[HEADER] = {[10] = 1};
+
+    if (kind == LEGACY_SEPARATE) /* its header is shorter than this bench's */
+        return;
+    for (enum fake_device_misbehaviour lie = FAKE_NUM_BUFFERS_ZERO; lie < FAKE_MISBEHAVIOURS;
+         lie++) {
+        struct bench bench;
+
+        bench_init(&bench, kind, 0, BUFFER_BYTES);
+        push(&bench, 0, SLOTS);
+        fake_device_misbehave(bench.device, lie);
+        for (unsigned i = 0; i < 3; i++)
+            assert_true(fake_device_deliver(bench.device, frame, 1514));
+        receive(&bench);
+        assert_int_equal(3, received.buffers);
+        assert_int_equal(3 * (header_bytes + 1514), received.length);
+        assert_memory_equal(expected, received.bytes, header_bytes);
+        assert_memory_equal(frame, received.bytes + header_bytes, 1514);
+        bench_fini(&bench);
+    }
+}
+
+static void misbehaviours_have_names_and_needs(void **state)
+{
+    (void)state;
+    for (enum fake_device_misbehaviour which = FAKE_BEHAVES; which < FAKE_MISBEHAVIOURS; which++) {
+        assert_non_null(fake_misbehaviour_name(which));
+        assert_int_equal(which < FAKE_NUM_BUFFERS_ZERO     ? 0
+                         : which < FAKE_CSUM_START_OUTSIDE ? VIRTIO_NET_F_MRG_RXBUF
+                                                           : VIRTIO_NET_F_GUEST_CSUM,
+                         fake_misbehaviour_needs(which));
+    }
+}
+
+/* ---- the referee ---- */
+
 static void referee_knows_what_a_feature_needs(void **state)
 {
     static const uint64_t lonely[] = {
@@ -511,12 +849,6 @@ static void referee_wants_a_legacy_header_alone_in_each_buffer(void **state)
     assert_reported("the header is not alone", push(&bench, 0, 1));
     bench_fini(&bench);
 }
-
-#define NEEDS_CSUM VIRTIO_NET_HDR_F_NEEDS_CSUM
-#define TCPV4 VIRTIO_NET_HDR_GSO_TCPV4
-#define TCPV6 VIRTIO_NET_HDR_GSO_TCPV6
-#define UDP_L4 VIRTIO_NET_HDR_GSO_UDP_L4
-#define ECN VIRTIO_NET_HDR_GSO_ECN
 
 /* Frames of 5,000 bytes; NULL: nothing is reported. */
 static const struct {
@@ -622,10 +954,22 @@ int main(void)
         CLAIM(used_entries_one_by_one_give_each_length),
         CLAIM(without_mrg_rxbuf_one_buffer_holds_a_frame_or_none_does),
         CLAIM(withheld_frame_uses_no_buffer),
+        CLAIM(num_buffers_lies_and_all_else_is_true),
+        CLAIM(num_buffers_changes_when_the_device_acts_next),
+        CLAIM(num_buffers_does_not_change_in_memory_that_was_taken_back),
+        CLAIM(missing_last_buffer_is_the_next_frames_first),
+        CLAIM(length_of_one_buffer_lies),
+        CLAIM(frame_of_two_buffers_has_no_middle),
+        CLAIM(second_buffer_begins_with_a_header),
+        CLAIM(frame_that_is_too_long_ends_with_zeros),
+        CLAIM(header_lies_about_the_work_that_is_left),
+        CLAIM(nothing_happens_without_the_features),
     };
     static enum kind kind_of[ARRAY_LENGTH(claims) * KINDS];
     static char names[ARRAY_LENGTH(kind_of)][128];
     static const struct CMUnitTest referee_tests[] = {
+        cmocka_unit_test(type_not_negotiated_is_the_first_that_is_missing),
+        cmocka_unit_test(misbehaviours_have_names_and_needs),
         cmocka_unit_test(referee_knows_what_a_feature_needs),
         cmocka_unit_test(referee_measures_receive_buffers),
         cmocka_unit_test(referee_wants_a_legacy_header_alone_in_each_buffer),
