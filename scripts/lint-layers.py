@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 FOLDERS = "driver mnp snp net virtio ring pci base".split()  # of src/, top to bottom
-NO_EFI = "base/inet_sum mnp/tcp_segment mnp/tcp_join ring/virtqueue ring/virtqueue_split ring/virtqueue_packed".split()
+NO_EFI = "base/inet_sum net/net_offload mnp/tcp_segment mnp/tcp_join ring/virtqueue ring/virtqueue_split ring/virtqueue_packed".split()
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 

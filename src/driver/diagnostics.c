@@ -113,6 +113,7 @@ static void describe(struct report *report, const struct adapter *adapter)
     }
     traffic_rows(report, L"Received\r\n", &net->counters.rx);
     number_row(report, L"for others", net->counters.rx_filtered);
+    number_row(report, L"joined by device", net->counters.rx_large);
     traffic_rows(report, L"Sent\r\n", &net->counters.tx);
     text_append(&report->text, L"Errors by cause\r\n");
     number_row(report, L"ring broken by device", net->counters.ring_errors);
@@ -188,7 +189,7 @@ static void test_extended(struct report *report, struct adapter *adapter)
     if (was_initialized) {
         is_started = !EFI_ERROR(adapter->snp.protocol.Reset(&adapter->snp.protocol, TRUE));
     } else {
-        is_started = net_device_stop(net) && !EFI_ERROR(net_device_start(net));
+        is_started = net_device_stop(net) && !EFI_ERROR(net_device_start(net, false));
     }
     check(report, L"the device starts after a reset", is_started);
     if (is_started)

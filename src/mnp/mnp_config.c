@@ -86,7 +86,7 @@ static EFI_STATUS start_snp(struct mnp *mnp)
     if (EFI_ERROR(status) && status != EFI_ALREADY_STARTED)
         return status;
     if (snp->Mode->State != EfiSimpleNetworkInitialized) {
-        status = snp->Initialize(snp, 0, 0);
+        status = snp_initialize_large(mnp->snp);
         if (EFI_ERROR(status)) {
             (void)snp->Stop(snp); /* was Started: nothing to lose */
             return status;
@@ -249,7 +249,8 @@ EFI_STATUS EFIAPI mnp_get_mode_data(EFI_MANAGED_NETWORK_PROTOCOL *this,
     if (ret_config)
         *ret_config = child->config;
     if (ret_mode) {
-        (void)snp_attend(snp); /* the link, if it is time to look; not Initialized: as it was */
+        (void)snp_attend_large(
+            snp); /* the link, if it is time to look; not Initialized: as it was */
         *ret_mode = snp->mode;
     }
     return child->is_configured ? EFI_SUCCESS : EFI_NOT_STARTED;

@@ -200,6 +200,12 @@ bool mnp_deliver_frame(void *context, const uint8_t *frame, size_t length_bytes,
 
 /* ---- from the ring ---- */
 
+static bool is_tagged(const uint8_t *frame, size_t length_bytes)
+{
+    return length_bytes >= ETHERNET_HEADER_BYTES + ETHERNET_VLAN_BYTES &&
+           read16(frame + ETHERTYPE_OFFSET) == ETHERTYPE_VLAN;
+}
+
 /* Remove the tag of a frame in private memory, if it is for one of our VLANs. A tag with id 0 only
  * has a priority (IEEE 802.1Q, 9.6). Without VLANs the other tags stay, for who wants to see
  * all. */
@@ -210,8 +216,7 @@ static uint8_t *untag(const struct mnp *mnp, uint8_t *frame, size_t *length_byte
     uint16_t vlan;
 
     *ret_vlan = 0;
-    if (*length_bytes < ETHERNET_HEADER_BYTES + ETHERNET_VLAN_BYTES ||
-        read16(frame + ETHERTYPE_OFFSET) != ETHERTYPE_VLAN)
+    if (!is_tagged(frame, *length_bytes))
         return frame;
     vlan = VLAN_TAG_ID(read16(frame + ETHERNET_HEADER_BYTES));
     if (vlan && !mnp->has_vlans)
@@ -223,14 +228,17 @@ static uint8_t *untag(const struct mnp *mnp, uint8_t *frame, size_t *length_byte
     return frame + ETHERNET_VLAN_BYTES;
 }
 
-/* False: no memory; the frame stays in the ring. */
+/* False: no memory; the frame stays where it is. A tag is removed from a copy only, so that the
+ * frame is the same the next time. */
 static bool accept(struct mnp *mnp, const uint8_t *frame, size_t length_bytes)
 {
-    uint16_t vlan;
-    uint8_t *private;
+    const uint8_t *private = frame;
+    uint16_t vlan = 0;
 
-    copy_bytes(mnp->stage + MNP_STAGE_OFFSET, frame, length_bytes);
-    private = untag(mnp, mnp->stage + MNP_STAGE_OFFSET, &length_bytes, &vlan);
+    if (!net_device_shows_copies(&mnp->snp->net) || is_tagged(frame, length_bytes)) {
+        copy_bytes(mnp->stage + MNP_STAGE_OFFSET, frame, length_bytes);
+        private = untag(mnp, mnp->stage + MNP_STAGE_OFFSET, &length_bytes, &vlan);
+    }
     if (!mnp_service_find(mnp, vlan))
         return true; /* for a VLAN that we do not have */
     return tcp_join_add(&mnp->join, private, length_bytes, vlan);
@@ -247,12 +255,12 @@ static EFI_STATUS take_frames(struct mnp *mnp)
     unsigned count;
     EFI_STATUS status;
 
-    status = snp_attend(mnp->snp);
+    status = snp_attend_large(mnp->snp);
     if (EFI_ERROR(status))
         return status;
     __builtin_memcpy(mnp->join.station, net->station_mac, MAC_BYTES);
     for (count = 0; count < POLL_FRAMES_MAX && bytes < POLL_BYTES_MAX; count++) {
-        status = net_device_peek(net, &frame, &length_bytes);
+        status = net_device_peek_large(net, &frame, &length_bytes);
         if (EFI_ERROR(status) || !accept(mnp, frame, length_bytes))
             break;
         net_device_take(net);

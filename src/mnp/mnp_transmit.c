@@ -103,7 +103,7 @@ static EFI_STATUS send(const struct mnp_service *service,
     uint8_t *frame = NULL;
     EFI_STATUS status;
 
-    if (EFI_ERROR(snp_attend(snp)))
+    if (EFI_ERROR(snp_attend_large(snp)))
         return EFI_DEVICE_ERROR;
     if (snp->mode.MediaPresentSupported && !snp->mode.MediaPresent)
         return EFI_NO_MEDIA;

@@ -8,6 +8,7 @@
 
 #include "net/net_config.h"
 #include "net/net_frames.h"
+#include "net/net_large.h"
 #include "virtio_spec/net.h"
 
 #define SUPPORTED_FEATURES                                                                         \
@@ -34,8 +35,19 @@ static EFI_STATUS negotiate_features(struct net_device *net, uint64_t wanted)
                                    sizeof(feature_needs) / sizeof(feature_needs[0]));
 }
 
+/* True when large frames were negotiated. */
+static bool is_large(const struct net_device *net)
+{
+    return virtio_device_has(&net->virtio, VIRTIO_NET_F_MRG_RXBUF);
+}
+
+static uint64_t large_features(const struct net_device *net, uint64_t features)
+{
+    return net_large_features(features, virtio_device_is_legacy(&net->virtio));
+}
+
 /* Find negotiated features that are unusable: an MTU that is not valid, a control queue too
- * small for a command. */
+ * small for a command, offloads of which one is missing. */
 static EFI_STATUS find_useless(struct net_device *net, uint64_t *ret_features)
 {
     uint64_t features = 0;
@@ -55,6 +67,9 @@ static EFI_STATUS find_useless(struct net_device *net, uint64_t *ret_features)
     }
     if (!has_room)
         features |= VIRTIO_NET_F_CTRL_VQ;
+    if ((net->virtio.negotiated & NET_LARGE_FEATURES) !=
+        large_features(net, net->virtio.negotiated))
+        features |= NET_LARGE_FEATURES; /* the offer has changed since it was read */
     net->mtu = mtu;
     *ret_features = features;
     return EFI_SUCCESS;
@@ -62,19 +77,23 @@ static EFI_STATUS find_useless(struct net_device *net, uint64_t *ret_features)
 
 static EFI_STATUS negotiate(struct net_device *net)
 {
+    uint64_t wanted = SUPPORTED_FEATURES;
     uint64_t useless = 0;
     bool unused;
     EFI_STATUS status;
 
-    status = negotiate_features(net, SUPPORTED_FEATURES);
+    if (net->takes_large)
+        wanted |= large_features(net, net->virtio.offered); /* as it was at init */
+    status = negotiate_features(net, wanted);
     if (!EFI_ERROR(status))
         status = find_useless(net, &useless);
     if (!EFI_ERROR(status) && useless)
-        status = negotiate_features(net, SUPPORTED_FEATURES & ~useless);
+        status = negotiate_features(net, wanted & ~useless);
     if (EFI_ERROR(status))
         return status;
-    net->header_bytes = virtio_device_is_legacy(&net->virtio) ? VIRTIO_NET_HDR_LENGTH_LEGACY
-                                                              : VIRTIO_NET_HDR_LENGTH;
+    net->header_bytes = virtio_device_is_legacy(&net->virtio) && !is_large(net)
+                            ? VIRTIO_NET_HDR_LENGTH_LEGACY
+                            : VIRTIO_NET_HDR_LENGTH;
     status = net_config_read_speed(net);
     return EFI_ERROR(status) ? status : net_config_read_link(net, &unused);
 }
@@ -111,11 +130,21 @@ const CHAR16 *net_device_cause(const struct net_device *net)
     return net->virtio.cause ? net->virtio.cause : L"no cause is known";
 }
 
+/* The size of a buffer of queue `index`, header included. */
+static uint32_t buffer_bytes(const struct net_device *net, uint16_t index, uint16_t count)
+{
+    uint32_t bytes = net->header_bytes + net_frames_length_max(net);
+
+    if (index == VIRTIO_NET_QUEUE_RX && is_large(net))
+        return net_large_buffer_bytes(count);
+    return bytes < VIRTIO_NET_RX_BUFFER_MIN ? VIRTIO_NET_RX_BUFFER_MIN : bytes;
+}
+
 static EFI_STATUS net_queue_init(struct net_device *net, struct net_queue *queue, uint16_t index)
 {
     bool is_split = virtio_device_is_legacy(&net->virtio) &&
                     !virtio_device_has(&net->virtio, VIRTIO_F_ANY_LAYOUT);
-    uint32_t bytes = net->header_bytes + ETHERNET_HEADER_BYTES + ETHERNET_VLAN_BYTES + net->mtu;
+    uint32_t bytes;
     uint32_t count_max;
     EFI_STATUS status;
 
@@ -124,8 +153,7 @@ static EFI_STATUS net_queue_init(struct net_device *net, struct net_queue *queue
     if (EFI_ERROR(status))
         return status;
 
-    if (bytes < VIRTIO_NET_RX_BUFFER_MIN)
-        bytes = VIRTIO_NET_RX_BUFFER_MIN;
+    bytes = buffer_bytes(net, index, queue->queue.ring.slot_count);
     queue->stride_bytes =
         (bytes + BUFFER_ALIGN_BYTES - 1) / BUFFER_ALIGN_BYTES * BUFFER_ALIGN_BYTES;
     queue->frame_bytes = queue->stride_bytes - net->header_bytes;
@@ -165,6 +193,12 @@ static EFI_STATUS set_up_queues(struct net_device *net)
     if (EFI_ERROR(status))
         return status;
 
+    if (is_large(net)) {
+        status = net_large_init(net);
+        if (EFI_ERROR(status))
+            return virtio_device_fault(&net->virtio, status, L"no memory for a large frame");
+    }
+
     net_frames_fill(net);
     return virtio_device_ready(&net->virtio);
 }
@@ -191,7 +225,7 @@ static EFI_STATUS restore(struct net_device *net)
 /* Let frames flow. */
 static void open_gates(struct net_device *net)
 {
-    net->attention = NET_UP; /* clears is_tend_due as well */
+    net->attention = is_large(net) ? NET_UP_LARGE : NET_UP; /* clears is_tend_due as well */
     virtio_queue_publish(&net->rx.queue);
 }
 
@@ -243,18 +277,20 @@ static EFI_STATUS resume(struct net_device *net)
     return status;
 }
 
-EFI_STATUS net_device_start(struct net_device *net)
+EFI_STATUS net_device_start(struct net_device *net, bool takes_large)
 {
     EFI_STATUS status;
 
     if (net->state == NET_PARKED) {
-        if (!EFI_ERROR(resume(net)))
+        /* Resetting the queues cannot change what was negotiated. */
+        if (net->takes_large == takes_large && !EFI_ERROR(resume(net)))
             return EFI_SUCCESS;
         if (!net_device_stop(net))
             return EFI_TIMEOUT;
     }
     net->state = NET_DOWN; /* from here on net_device_stop has something to undo */
     net->was_told_mac = false;
+    net->takes_large = takes_large;
     status = negotiate(net);
     if (!EFI_ERROR(status))
         status = set_up_queues(net);
@@ -283,7 +319,7 @@ static void forget_mac(struct net_device *net)
  * require a full reset. */
 static bool can_be_parked(const struct net_device *net)
 {
-    return net->state == NET_UP && virtio_device_has(&net->virtio, VIRTIO_F_RING_RESET) &&
+    return !net_device_is_down(net) && virtio_device_has(&net->virtio, VIRTIO_F_RING_RESET) &&
            net->control.state != NET_CONTROL_OVERDUE;
 }
 
@@ -333,6 +369,7 @@ bool net_device_stop(struct net_device *net)
     net_control_fini(&net->control);
     net_queue_fini(&net->tx);
     net_queue_fini(&net->rx);
+    net_large_fini(net);
     net->state = NET_STOPPED;
     net->has_waiting = false;
     if (!virtio_device_is_reset_pending(&net->virtio))

@@ -33,18 +33,21 @@
  *                        +-------------------------------------+
  *
  * Stop leads to STOPPED from any state. Quiesce leads from PARKED to DOWN as well. A start
- * that cannot resume from PARKED goes by DOWN to STOPPED and begins with a reset. */
+ * that cannot resume from PARKED goes by DOWN to STOPPED and begins with a reset. UP stands for
+ * UP_LARGE as well. */
 enum net_state {
-    NET_STOPPED, /* halted; the device has none of our memory; a zeroed object is in it */
-    NET_PARKED,  /* the queues are reset, but allocated; the negotiation is still valid */
-    NET_DOWN,    /* the device may own queues and buffers, but no frame flows */
-    NET_UP,      /* frames flow */
+    NET_STOPPED,  /* halted; the device has none of our memory; a zeroed object is in it */
+    NET_PARKED,   /* the queues are reset, but allocated; the negotiation is still valid */
+    NET_DOWN,     /* the device may own queues and buffers, but no frame flows */
+    NET_UP,       /* frames flow */
+    NET_UP_LARGE, /* likewise, and the device may join TCP segments into large frames */
 };
 
 #define ETHERNET_HEADER_BYTES 14u
 #define ETHERNET_VLAN_BYTES 4u
 #define ETHERNET_FRAME_MIN_BYTES 60u /* without checksum; shorter frames are padded */
 #define ETHERNET_MTU 1500u
+#define NET_LARGE_FRAME_MAX 65535u /* bytes from the destination address on */
 
 #define NET_DEVICE_TICK_US 100000u /* how often the owner's timer calls net_device_tick */
 
@@ -74,6 +77,7 @@ struct net_counters {
     struct net_traffic rx;
     struct net_traffic tx;
     uint64_t rx_filtered; /* frames for others, no errors */
+    uint64_t rx_large;    /* good frames that the device made of several */
     uint64_t ring_errors; /* times the device broke a ring */
     uint64_t announcements;
 };
@@ -96,9 +100,11 @@ struct net_device {
     uint32_t mtu; /* bytes after the Ethernet header, both directions */
     bool has_link_status;
     bool is_link_up;
-    uint32_t speed_mbps; /* 0: not known */
-    bool was_told_mac;   /* over the control queue, since the device's reset */
-    bool is_mac_made_up; /* permanent_mac is random: the device has no valid address */
+    uint32_t speed_mbps;  /* 0: not known */
+    bool takes_large;     /* what the last start asked for */
+    uint8_t *large_frame; /* where large frames are put together; NULL: there are none */
+    bool was_told_mac;    /* over the control queue, since the device's reset */
+    bool is_mac_made_up;  /* permanent_mac is random: the device has no valid address */
 
     union {
         struct {
@@ -130,7 +136,7 @@ struct net_device {
 /* True when transmit and peek would answer EFI_DEVICE_ERROR. */
 static inline bool net_device_is_down(const struct net_device *net)
 {
-    return net->state != NET_UP;
+    return net->state < NET_UP;
 }
 
 /* True when there are queues to look at: the device is UP or DOWN. */
@@ -139,10 +145,19 @@ static inline bool net_device_has_queues(const struct net_device *net)
     return net->state >= NET_DOWN;
 }
 
-/* True when the device is down or net_device_tend is due: one load says so. */
+/* True when the device is down or net_device_tend is due: one load says so. Always true of a device
+ * that is UP_LARGE. */
 static inline bool net_device_needs_attention(const struct net_device *net)
 {
     return net->attention != NET_UP; /* UEFI is little-endian: is_tend_due is the high byte */
+}
+
+/* The same for a caller that takes large frames: it may be false of a device that is UP_LARGE. */
+static inline bool net_device_needs_attention_large(const struct net_device *net)
+{
+    uint16_t attention = net->attention;
+
+    return attention != NET_UP && attention != NET_UP_LARGE;
 }
 
 /* Find and identify the device behind `pci_io`. Errors: EFI_UNSUPPORTED, this driver cannot
@@ -157,14 +172,17 @@ void net_device_fini(struct net_device *net);
 /* Why the last init or start failed, for people. Never NULL. */
 const CHAR16 *net_device_cause(const struct net_device *net);
 
-/* Let frames flow. Errors: those of init, and EFI_OUT_OF_RESOURCES. The device is then
- * halted. */
-EFI_STATUS net_device_start(struct net_device *net) __attribute__((warn_unused_result));
+/* Let frames flow. `takes_large`: the caller takes large frames, with net_device_peek_large. If
+ * the device has the features for that, it is UP_LARGE then: it may hand over several TCP segments
+ * as one, of up to NET_LARGE_FRAME_MAX bytes. Errors: those of init, and EFI_OUT_OF_RESOURCES. The
+ * device is then halted. */
+EFI_STATUS net_device_start(struct net_device *net, bool takes_large)
+    __attribute__((warn_unused_result));
 
 /* Stop the flow of frames. Frames that were not taken are lost, and frames under way may be.
  * With RING_RESET only the queues are reset: the device accesses no memory, and the next start
- * neither negotiates nor allocates. Without the feature, or if a queue does not reset or the
- * device is not UP, this is net_device_stop. */
+ * neither negotiates nor allocates, if it asks for the same frames. Without the feature, or if a
+ * queue does not reset or the device is not UP, this is net_device_stop. */
 void net_device_park(struct net_device *net);
 
 /* Stop the flow of frames, halt the device and free its memory. Memory is leaked if the
@@ -237,6 +255,16 @@ static inline uint16_t net_device_rx_progress(const struct net_device *net)
  * Errors: EFI_NOT_READY, there is none; EFI_DEVICE_ERROR, net_device_is_down. */
 EFI_STATUS net_device_peek(struct net_device *net, const uint8_t **ret_frame,
                            size_t *ret_length_bytes) __attribute__((warn_unused_result));
+
+/* The same for a caller that takes large frames; peek itself drops those as oversize. */
+EFI_STATUS net_device_peek_large(struct net_device *net, const uint8_t **ret_frame,
+                                 size_t *ret_length_bytes) __attribute__((warn_unused_result));
+
+/* True when the frame that peek shows is in private memory: the device cannot change it. */
+static inline bool net_device_shows_copies(const struct net_device *net)
+{
+    return net->state == NET_UP_LARGE;
+}
 
 /* Return the buffer of the frame that peek showed to the device. */
 void net_device_take(struct net_device *net);

@@ -7,12 +7,8 @@
 
 #include "base/copy.h"
 #include "base/hot_path.h"
+#include "net/net_large.h"
 #include "virtio_spec/net.h"
-
-static uint8_t *buffer_of(const struct net_queue *queue, uint16_t slot)
-{
-    return queue->pool.address + (size_t)slot * queue->stride_bytes;
-}
 
 /* One descriptor covers header and frame; a legacy device without ANY_LAYOUT requires two. */
 void net_frames_describe(struct net_device *net, struct net_queue *queue, bool device_writable)
@@ -52,7 +48,7 @@ static OUT_OF_LINE void rx_give_back(struct net_device *net)
 
 /* Buffers are returned a quarter of the ring at a time: the device never runs dry, and the
  * cost of publishing is shared. Until then the device must not name them. */
-static inline void rx_return(struct net_device *net, uint16_t slot)
+ALWAYS_INLINE void net_frames_return(struct net_device *net, uint16_t slot)
 {
     uint16_t count = net->rx_kept_count;
 
@@ -72,7 +68,7 @@ void net_frames_fill(struct net_device *net)
         net->tx_free[slot] = (uint16_t)(net->tx.count - 1 - slot);
     net->tx_free_count = net->tx.count;
     net->rx_kept_count = 0;
-    net->rx_kept_max = (uint16_t)((net->rx.count + 3u) / 4u);
+    net->rx_kept_max = net_frames_kept_max(net->rx.count);
     net->rx_was_dry = false;
 }
 
@@ -99,14 +95,13 @@ static inline void count_good(struct net_traffic *traffic, const uint8_t *frame,
         traffic->multicast++;
 }
 
-static void count_bad(struct net_traffic *traffic, uint64_t *cause, size_t length_bytes)
+void net_frames_count_bad(struct net_traffic *traffic, uint64_t *cause, size_t length_bytes)
 {
     traffic->bad_bytes += length_bytes;
     (*cause)++;
 }
 
-/* The device broke a ring. Nothing that it says is believed from here on. */
-static OUT_OF_LINE EFI_STATUS ring_error(struct net_device *net)
+OUT_OF_LINE EFI_STATUS net_frames_ring_error(struct net_device *net)
 {
     net->counters.ring_errors++;
     net_frames_shut(net);
@@ -126,7 +121,7 @@ static OUT_OF_LINE EFI_STATUS tx_reclaim(struct net_device *net)
     net->tx_free_count = count;
     virtqueue_suppress_interrupts(ring);
     if (ring->is_broken)
-        return ring_error(net);
+        return net_frames_ring_error(net);
     return count > 0 ? EFI_SUCCESS : EFI_NOT_READY;
 }
 
@@ -167,7 +162,7 @@ ALWAYS_INLINE EFI_STATUS net_device_transmit(struct net_device *net, const void 
     if (EFI_ERROR(status))
         return status;
     net->tx_free_count--;
-    to = buffer_of(&net->tx, slot) + net->header_bytes;
+    to = net_frames_buffer(&net->tx, slot) + net->header_bytes;
     copy_bytes(to, frame, length_bytes);
     tx_send(net, slot, to, frame, length_bytes);
     return EFI_SUCCESS;
@@ -180,7 +175,7 @@ EFI_STATUS net_device_claim(struct net_device *net, uint8_t **ret_frame)
 
     status = tx_claim(net, &slot);
     if (!EFI_ERROR(status))
-        *ret_frame = buffer_of(&net->tx, slot) + net->header_bytes;
+        *ret_frame = net_frames_buffer(&net->tx, slot) + net->header_bytes;
     return status;
 }
 
@@ -188,13 +183,13 @@ void net_device_send(struct net_device *net, const uint8_t *destination, size_t 
 {
     uint16_t slot = net->tx_free[--net->tx_free_count];
 
-    tx_send(net, slot, buffer_of(&net->tx, slot) + net->header_bytes, destination, length_bytes);
+    tx_send(net, slot, net_frames_buffer(&net->tx, slot) + net->header_bytes, destination,
+            length_bytes);
 }
 
 static inline bool is_length_plausible(const struct net_device *net, uint32_t frame_bytes)
 {
-    return frame_bytes >= ETHERNET_HEADER_BYTES &&
-           frame_bytes <= ETHERNET_HEADER_BYTES + ETHERNET_VLAN_BYTES + net->mtu;
+    return frame_bytes >= ETHERNET_HEADER_BYTES && frame_bytes <= net_frames_length_max(net);
 }
 
 /* True when the frame needs no offload. No offload was negotiated, so anything else is a lie. */
@@ -213,14 +208,14 @@ static OUT_OF_LINE void drop(struct net_device *net, const struct net_frame *fra
     struct net_traffic *rx = &net->counters.rx;
 
     if (frame->length_bytes < ETHERNET_HEADER_BYTES)
-        count_bad(rx, &rx->undersize, frame->length_bytes);
+        net_frames_count_bad(rx, &rx->undersize, frame->length_bytes);
     else if (!is_length_plausible(net, frame->length_bytes))
-        count_bad(rx, &rx->oversize, frame->length_bytes);
+        net_frames_count_bad(rx, &rx->oversize, frame->length_bytes);
     else if (!is_plain(net, frame))
-        count_bad(rx, &rx->dropped, frame->length_bytes);
+        net_frames_count_bad(rx, &rx->dropped, frame->length_bytes);
     else
         net->counters.rx_filtered++;
-    rx_return(net, frame->slot);
+    net_frames_return(net, frame->slot);
 }
 
 /* Find the next frame that passes. At most one lap of the ring, so that a flood of frames
@@ -234,12 +229,12 @@ static ALWAYS_INLINE EFI_STATUS rx_advance(struct net_device *net)
         struct net_frame frame;
 
         if (!virtqueue_pop(ring, &completion))
-            return ring->is_broken ? ring_error(net) : EFI_NOT_READY;
+            return ring->is_broken ? net_frames_ring_error(net) : EFI_NOT_READY;
         if (completion.length_bytes < net->header_bytes) {
             (void)virtqueue_break(ring);
-            return ring_error(net);
+            return net_frames_ring_error(net);
         }
-        frame.bytes = buffer_of(&net->rx, completion.slot) + net->header_bytes;
+        frame.bytes = net_frames_buffer(&net->rx, completion.slot) + net->header_bytes;
         frame.length_bytes = completion.length_bytes - net->header_bytes;
         frame.slot = completion.slot;
         if (is_length_plausible(net, frame.length_bytes) && is_plain(net, &frame) &&
@@ -256,8 +251,8 @@ static ALWAYS_INLINE EFI_STATUS rx_advance(struct net_device *net)
 ALWAYS_INLINE EFI_STATUS net_device_peek(struct net_device *net, const uint8_t **ret_frame,
                                          size_t *ret_length_bytes)
 {
-    if (net_device_is_down(net))
-        return EFI_DEVICE_ERROR;
+    if (net->state != NET_UP)
+        return net_large_peek(net, false, ret_frame, ret_length_bytes);
     if (!net->has_waiting) {
         EFI_STATUS status = rx_advance(net);
 
@@ -269,9 +264,17 @@ ALWAYS_INLINE EFI_STATUS net_device_peek(struct net_device *net, const uint8_t *
     return EFI_SUCCESS;
 }
 
+EFI_STATUS net_device_peek_large(struct net_device *net, const uint8_t **ret_frame,
+                                 size_t *ret_length_bytes)
+{
+    if (net->state != NET_UP)
+        return net_large_peek(net, true, ret_frame, ret_length_bytes);
+    return net_device_peek(net, ret_frame, ret_length_bytes);
+}
+
 inline void net_device_take(struct net_device *net)
 {
     net->has_waiting = false;
     count_good(&net->counters.rx, net->waiting.bytes, net->waiting.length_bytes);
-    rx_return(net, net->waiting.slot);
+    net_frames_return(net, net->waiting.slot);
 }

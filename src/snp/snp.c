@@ -47,13 +47,13 @@ static void clear_filters(EFI_SIMPLE_NETWORK_MODE *mode)
 }
 
 /* Start the device, and reset everything that counts from its start. */
-static EFI_STATUS start_device(struct snp *snp)
+static EFI_STATUS start_device(struct snp *snp, bool takes_large)
 {
     struct net_filter filter = snp_filter_of_mode(&snp->mode);
     EFI_STATUS status;
 
     (void)net_device_set_filter(&snp->net, &filter); /* stored only: it is not running */
-    status = net_device_start(&snp->net);
+    status = net_device_start(&snp->net, takes_large);
     if (EFI_ERROR(status))
         return status;
     returns_clear(&snp->returns);
@@ -138,17 +138,10 @@ static EFI_STATUS EFIAPI snp_stop(EFI_SIMPLE_NETWORK_PROTOCOL *this)
     return EFI_SUCCESS;
 }
 
-/* The pools have a fixed size, so requests for extra buffers are accepted and ignored. */
-static EFI_STATUS EFIAPI snp_initialize(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN extra_rx_bytes,
-                                        UINTN extra_tx_bytes)
+static EFI_STATUS initialize(struct snp *snp, bool takes_large)
 {
-    struct snp *snp = snp_of(this);
     EFI_STATUS status;
 
-    (void)extra_rx_bytes;
-    (void)extra_tx_bytes;
-    if (!this)
-        return EFI_INVALID_PARAMETER;
     HOLD_TPL_CALLBACK();
 
     if (snp->mode.State == EfiSimpleNetworkStopped)
@@ -157,7 +150,7 @@ static EFI_STATUS EFIAPI snp_initialize(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN
         return EFI_DEVICE_ERROR;
 
     snp->mode.ReceiveFilterSetting = DEFAULT_FILTERS;
-    status = start_device(snp);
+    status = start_device(snp, takes_large);
     if (!EFI_ERROR(status))
         status = BS->SetTimer(snp->tend_timer, TimerPeriodic, TEND_INTERVAL_100NS);
     if (EFI_ERROR(status)) {
@@ -168,6 +161,20 @@ static EFI_STATUS EFIAPI snp_initialize(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN
     }
     snp->mode.State = EfiSimpleNetworkInitialized;
     return EFI_SUCCESS;
+}
+
+/* The pools have a fixed size, so requests for extra buffers are accepted and ignored. */
+static EFI_STATUS EFIAPI snp_initialize(EFI_SIMPLE_NETWORK_PROTOCOL *this, UINTN extra_rx_bytes,
+                                        UINTN extra_tx_bytes)
+{
+    (void)extra_rx_bytes;
+    (void)extra_tx_bytes;
+    return this ? initialize(snp_of(this), false) : EFI_INVALID_PARAMETER;
+}
+
+EFI_STATUS snp_initialize_large(struct snp *snp)
+{
+    return initialize(snp, true);
 }
 
 /* Filters, address and counters survive. If the device does not come back, the interface
@@ -188,7 +195,8 @@ static EFI_STATUS EFIAPI snp_reset(EFI_SIMPLE_NETWORK_PROTOCOL *this, BOOLEAN ex
         return status;
     is_reset = net_device_stop(&snp->net);
     forget_frames(snp);
-    return is_reset && !EFI_ERROR(start_device(snp)) ? EFI_SUCCESS : EFI_DEVICE_ERROR;
+    return is_reset && !EFI_ERROR(start_device(snp, snp->net.takes_large)) ? EFI_SUCCESS
+                                                                           : EFI_DEVICE_ERROR;
 }
 
 static EFI_STATUS EFIAPI snp_shutdown(EFI_SIMPLE_NETWORK_PROTOCOL *this)
@@ -208,7 +216,7 @@ static EFI_STATUS EFIAPI snp_shutdown(EFI_SIMPLE_NETWORK_PROTOCOL *this)
     return EFI_SUCCESS;
 }
 
-/* Runs at TPL_CALLBACK, like every method. */
+/* Runs at TPL_CALLBACK, like every method. It takes nothing from who takes large frames. */
 static VOID EFIAPI on_wait_for_packet(EFI_EVENT event, VOID *context)
 {
     struct snp *snp = context;
@@ -216,7 +224,7 @@ static VOID EFIAPI on_wait_for_packet(EFI_EVENT event, VOID *context)
     size_t frame_bytes;
 
     if (!EFI_ERROR(snp_check_initialized(snp)) &&
-        !EFI_ERROR(net_device_peek(&snp->net, &frame, &frame_bytes)))
+        !EFI_ERROR(net_device_peek_large(&snp->net, &frame, &frame_bytes)))
         (void)BS->SignalEvent(event); /* our own event: cannot fail */
 }
 

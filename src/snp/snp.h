@@ -44,6 +44,10 @@ struct snp {
 EFI_STATUS snp_init(struct snp *snp, EFI_PCI_IO_PROTOCOL *pci_io, const CHAR16 **ret_cause)
     __attribute__((warn_unused_result));
 
+/* Initialize, as the protocol's method, for a client that takes frames with net_device_peek_large.
+ * Until Shutdown, Receive drops and counts those above the MTU. */
+EFI_STATUS snp_initialize_large(struct snp *snp) __attribute__((warn_unused_result));
+
 /* True when `protocol` is the one of a struct snp of this image. */
 bool snp_is_ours(const EFI_SIMPLE_NETWORK_PROTOCOL *protocol);
 
@@ -58,6 +62,12 @@ EFI_STATUS snp_look_after(struct snp *snp) __attribute__((warn_unused_result));
 static inline EFI_STATUS snp_attend(struct snp *snp)
 {
     return net_device_needs_attention(&snp->net) ? snp_look_after(snp) : EFI_SUCCESS;
+}
+
+/* The same for a client that takes large frames. */
+static inline EFI_STATUS snp_attend_large(struct snp *snp)
+{
+    return net_device_needs_attention_large(&snp->net) ? snp_look_after(snp) : EFI_SUCCESS;
 }
 
 /* True when there is a link. Read from the device if SNP is Initialized, otherwise the last

@@ -41,9 +41,12 @@ GUEST_TIMEOUT_S = 300
 DOWNLOAD_TIMEOUT_S = 60
 MEMORY_MIB = 1024
 DISK_MIB = 140
-OWN, OTHER, FIRMWARE, IPXE = STACKS = ("own", "firmware", "firmware's driver", "iPXE")
+OWN, WHOLE, OTHER, FIRMWARE, IPXE = STACKS = ("own", "own, frames whole", "firmware", "firmware's driver", "iPXE")
+OPTIONS = {OWN: "own", WHOLE: "own", OTHER: "firmware"}  # of this driver
+NO_LARGE_FRAMES = ",guest_tso4=off,guest_tso6=off"
 TITLES = {
     OWN: "this driver, `stack=own`",
+    WHOLE: "… on a device that joins no segments",
     OTHER: "this driver, `stack=firmware`",
     FIRMWARE: "the firmware's driver",
     IPXE: "iPXE's own stack",
@@ -129,8 +132,8 @@ def fill_image(folder: Path) -> bytes:
 
 
 def make_guest(part: str, stack: str, wire: lan.Lan, **more: Any) -> Guest:
-    driver = DRIVER if stack in (OWN, OTHER) else None
-    nic = Nic(MODERN, netdev=wire.netdev)
+    driver = DRIVER if stack in OPTIONS else None
+    nic = Nic(MODERN + (NO_LARGE_FRAMES if stack == WHOLE else ""), netdev=wire.netdev)
     case = f"bench-boot-{part}-{STACKS.index(stack)}"
     return Guest(
         case,
@@ -147,7 +150,7 @@ def make_guest(part: str, stack: str, wire: lan.Lan, **more: Any) -> Guest:
 def add_driver(guest: Guest, stack: str) -> None:
     """The next boot has this driver, with `stack`."""
     if guest.driver:
-        guest.run(SET_OPTIONS + f'=L"stack={stack}"')
+        guest.run(SET_OPTIONS + f'=L"stack={OPTIONS[stack]}"')
         guest.run(ADD_DRIVER)
 
 
@@ -160,7 +163,7 @@ def assert_held(guest: Guest, stack: str) -> None:
     users = {
         driver.name.partition(" (")[0]: driver.devices > 0 for driver in evidence.drivers(guest)
     }
-    expected = {OUR_SERVICE: stack == OWN, MNP_SERVICE: stack == OTHER}
+    expected = {OUR_SERVICE: OPTIONS[stack] == "own", MNP_SERVICE: stack == OTHER}
     if {name: users.get(name, False) for name in expected} != expected:
         raise guest.error(f"`drivers` to show {expected}", str(users))
 
@@ -234,7 +237,7 @@ def lossy_round(runner: Runner) -> None:
         with lan.Lan(folder, boot="none", loss=LOSS_PERCENT) as wire:
             with make_guest("loss", runner.stack, wire) as guest:
                 if guest.driver:
-                    guest.run(SET_OPTIONS + f'=L"stack={runner.stack}"')
+                    guest.run(SET_OPTIONS + f'=L"stack={OPTIONS[runner.stack]}"')
                 guest.load_driver()
                 guest.run("connect -r", timeout=60)
                 assert_held(guest, runner.stack)

@@ -39,7 +39,7 @@ static void find(struct net_fixture *fixture, const struct fake_device_options *
 static void find_and_start(struct net_fixture *fixture, const struct fake_device_options *options)
 {
     find(fixture, options);
-    assert_success(net_device_start(fixture->net));
+    assert_success(net_device_start(fixture->net, false));
 }
 
 static void end(struct net_fixture *fixture)
@@ -295,7 +295,7 @@ static void every_device_starts_again_after_stop(void **state)
 
     find(&fixture, &device->options);
     for (unsigned round = 0; round < 10; round++) {
-        assert_success(net_device_start(fixture.net));
+        assert_success(net_device_start(fixture.net, false));
         assert_traffic_flows(&fixture);
         net_device_stop(fixture.net);
         assert_int_equal(0, fake_device_status(fixture.device));
@@ -323,7 +323,7 @@ static void frame_that_waits_at_park_is_not_shown_after_the_next_start(void **st
         assert_true(fake_device_deliver(fixture.device, frame, sizeof(frame)));
         assert_success(net_device_peek(fixture.net, &shown, &bytes));
         net_device_park(fixture.net);
-        assert_success(net_device_start(fixture.net));
+        assert_success(net_device_start(fixture.net, false));
         assert_false(net_device_has_news(fixture.net));
         assert_status(EFI_NOT_READY, net_device_peek(fixture.net, &shown, &bytes));
         assert_traffic_flows(&fixture);
@@ -361,11 +361,11 @@ static void memory_of_a_device_out_of_control_is_never_freed(void **state)
         fake_device_misbehave(fixture.device, FAKE_RESET_NEVER_SETTLES);
         net_device_stop(fixture.net);
         assert_int_equal(mappings, fake_pci_mapping_count(fake_device_pci(fixture.device)));
-        assert_status(EFI_TIMEOUT, net_device_start(fixture.net));
+        assert_status(EFI_TIMEOUT, net_device_start(fixture.net, false));
 
         fake_device_misbehave(fixture.device, FAKE_BEHAVES);
         pci_io_of(fixture.device)->Attributes = attributes_of_firmware;
-        assert_success(net_device_start(fixture.net)); /* in memory of its own */
+        assert_success(net_device_start(fixture.net, false)); /* in memory of its own */
         assert_traffic_flows(&fixture);
         net_device_fini(fixture.net);
         assert_int_equal(mappings, fake_pci_mapping_count(fake_device_pci(fixture.device)));
@@ -382,7 +382,7 @@ static void every_device_starts_again_after_park(void **state)
 
     find(&fixture, &device->options);
     for (unsigned round = 0; round < 10; round++) {
-        assert_success(net_device_start(fixture.net));
+        assert_success(net_device_start(fixture.net, false));
         assert_traffic_flows(&fixture);
         net_device_park(fixture.net);
         assert_int_equal(0, fake_device_queue_size(fixture.device, RX));
@@ -584,11 +584,11 @@ static void mtu_is_read_again_at_each_start(void **state)
     (void)state;
     find(&fixture, NULL);
     fake_device_set_mtu(fixture.device, 9000);
-    assert_success(net_device_start(fixture.net));
+    assert_success(net_device_start(fixture.net, false));
     assert_int_equal(9000, fixture.net->mtu);
     net_device_stop(fixture.net);
     fake_device_set_mtu(fixture.device, 1400);
-    assert_success(net_device_start(fixture.net));
+    assert_success(net_device_start(fixture.net, false));
     assert_int_equal(1400, fixture.net->mtu);
     end(&fixture);
 }
@@ -872,13 +872,13 @@ static void failed_start_says_why_and_frees_everything(void **state)
 
         find(&fixture, &options);
         fake_device_misbehave(fixture.device, set_up_faults[i].which);
-        assert_status(set_up_faults[i].status, net_device_start(fixture.net));
+        assert_status(set_up_faults[i].status, net_device_start(fixture.net, false));
         assert_cause(set_up_faults[i].cause, net_device_cause(fixture.net));
         assert_int_equal(0, fake_pci_mapping_count(fake_device_pci(fixture.device)));
         assert_status(EFI_DEVICE_ERROR, send_number(fixture.net, 0));
 
         fake_device_misbehave(fixture.device, FAKE_BEHAVES);
-        assert_success(net_device_start(fixture.net));
+        assert_success(net_device_start(fixture.net, false));
         assert_traffic_flows(&fixture);
         end(&fixture);
     }
@@ -912,7 +912,7 @@ static void device_that_cannot_be_started_is_marked_failed(void **state)
     find(&fixture, NULL);
     watch_status(fixture.device);
     fake_device_misbehave(fixture.device, FAKE_QUEUE_SIZE_ZERO);
-    assert_status(EFI_UNSUPPORTED, net_device_start(fixture.net));
+    assert_status(EFI_UNSUPPORTED, net_device_start(fixture.net, false));
     assert_true(was_marked_failed);
     fake_device_misbehave(fixture.device, FAKE_BEHAVES);
     end(&fixture);
@@ -953,7 +953,7 @@ static void device_that_works_is_not_marked_failed(void **state)
     fake_fixture_init(&fake, 1, NULL);
     watch_status(fake.device);
     assert_success(net_device_init(&net, pci_io_of(fake.device)));
-    assert_success(net_device_start(&net));
+    assert_success(net_device_start(&net, false));
     net_device_fini(&net);
     assert_false(was_marked_failed);
     fake_fixture_fini(&fake);
@@ -968,7 +968,7 @@ static void modern_queue_whose_size_is_no_power_of_two_is_shrunk(void **state)
     (void)state;
     find(&fixture, &options);
     fake_device_misbehave(fixture.device, FAKE_QUEUE_SIZE_NOT_POWER_OF_TWO);
-    assert_success(net_device_start(fixture.net));
+    assert_success(net_device_start(fixture.net, false));
     assert_int_equal(64, fake_device_queue_size(fixture.device, RX));
     assert_traffic_flows(&fixture);
     end(&fixture);
@@ -1079,7 +1079,7 @@ static void start_without_memory_says_why(void **state)
         find(&fixture, NULL);
         fake_firmware_count_only(fixture.fake.firmware, FAKE_CALL_DMA);
         fake_firmware_fail_nth(fixture.fake.firmware, cases[i].nth);
-        assert_status(EFI_OUT_OF_RESOURCES, net_device_start(fixture.net));
+        assert_status(EFI_OUT_OF_RESOURCES, net_device_start(fixture.net, false));
         assert_cause(cases[i].cause, net_device_cause(fixture.net));
         assert_int_equal(0, fake_device_status(fixture.device));
         end(&fixture);
@@ -1093,7 +1093,7 @@ static void mapping_in_pieces_is_refused(void **state)
 
     (void)state;
     find(&fixture, &options);
-    assert_status(EFI_OUT_OF_RESOURCES, net_device_start(fixture.net));
+    assert_status(EFI_OUT_OF_RESOURCES, net_device_start(fixture.net, false));
     end(&fixture);
 }
 
