@@ -79,20 +79,30 @@ static uint32_t data_bytes_of(const struct tcp_segment *segment)
     return (uint32_t)(segment->end_offset - segment->data_offset);
 }
 
-static void begin(struct tcp_join *join, struct tcp_join_run *run,
-                  const struct tcp_segment *segment, size_t length_bytes, uint16_t network)
+/* Know the connection of `segment`, which is the next on it. */
+static void remember(struct tcp_join *join, struct tcp_join_run *run,
+                     const struct tcp_segment *segment, uint16_t network)
 {
-    __builtin_memcpy(run->frame, segment->frame, length_bytes);
-    run->length_bytes = length_bytes;
+    __builtin_memcpy(run->frame, segment->frame, segment->data_offset);
+    run->length_bytes = 0;
     run->first = *segment;
     run->first.frame = run->frame;
-    run->next_sequence = segment->sequence + data_bytes_of(segment);
-    run->segments = 1;
+    run->next_sequence = segment->sequence;
     run->is_known = true;
     run->singles_left = 0;
     run->network = network;
     run->is_pushed = false;
     run->age = join->ages++;
+}
+
+/* Begin a run of a connection that is known by `segment`. */
+static void begin(struct tcp_join_run *run, const struct tcp_segment *segment, size_t length_bytes)
+{
+    __builtin_memcpy(run->frame + segment->data_offset, segment->frame + segment->data_offset,
+                     length_bytes - segment->data_offset);
+    run->length_bytes = length_bytes;
+    run->next_sequence = segment->sequence + data_bytes_of(segment);
+    run->segments = 1;
 }
 
 /* Append the data of a segment that follows. The frame's padding, if any, is overwritten. */
@@ -198,6 +208,13 @@ static bool pass(struct tcp_join *join, struct tcp_join_run *known,
     return true;
 }
 
+/* True when two such segments do not fit into one frame: it may have been joined by the device. To
+ * begin a run would cost a copy for little. */
+static bool is_long(const struct tcp_segment *segment)
+{
+    return segment->end_offset + data_bytes_of(segment) > TCP_FRAME_MAX;
+}
+
 /* Take a segment that may be joined, and for which there is no run. */
 static bool begin_or_pass(struct tcp_join *join, struct tcp_join_run *known,
                           const struct tcp_segment *segment, size_t length_bytes, uint16_t network)
@@ -212,7 +229,10 @@ static bool begin_or_pass(struct tcp_join *join, struct tcp_join_run *known,
         known = place(join);
     if (!known)
         return false;
-    begin(join, known, segment, length_bytes, network);
+    remember(join, known, segment, network);
+    if (is_long(segment))
+        return pass(join, known, segment, length_bytes);
+    begin(known, segment, length_bytes);
     return true;
 }
 

@@ -404,6 +404,34 @@ static void a_run_never_exceeds_the_longest_frame(void **state)
     }
 }
 
+/* A segment of which two do not fit passes at once, and its connection is known as if it had begun
+ * a run: another one follows it, a gap behind it shows, and a run may be joined after it. */
+static void a_long_segment_passes_and_its_connection_is_known(void **state)
+{
+    const uint32_t half = (TCP_FRAME_MAX - 54 + 1) / 2; /* with a header, twice that is too long */
+    struct bench *bench = *state;
+
+    begin(bench);
+    add(bench, (struct recipe){.data_bytes = half - 1});
+    assert_int_equal(bench->count, 0); /* of this one, two fit */
+    add(bench, (struct recipe){.sequence = half - 1, .data_bytes = half - 1});
+    flush(bench, 1);
+    begin(bench);
+    add(bench, (struct recipe){.data_bytes = half});
+    assert_int_equal(bench->count, 1);
+    assert_is(bench, 0, (struct recipe){.data_bytes = half});
+    add(bench, (struct recipe){.sequence = half, .data_bytes = half});
+    assert_int_equal(bench->count, 2);
+    add(bench, (struct recipe){.sequence = 2 * half, .data_bytes = 100});
+    add(bench, (struct recipe){.sequence = 2 * half + 100, .data_bytes = half});
+    flush(bench, 3);
+    assert_is(bench, 2, (struct recipe){.sequence = 2 * half, .data_bytes = 100 + half});
+    add(bench, (struct recipe){.sequence = 9 * half, .data_bytes = half});
+    assert_int_equal(bench->count, 4);
+    add(bench, (struct recipe){.sequence = 10 * half, .data_bytes = 100});
+    assert_int_equal(bench->count, 5); /* one of the singles behind the gap */
+}
+
 /* ---- what is not ---- */
 
 /* Each differs from the segment that would follow in one way, and is delivered after it as it
@@ -950,6 +978,7 @@ int main(void)
         TEST(a_connection_is_told_by_both_hosts_and_both_ports),
         TEST(one_connection_too_many_ends_the_oldest_run),
         TEST(a_run_never_exceeds_the_longest_frame),
+        TEST(a_long_segment_passes_and_its_connection_is_known),
         TEST(a_segment_that_differs_in_any_field_is_not_joined),
         TEST(a_frame_that_must_stay_as_it_is_ends_the_run_of_its_connection),
         TEST(an_acknowledgement_without_data_is_not_joined),
