@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""What network boot takes: downloads over this driver with its own Managed Network service, over this
-driver with the firmware's, over the firmware's driver, and by iPXE's own stack and driver.
+"""What network boot takes: downloads over this driver with its own Managed Network service, with and
+without large frames from the device, over this driver with the firmware's, over the firmware's driver,
+and by iPXE's own stack and driver.
 
 All use the same modern device, on a tap to Linux's TCP and dnsmasq (tests/qemu/lan.py). In each round
 each of them has a freshly booted guest, one after the other, so that other load on this machine affects
@@ -30,6 +31,7 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 import evidence
 import lan
 import network
+import stack_bench
 from boot_options import ADD_DRIVER, add_http_option, set_boot_next
 from clients import IPXE_BANNER, IPXE_PROMPT, ipxe
 from figures import text_of
@@ -57,10 +59,11 @@ SET_OPTIONS = "setvar VirtioNetOptions -guid 6e3a2b54-3a3c-4f6c-9d0e-5c1f0f7b8a6
 HTTP = f"http://{lan.ROUTER_V4}"
 LARGE_BLOCK = 1468  # of TFTP, one frame
 LOSS_PERCENT = 1.0
-PARTS = ("downloads", "loss")
+PARTS = ("downloads", "loss", "counts")
 BOOT_BYTES = 64 << 20
 SIZES = {"http.bin": 64 << 20, "tls.bin": 16 << 20, "tftp.bin": 8 << 20}
 LOSSY_SIZES = {"http.bin": 16 << 20}
+COUNTED_MIB = 16
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,9 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+COUNTS = {"accesses": "register accesses", "entries": "entries of the receive ring"}
+
+
 @dataclass
 class Runner:
     """One stack: seconds (wall, CPU) of each kind of download, by round, until it failed."""
@@ -89,6 +95,7 @@ class Runner:
     stack: str
     times: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, list[float]] = field(default_factory=dict)  # by COUNTS, per MiB, by round
 
     @contextmanager
     def timed(self, kind: str, guest: Guest) -> Iterator[None]:
@@ -131,9 +138,10 @@ def fill_image(folder: Path) -> bytes:
     return data
 
 
-def make_guest(part: str, stack: str, wire: lan.Lan, **more: Any) -> Guest:
+def make_guest(part: str, stack: str, wire: lan.Lan, options: str = "", **more: Any) -> Guest:
     driver = DRIVER if stack in OPTIONS else None
-    nic = Nic(MODERN + (NO_LARGE_FRAMES if stack == WHOLE else ""), netdev=wire.netdev)
+    options += NO_LARGE_FRAMES if stack == WHOLE else ""
+    nic = Nic(MODERN + options, netdev=wire.netdev)
     case = f"bench-boot-{part}-{STACKS.index(stack)}"
     return Guest(
         case,
@@ -230,22 +238,55 @@ def firmware_round(runner: Runner) -> None:
                 )
 
 
+def connect(guest: Guest, stack: str) -> None:
+    """The NIC has an address, by the right driver and service."""
+    if guest.driver:
+        guest.run(SET_OPTIONS + f'=L"stack={OPTIONS[stack]}"')
+    guest.load_driver()
+    guest.run("connect -r", timeout=60)
+    assert_held(guest, stack)
+    network.get_lease(guest)
+
+
 def lossy_round(runner: Runner) -> None:
     with tempfile.TemporaryDirectory(prefix="boot-bench.") as name:
         folder = Path(name)
         files = fill(folder, LOSSY_SIZES)
         with lan.Lan(folder, boot="none", loss=LOSS_PERCENT) as wire:
             with make_guest("loss", runner.stack, wire) as guest:
-                if guest.driver:
-                    guest.run(SET_OPTIONS + f'=L"stack={OPTIONS[runner.stack]}"')
-                guest.load_driver()
-                guest.run("connect -r", timeout=60)
-                assert_held(guest, runner.stack)
-                network.get_lease(guest)
+                connect(guest, runner.stack)
                 with runner.timed("http_loss", guest):
                     guest.run(f"http {HTTP}/http.bin http.bin", timeout=2 * DOWNLOAD_TIMEOUT_S)
                 guest.power_off()
                 compare(guest, files)
+
+
+def used_index(guest: Guest) -> int:
+    """How many buffers the device has used in the receive ring, modulo 65,536."""
+    answer: Any = guest.qmp(
+        "x-query-virtio-queue-status", path="/machine/peripheral/nic0/virtio-backend", queue=0
+    )
+    return int(answer["used-idx"])
+
+
+def counted_round(runner: Runner) -> None:
+    """What a download costs in accesses to the NIC, and in entries of its ring."""
+    with tempfile.TemporaryDirectory(prefix="boot-bench.") as name:
+        folder = Path(name)
+        files = fill(folder, {"http.bin": COUNTED_MIB << 20})
+        with lan.Lan(folder, boot="none") as wire:
+            with make_guest("counts", runner.stack, wire, ",ioeventfd=off") as guest:
+                connect(guest, runner.stack)
+                before = used_index(guest)
+                with stack_bench.traced(guest):
+                    guest.run(f"http {HTTP}/http.bin http.bin", timeout=2 * DOWNLOAD_TIMEOUT_S)
+                entries = (used_index(guest) - before) % (1 << 16)
+                accesses = stack_bench.accesses(guest, "modern").total()
+                guest.power_off()
+                compare(guest, files)
+    for count, value in (("accesses", accesses), ("entries", entries)):
+        runner.counts.setdefault(count, []).append(value / COUNTED_MIB)
+        say(f"{runner.stack}: {value / COUNTED_MIB:.1f} {COUNTS[count]} per MiB")
 
 
 def ipxe_round(runner: Runner) -> None:
@@ -290,9 +331,10 @@ def run(file: Path, rounds: int = ROUNDS, parts: Sequence[str] = PARTS) -> list[
         for part in parts:
             say(f"network boot: {part}, round {number + 1} of {rounds}")
             for runner in runners:
-                play = {"downloads": firmware_round, "loss": lossy_round}[part]
+                plays = {"downloads": firmware_round, "loss": lossy_round, "counts": counted_round}
+                play: Callable[[Runner], None] | None = plays[part]
                 if runner.stack == IPXE:
-                    play = {"downloads": ipxe_round}.get(part)
+                    play = ipxe_round if part == "downloads" else None
                 if play:
                     attempt(runner, part, play)
             file.write_text(json.dumps([asdict(runner) for runner in runners], indent=1) + "\n")
@@ -321,6 +363,12 @@ def table(runners: Sequence[Runner]) -> str:
             goal = text_of(wanted) if wanted else ""
             lines.append(f"| {head} | {title}, s | | " + " | ".join(seconds) + " |\n")
             lines.append(f"| | … ratio | {goal} | " + " | ".join(ratios) + " |\n")
+    for name, title in COUNTS.items():
+        values = [
+            text_of(statistics.median(counts)) if (counts := runner.counts.get(name)) else "none"
+            for runner in runners
+        ]
+        lines.append(f"| HTTP, {COUNTED_MIB} MiB | {title} per MiB | | " + " | ".join(values) + " |\n")
     notes = [
         f"- {TITLES[runner.stack]}, {part}: {why}\n"
         for runner in runners

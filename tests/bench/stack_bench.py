@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterator, Sequence
@@ -218,38 +219,48 @@ def _count(driver: str, device: str, server: network.Server) -> tuple[Counter[st
         )
         with guest:
             connect(guest, driver, device)
-            begin, end, layout = _registers(guest, device)
-            _watch(guest, True)
-            download_tftp(guest, COUNTED_FILE)
-            _watch(guest, False)
+            switch(guest, True)
+            with traced(guest):
+                download_tftp(guest, COUNTED_FILE)
+            switch(guest, False)
+            counts = accesses(guest, devices.ALL[device].transport)
             assert_held(guest, driver, device)
             guest.power_off()
         network.compare_download(guest, server, COUNTED_FILE)
         packets = count_packets(capture.read_bytes())
-    counts: Counter[str] = Counter({kind: 0 for kind in KINDS})
-    for match in ACCESS.finditer((guest.folder / "qemu.log").read_text(errors="replace")):
-        if begin <= (address := int(match[1], 16)) < end:
-            counts[next(kind for offset, kind in layout if address - begin >= offset)] += 1
     if not counts.total() or packets < COUNTED_BYTES // BLOCK_BYTES:
         seen = f"{counts.total()} in {packets} packets"
         raise guest.error("accesses and packets in the download's trace", seen)
     return counts, packets
 
 
-def _registers(guest: Guest, device: str) -> tuple[int, int, tuple[tuple[int, str], ...]]:
-    """Where the NIC's registers begin and end, and which kind begins at which offset."""
-    bar, layout = LAYOUTS[devices.ALL[device].transport]
+def accesses(guest: Guest, transport: str) -> Counter[str]:
+    """The accesses to the NIC's registers in the trace, of each kind of register."""
+    bar, layout = LAYOUTS[transport]
     answer: Any = guest.qmp("query-pci")
     nic = next(each for bus in answer for each in bus["devices"] if each["qdev_id"] == "nic0")
     region = next(each for each in nic["regions"] if each["bar"] == bar)
-    return region["address"], region["address"] + region["size"], layout
+    begin, end = region["address"], region["address"] + region["size"]
+    counts: Counter[str] = Counter({kind: 0 for kind in KINDS})
+    for match in ACCESS.finditer((guest.folder / "qemu.log").read_text(errors="replace")):
+        if begin <= (address := int(match[1], 16)) < end:
+            counts[next(kind for offset, kind in layout if address - begin >= offset)] += 1
+    return counts
 
 
-def _watch(guest: Guest, enable: bool) -> None:
-    """Switch trace events and capture on or off."""
-    guest.qmp("qom-set", path="/objects/dump", property="status", value="on" if enable else "off")
-    for event in EVENTS:
-        guest.qmp("trace-event-set-state", name=event, enable=enable)
+@contextmanager
+def traced(guest: Guest) -> Iterator[None]:
+    """Trace all accesses to registers meanwhile. The NIC has ioeventfd=off."""
+    for enable in (True, False):
+        for event in EVENTS:
+            guest.qmp("trace-event-set-state", name=event, enable=enable)
+        if enable:
+            yield
+
+
+def switch(guest: Guest, is_on: bool) -> None:
+    """Switch the capture on or off."""
+    guest.qmp("qom-set", path="/objects/dump", property="status", value="on" if is_on else "off")
 
 
 def count_packets(capture: bytes) -> int:
