@@ -248,28 +248,36 @@ static ALWAYS_INLINE EFI_STATUS rx_advance(struct net_device *net)
     return EFI_NOT_READY;
 }
 
-ALWAYS_INLINE EFI_STATUS net_device_peek(struct net_device *net, const uint8_t **ret_frame,
-                                         size_t *ret_length_bytes)
+/* See to it that `waiting` is a frame for the caller. */
+static ALWAYS_INLINE EFI_STATUS find_frame(struct net_device *net, bool takes_large)
 {
     if (net->state != NET_UP)
-        return net_large_peek(net, false, ret_frame, ret_length_bytes);
-    if (!net->has_waiting) {
-        EFI_STATUS status = rx_advance(net);
+        return net_large_find(net, takes_large);
+    return net->has_waiting ? EFI_SUCCESS : rx_advance(net);
+}
 
-        if (EFI_ERROR(status))
-            return status;
-    }
+static ALWAYS_INLINE EFI_STATUS show_frame(struct net_device *net, bool takes_large,
+                                           const uint8_t **ret_frame, size_t *ret_length_bytes)
+{
+    EFI_STATUS status = find_frame(net, takes_large);
+
+    if (EFI_ERROR(status))
+        return status;
     *ret_frame = net->waiting.bytes;
     *ret_length_bytes = net->waiting.length_bytes;
     return EFI_SUCCESS;
 }
 
+ALWAYS_INLINE EFI_STATUS net_device_peek(struct net_device *net, const uint8_t **ret_frame,
+                                         size_t *ret_length_bytes)
+{
+    return show_frame(net, false, ret_frame, ret_length_bytes);
+}
+
 EFI_STATUS net_device_peek_large(struct net_device *net, const uint8_t **ret_frame,
                                  size_t *ret_length_bytes)
 {
-    if (net->state != NET_UP)
-        return net_large_peek(net, true, ret_frame, ret_length_bytes);
-    return net_device_peek(net, ret_frame, ret_length_bytes);
+    return show_frame(net, true, ret_frame, ret_length_bytes);
 }
 
 inline void net_device_take(struct net_device *net)

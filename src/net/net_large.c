@@ -150,8 +150,7 @@ static void drop_waiting(struct net_device *net)
     net_frames_return(net, net->waiting.slot);
 }
 
-OUT_OF_LINE EFI_STATUS net_large_peek(struct net_device *net, bool takes_large,
-                                      const uint8_t **ret_frame, size_t *ret_length_bytes)
+OUT_OF_LINE EFI_STATUS net_large_find(struct net_device *net, bool takes_large)
 {
     if (net->state != NET_UP_LARGE)
         return EFI_DEVICE_ERROR;
@@ -162,11 +161,8 @@ OUT_OF_LINE EFI_STATUS net_large_peek(struct net_device *net, bool takes_large,
             if (EFI_ERROR(status))
                 return status;
         }
-        if (takes_large || net->waiting.length_bytes <= net_frames_length_max(net)) {
-            *ret_frame = net->waiting.bytes;
-            *ret_length_bytes = net->waiting.length_bytes;
+        if (takes_large || net->waiting.length_bytes <= net_frames_length_max(net))
             return EFI_SUCCESS;
-        }
         drop_waiting(net);
     }
     return EFI_NOT_READY;

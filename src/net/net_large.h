@@ -28,9 +28,10 @@ void net_large_fini(struct net_device *net);
  * device has at the least hold the largest frame. */
 uint32_t net_large_buffer_bytes(uint16_t count);
 
-/* The slow path of net_device_peek: the device is not UP. A frame that is larger than the MTU
- * allows is dropped and counted unless `takes_large`. */
-EFI_STATUS net_large_peek(struct net_device *net, bool takes_large, const uint8_t **ret_frame,
-                          size_t *ret_length_bytes) __attribute__((warn_unused_result));
+/* The slow half of net_device_peek, for a device that is not UP: see to it that net->waiting is a
+ * frame for the caller. One that is larger than the MTU allows is dropped and counted unless
+ * `takes_large`. */
+EFI_STATUS net_large_find(struct net_device *net, bool takes_large)
+    __attribute__((warn_unused_result));
 
 #endif
