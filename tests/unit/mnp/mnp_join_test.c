@@ -2,68 +2,20 @@
  *
  * TCP segments on their way through the service, which joins them.
  */
-#include "mnp_clients.h"
+#include "mnp_segments.h"
 
 #define ROUNDS 50u
 #define TCP_DATA 1448u
-#define TCP_HEADERS 54u /* Ethernet, IPv4 and TCP without options */
-#define TCP_PUSH 0x08u
-#define TCP_ACK 0x10u
 
-static void put16(uint8_t *at, uint32_t value)
-{
-    at[0] = (uint8_t)(value >> 8);
-    at[1] = (uint8_t)value;
-}
-
-static uint32_t sum_of(const uint8_t *bytes, size_t length)
-{
-    uint32_t sum = 0;
-
-    for (size_t i = 0; i < length; i++)
-        sum += i % 2 ? bytes[i] : (uint32_t)bytes[i] << 8;
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return sum;
-}
-
-static uint8_t tcp_byte(uint32_t sequence)
-{
-    return (uint8_t)(sequence * 2654435761u >> 13);
-}
-
-/* An IPv4 segment of connection `port` to us; checksums as RFC 791 and 9293 want them. */
 static void deliver_segment(const struct mnp_fixture *fixture, unsigned port, uint32_t sequence,
                             size_t length, unsigned flags)
 {
-    uint8_t frame[TCP_HEADERS + TCP_DATA] = {0};
-    uint8_t *ip = frame + HEADER_BYTES;
-    uint8_t *tcp = ip + 20;
-    uint32_t sum;
+    const struct segment segment = {
+        .port = port, .sequence = sequence, .data_bytes = length, .flags = flags};
+    uint8_t frame[FRAME_MAX];
 
-    frame_write(frame, HEADER_BYTES, fake_device_mac(fixture->device), IPV4, 0);
-    ip[0] = 0x45;
-    put16(ip + 2, (uint32_t)(40 + length));
-    put16(ip + 6, 0x4000);
-    ip[8] = 64;
-    ip[9] = 6;
-    put16(ip + 12, 0x0a00);
-    put16(ip + 14, 0x0002);
-    put16(ip + 16, 0x0a00);
-    put16(ip + 18, 0x0003);
-    put16(ip + 10, ~sum_of(ip, 20));
-    put16(tcp, port);
-    put16(tcp + 2, 80);
-    put16(tcp + 4, sequence >> 16);
-    put16(tcp + 6, sequence);
-    tcp[12] = 0x50;
-    tcp[13] = (uint8_t)flags;
-    put16(tcp + 14, 0x1000);
-    for (size_t i = 0; i < length; i++)
-        tcp[20 + i] = tcp_byte(sequence + (uint32_t)i);
-    sum = sum_of(ip + 12, 8) + 6 + (uint32_t)(20 + length) + sum_of(tcp, 20 + length);
-    put16(tcp + 16, ~((sum & 0xffff) + (sum >> 16)));
-    assert_true(fake_device_deliver(fixture->device, frame, TCP_HEADERS + length));
+    assert_true(
+        fake_device_deliver(fixture->device, frame, segment_write(fixture, &segment, frame)));
 }
 
 /* The data of a recorded segment, whose sums and lengths are checked. */
@@ -76,7 +28,7 @@ static uint32_t check_segment(const struct fake_mnp_frame *frame, uint32_t seque
     assert_int_equal(frame->length, HEADER_BYTES + ip_bytes);
     assert_int_equal(frame->length, frame->rx_data.PacketLength);
     assert_int_equal(ip_bytes, frame->rx_data.DataLength);
-    assert_int_equal(0xffff, sum_of(ip, 20));
+    assert_int_equal(0xffff, sum_of(0, ip, 20));
     assert_int_equal(sequence & 0xffff, ip[26] << 8 | ip[27]);
     for (uint32_t i = 0; i < data; i++)
         assert_int_equal(tcp_byte(sequence + i), ip[40 + i]);
