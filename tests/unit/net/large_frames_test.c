@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
  * A network device whose owner takes large frames: what is negotiated, frames in several buffers
- * over every ring, and the return to whole frames. net_offload_test.c has the checksums,
- * mnp_misbehaviour_test.c the lies.
+ * over every ring, what becomes of each lie, and the return to whole frames. net_offload_test.c has
+ * the checksums, mnp_large_lies_test.c the lies' way to clients.
  */
 #include <stdio.h>
 
@@ -366,6 +366,122 @@ static void transmit_is_as_ever(void **state)
     }
 }
 
+/* ---- lies ---- */
+
+enum verdict { ARRIVES, LOST_AS_DROPPED, LOST_AS_OVERSIZE, BROKEN };
+
+/* What becomes of a frame of many buffers, and of one of a single buffer. */
+static const struct {
+    enum fake_device_misbehaviour which;
+    enum verdict of_large;
+    enum verdict of_short;
+} lies[] = {
+    {FAKE_NUM_BUFFERS_ZERO, BROKEN, BROKEN},
+    {FAKE_NUM_BUFFERS_ABOVE_USED, BROKEN, BROKEN},
+    {FAKE_NUM_BUFFERS_BELOW_USED, BROKEN, BROKEN},
+    {FAKE_NUM_BUFFERS_ABOVE_QUEUE, BROKEN, BROKEN},
+    {FAKE_NUM_BUFFERS_CHANGES, ARRIVES, ARRIVES}, /* it was read before */
+    {FAKE_LAST_BUFFER_MISSING, BROKEN, ARRIVES},
+    {FAKE_LAST_LENGTH_ABOVE_BUFFER, BROKEN, BROKEN},
+    {FAKE_MIDDLE_LENGTH_ZERO, BROKEN, ARRIVES},
+    {FAKE_MIDDLE_LENGTH_SHORT, LOST_AS_DROPPED, ARRIVES},
+    {FAKE_MIDDLE_LENGTH_ABOVE_BUFFER, BROKEN, ARRIVES},
+    {FAKE_MIDDLE_HEADER, ARRIVES, ARRIVES}, /* as data: a device can send any data */
+    {FAKE_FRAME_TOO_LONG, LOST_AS_OVERSIZE, LOST_AS_OVERSIZE},
+    {FAKE_CSUM_START_OUTSIDE, LOST_AS_DROPPED, LOST_AS_DROPPED},
+    {FAKE_CSUM_OFFSET_OUTSIDE, LOST_AS_DROPPED, LOST_AS_DROPPED},
+    {FAKE_CSUM_OFFSET_WRAPS, LOST_AS_DROPPED, LOST_AS_DROPPED},
+    {FAKE_GSO_TYPE_NOT_NEGOTIATED, LOST_AS_DROPPED, LOST_AS_DROPPED},
+    {FAKE_GSO_TYPE_UNKNOWN, LOST_AS_DROPPED, LOST_AS_DROPPED},
+    {FAKE_GSO_WITHOUT_CSUM, LOST_AS_DROPPED, LOST_AS_DROPPED},
+    {FAKE_GSO_ECN_ALONE, LOST_AS_DROPPED, LOST_AS_DROPPED},
+    {FAKE_GSO_HINTS_LIE, ARRIVES, ARRIVES},
+    {FAKE_OFFLOAD_UNJUDGED, ARRIVES, ARRIVES},
+};
+
+static void assert_arrived(struct large_fixture *fixture, size_t length, bool has_own_data)
+{
+    const uint8_t *unused;
+    size_t got = 0;
+
+    if (has_own_data) {
+        assert_receives(fixture, length, 1);
+        return;
+    }
+    assert_success(net_device_peek_large(fixture->net, &unused, &got));
+    assert_int_equal(length, got);
+    net_device_take(fixture->net);
+}
+
+static void assert_verdict(struct large_fixture *fixture, enum fake_device_misbehaviour which,
+                           size_t length, enum verdict verdict)
+{
+    struct net_counters *counters = &fixture->net->counters;
+    size_t unused;
+
+    if (verdict == ARRIVES)
+        assert_arrived(fixture, length, which != FAKE_MIDDLE_HEADER);
+    else
+        assert_status(verdict == BROKEN ? EFI_DEVICE_ERROR : EFI_NOT_READY, peek(fixture, &unused));
+    assert_int_equal(verdict == BROKEN, counters->ring_errors);
+    assert_int_equal(verdict == BROKEN, fixture->net->state == NET_DOWN);
+    if (verdict != BROKEN) /* a part may have been counted before it broke */
+        assert_int_equal(verdict == LOST_AS_DROPPED, counters->rx.dropped);
+    assert_int_equal(verdict == LOST_AS_OVERSIZE, counters->rx.oversize);
+    assert_int_equal(0, counters->rx.undersize);
+}
+
+/* After a lie, and a new start if it broke the ring. */
+static void assert_recovers(struct large_fixture *fixture)
+{
+    fake_device_misbehave(fixture->device, FAKE_BEHAVES);
+    if (fixture->net->state == NET_DOWN) {
+        net_device_stop(fixture->net);
+        assert_success(net_device_start(fixture->net, true));
+    }
+    for (uint32_t n = 0; n < 100; n++) {
+        assert_true(deliver(fixture, LARGE_BYTES, n, &tcp4));
+        assert_receives(fixture, LARGE_BYTES, n);
+    }
+}
+
+/* holds: virtio.net.merged, virtio.net.checksum_place, virtio.net.large_type */
+static void each_lie_breaks_the_ring_or_loses_the_frame(void **state)
+{
+    static struct large_fixture fixture;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+        for (size_t n = 0; n < sizeof(lies) / sizeof(lies[0]); n++) {
+            for (unsigned is_short = 0; is_short < 2; is_short++) {
+                size_t length = is_short ? 1000 : LARGE_BYTES;
+
+                printf("%s: %s\n", devices[i].name, fake_misbehaviour_name(lies[n].which));
+                start(&fixture, &devices[i].options);
+                fake_device_misbehave(fixture.device, lies[n].which);
+                (void)deliver(&fixture, length, 1, &tcp4);
+                assert_verdict(&fixture, lies[n].which, length,
+                               is_short ? lies[n].of_short : lies[n].of_large);
+                assert_recovers(&fixture);
+                end(&fixture);
+            }
+        }
+    }
+}
+
+/* What the table leaves out does nothing here. */
+static void table_has_each_lie_about_large_frames(void **state)
+{
+    (void)state;
+    for (unsigned which = 0; which < FAKE_MISBEHAVIOURS; which++) {
+        bool is_listed = false;
+
+        for (size_t n = 0; n < sizeof(lies) / sizeof(lies[0]); n++)
+            is_listed |= lies[n].which == which;
+        assert_int_equal(fake_misbehaviour_needs(which) != 0, is_listed);
+    }
+}
+
 /* ---- the owner changes ---- */
 
 /* Only a reset changes what was negotiated, so one that asks for the same frames resumes, and
@@ -456,6 +572,8 @@ int main(void)
         cmocka_unit_test(frames_that_are_refused_are_counted),
         cmocka_unit_test(peek_shows_no_large_frame),
         cmocka_unit_test(transmit_is_as_ever),
+        cmocka_unit_test(each_lie_breaks_the_ring_or_loses_the_frame),
+        cmocka_unit_test(table_has_each_lie_about_large_frames),
         cmocka_unit_test(change_of_owner_negotiates_anew),
         cmocka_unit_test(owner_of_a_simple_device_resumes),
         cmocka_unit_test(failures_leave_nothing),
