@@ -219,8 +219,8 @@ static void large_and_short_segments_join_by_the_same_rules(void **state)
     }
 }
 
-/* What does not fit into one IP packet comes as several, in order. A segment of more than half of one
- * begins no run. */
+/* What does not fit into one IP packet comes as several, in order. A segment of more than half of
+ * one begins no run. */
 /* holds: mnp.join.device */
 static void large_segments_join_up_to_the_largest_packet(void **state)
 {
