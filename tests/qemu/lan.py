@@ -67,7 +67,8 @@ class Lan:
     With disk, an image, there is an iSCSI target at ROUTER_V4 too, and DHCP names it (RFC 4173).
 
     With trunk the guest is at the trunk port of a switch, where its untagged frames are on that network,
-    and those with VLAN's tag on another one, with a DHCP server and the same files at ROUTER_VLAN.
+    and those with VLAN's tag on another one, with the same servers at ROUTER_VLAN; DHCP names the boot file
+    for HTTP boot there, too.
 
     With loss, a percentage, so many of the long frames to the guest are lost, and as many arrive late.
     """
@@ -155,6 +156,15 @@ class Lan:
         found = re.findall(r"guest sends VLAN (\d+) priority (\d+)", log)
         return [(int(vlan), int(priority)) for vlan, priority in found]
 
+    def fetched(self, name: str, server: str) -> list[str]:
+        """The addresses of those who have fetched the file `name` by `server`, "tftp" or "http"."""
+        pattern = {
+            "tftp": rf"sent \S+/{re.escape(name)} to (\S+)",
+            "http": rf'^(?:::ffff:)?(\S+) .*"GET /{re.escape(name)} HTTP/1\.1" 200',
+        }[server]
+        log = {"tftp": "dnsmasq", "http": "http"}[server]
+        return re.findall(pattern, (self.folder / f"{log}.log").read_text(), re.MULTILINE)
+
     def lost(self) -> tuple[int, int]:
         """How many frames to the guest were lost so far, and how many late."""
         log = (self.folder / "lossy.log").read_text().split()
@@ -192,7 +202,11 @@ class Lan:
         options += [f"dhcp-leasefile={self._leases}"]
         options += ["interface=tap0", "bind-dynamic", "enable-ra"]
         if self._trunk:
-            options += [f"interface=tap{VLAN}", f"dhcp-range={LEASES_VLAN[0]},{LEASES_VLAN[1]},1h"]
+            options += [f"interface=tap{VLAN}"]
+            options += [f"dhcp-range=set:vlan,{LEASES_VLAN[0]},{LEASES_VLAN[1]},1h"]
+            options += ["dhcp-vendorclass=set:http,HTTPClient"]
+            options += ["dhcp-option-force=tag:http,60,HTTPClient"]
+            options += [f"dhcp-boot=tag:vlan,tag:http,http://{ROUTER_VLAN}/{self._boot}"]
         if self._disk:
             options += [f"dhcp-option=17,iscsi:{ROUTER_V4}::{ISCSI_PORT}:{LUN}:{TARGET}"]
         if self._boot:

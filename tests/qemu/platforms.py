@@ -45,6 +45,7 @@ class Platform:
     has_high_bars: bool = True  # above 4 GiB, also behind a root port
     wraps_at_80: bool = False  # a console of its firmware's breaks long lines
     downloads: tuple[str, ...] = ("tftp", "http")  # what the firmware has drivers for
+    keyboard: tuple[str, ...] = ()  # for the setup, where the machine has none
     io_window: int | None = None  # where memory leads to I/O ports, for which x86 has instructions
 
     @property
@@ -140,6 +141,7 @@ AAVMF = Platform(
     machine="virt,gic-version=3",
     cpu="cortex-a57",  # max adds pointer authentication, which is slow to emulate
     arguments=("-device", "virtio-rng-pci"),  # the firmware's stack wants it since 2024
+    keyboard=("-device", "qemu-xhci", "-device", "usb-kbd"),
     io_window=0x3EFF0000,
 )
 RISCV = Platform(

@@ -54,9 +54,13 @@ LEFT_TO_ALL = (
     "test_secureboot.py::test_without_secure_boot*[stranger.efi]",
     "test_secureboot.py::test_without_secure_boot*[tampered.efi]",
     "test_snp.py::*contract[transitional]",
-    "test_stack.py::test_vlan[own-firmware]",  # own-own; https_and_dns: firmware
-    "test_stack.py::test_vlan[firmware-own]",
-    "test_stack.py::test_iscsi[firmware]",
+    "test_stack.py::test_vlan[own-firmware-x86_64]",  # own-own; https_and_dns: firmware
+    "test_stack.py::test_vlan[firmware-own-x86_64]",
+    "test_stack.py::test_vlan[own-own-ia32]",  # boots_over_a_vlan on each architecture
+    "test_stack.py::test_vlan[own-own-aarch64]",
+    "test_stack.py::*boots_over_a_vlan[firmware-x86_64]",
+    "test_stack.py::test_iscsi[firmware-x86_64]",
+    "test_stack.py::test_iscsi[own-ia32]",  # the same driver of the firmware as on x86_64
     "test_stack.py::test_download_over*[firmware]",
     "test_stack.py::*_free_again[*-firmware]",
     "test_takeover.py::*bcfg_binds[firmware-legacy]",
