@@ -76,6 +76,16 @@ def our_drivers(guest: Guest) -> list[Driver]:
     return [driver for driver in drivers(guest) if OUR_NAME.fullmatch(driver.name)]
 
 
+def assert_loaded_from_rom(guest: Guest) -> None:
+    """The image's path is a range of the NIC's ROM, so no file was loaded."""
+    ours = our_drivers(guest)
+    if len(ours) != 1:
+        raise guest.error("our driver, loaded from the ROM", f"{len(ours)} of them")
+    details = guest.run(f"dh -d {ours[0].handle}")
+    if "Offset(0x" not in details:
+        raise guest.error("an image loaded from a ROM (`Offset(…)`)", details.strip()[-200:])
+
+
 def adapters(guest: Guest) -> list[Adapter]:
     """The NICs that have an SNP child, by MAC."""
     found = []

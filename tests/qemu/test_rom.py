@@ -51,7 +51,7 @@ def test_rom_has_the_nic(case: Case, server: network.Server) -> None:
         driver=None,
         timeout=TIMEOUT_S,
     ) as guest:
-        assert_loaded_from_rom(guest)
+        evidence.assert_loaded_from_rom(guest)
         guest.run("connect -r", timeout=60)  # OVMF connects only what it was told to boot
         evidence.assert_ours(guest, case.transport)
         network.get_lease(guest)
@@ -95,7 +95,7 @@ def test_one_rom_serves_every_architecture(platform: Platform, server: network.S
         driver=None,
         timeout=TIMEOUT_S,
     ) as guest:
-        assert_loaded_from_rom(guest)
+        evidence.assert_loaded_from_rom(guest)
         guest.run("connect -r", timeout=60)
         evidence.assert_ours(guest, "modern")
         network.get_lease(guest)
@@ -104,13 +104,3 @@ def test_one_rom_serves_every_architecture(platform: Platform, server: network.S
         guest.power_off()
         for name in downloaded:
             network.compare_download(guest, server, name)
-
-
-def assert_loaded_from_rom(guest: Guest) -> None:
-    """The image's path is a range of the NIC's ROM, so no file was loaded."""
-    ours = evidence.our_drivers(guest)
-    if len(ours) != 1:
-        raise guest.error("our driver, loaded from the ROM", f"{len(ours)} of them")
-    details = guest.run(f"dh -d {ours[0].handle}")
-    if "Offset(0x" not in details:
-        raise guest.error("an image loaded from a ROM (`Offset(…)`)", details.strip()[-200:])
