@@ -19,31 +19,15 @@ fail() {
 suite=$1
 shift
 [ $# -gt 0 ] || set -- 'make demo' 'make check'
-case $suite in
-bookworm | trixie | sid) ;;
-*) fail "$suite: not one of bookworm, trixie, sid" ;;
-esac
-[ "$(id -u)" -eq 0 ] || fail "only root can make a minbase and mount in it"
-command -v debootstrap >/dev/null || fail "debootstrap is missing: apt-get install debootstrap"
-
 cd "$(dirname "$0")/../.."
+# shellcheck source=tests/distro/minbase.sh
+. tests/distro/minbase.sh
+check_suite "$suite"
 root=$PWD/build/distro/$suite
 logs=$PWD/build/distro
-mirror=${MIRROR:-http://deb.debian.org/debian}
 
 [ -z "${FRESH:-}" ] || rm -rf "$root"
-if [ ! -e "$root/complete" ]; then
-    echo "distro: a minbase of $suite in $root"
-    rm -rf "$root"
-    mkdir -p "$root"
-    debootstrap --variant=minbase --include=git,make,python3,ca-certificates "$suite" "$root" \
-        "$mirror" >"$logs/$suite-debootstrap.log" 2>&1 ||
-        fail "debootstrap failed: $(tail -n 1 "$logs/$suite-debootstrap.log")"
-    # A mirror may have an expired Release file of sid; the signature still counts.
-    echo 'Acquire::Check-Valid-Until "false";' >"$root/etc/apt/apt.conf.d/99mirror"
-    : >"$root/complete"
-fi
-cp -L /etc/resolv.conf "$root/etc/resolv.conf"
+make_minbase "$suite" "$root" git,make,python3,ca-certificates "$logs/$suite-debootstrap.log"
 case ${AS:-root} in
 root) home=/root become='' ;;
 user)
@@ -61,26 +45,11 @@ rm -rf "$root$home/virtio-net"
 git clone --quiet --no-hardlinks . "$root$home/virtio-net"
 [ "$home" = /root ] || chown -R 1000:1000 "$root$home"
 
-# pivot_root rather than chroot, because a chroot permits no user namespace.
-# shellcheck disable=SC2016
-enter='
-mount --bind "$1" "$1"
-cd "$1"
-mkdir -p old
-mount --rbind /dev dev
-mount --rbind /sys sys
-mount -t proc proc proc
-mount -t tmpfs tmpfs tmp
-pivot_root . old
-umount -l old
-cd "$3/virtio-net"
-exec env -i IN_MINBASE=yes HOME="$3" TERM=dumb PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 $4 bash -c "$2"'
-
 status=0
 for command; do
     log=$logs/$suite-$(tr -cs 'A-Za-z0-9\n' - <<<"$command" | cut -c 1-60).log
     began=$SECONDS
-    if unshare --mount --pid --fork --kill-child sh -euc "$enter" sh "$root" "$command" "$home" "$become" >"$log" 2>&1; then
+    if in_minbase "$root" "$command" "$home/virtio-net" "$home" "$become" >"$log" 2>&1; then
         verdict=ok
     else
         verdict=FAIL status=1
