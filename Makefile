@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # Builds virtio-net.efi with GCC, binutils and gnu-efi. `make help` lists the targets.
 
-VERSION := 0.1.0
+VERSION := 0.2.0
 ARCH    ?= x86_64
 V       ?= 0
 
 # What differs between architectures. Debian's gnu-efi for x86_64 also contains ia32's code.
 # scripts/fetch-gnu-efi.sh unpacks the others' elsewhere, because dpkg would overwrite it.
 # setup.sh --all fetches those of NEWER_ARCHES if the distribution can build and boot them.
+GNU_EFI         ?= build/gnu-efi
 NEWER_ARCHES    := riscv64 loongarch64
-ARCHES          := x86_64 ia32 aarch64 $(foreach arch,$(NEWER_ARCHES),$(if $(wildcard build/gnu-efi/$(arch)/complete),$(arch)))
+ARCHES          := x86_64 ia32 aarch64 $(foreach arch,$(NEWER_ARCHES),$(if $(wildcard $(GNU_EFI)/$(arch)/complete),$(arch)))
 x86_64_CFLAGS   := -DGNU_EFI_USE_MS_ABI -mno-red-zone -mgeneral-regs-only -maccumulate-outgoing-args
 x86_64_EFI      := /usr
 ia32_CFLAGS     := -m32 -march=i686 -malign-double -mgeneral-regs-only
@@ -23,7 +24,7 @@ aarch64_LDFLAGS := -zmax-page-size=4096 # with ld's default of 64 KiB, sections 
 riscv64_CFLAGS   := -march=rv64gc -mabi=lp64d -mcmodel=medany -mstrict-align -msmall-data-limit=0
 loongarch64_CFLAGS  := -mstrict-align -msimd=none # firmware leaves it switched off
 loongarch64_LDFLAGS := -zmax-page-size=4096
-$(foreach arch,aarch64 $(NEWER_ARCHES),$(eval $(arch)_CROSS := $(arch)-linux-gnu-)$(eval $(arch)_EFI := build/gnu-efi/$(arch)/usr))
+$(foreach arch,aarch64 $(NEWER_ARCHES),$(eval $(arch)_CROSS := $(arch)-linux-gnu-)$(eval $(arch)_EFI := $(GNU_EFI)/$(arch)/usr))
 $(if $(filter $(ARCH),$(ARCHES)),,$(error ARCH=$(ARCH): not one of $(strip $(ARCHES))$(if $(filter $(ARCH),$(NEWER_ARCHES)), (scripts/setup.sh --all adds it on Debian 13 and later))))
 
 CROSS        := $($(ARCH)_CROSS)
@@ -80,7 +81,7 @@ endef
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all arches $(OTHER_ARCHES:%=arch-%) rom rom-all sign always esp dist demo run clean help compiler headers
+.PHONY: all arches $(OTHER_ARCHES:%=arch-%) rom rom-all sign always esp dist deb demo run clean help compiler headers
 
 all: $(OUT)/virtio-net.efi $(OUT)/virtio-net.debug rom ## build the driver, its debug file, its option ROM and the EFI test programs
 
@@ -149,6 +150,10 @@ esp: build/esp.img ## write build/esp.img, a FAT image that loads the driver on 
 
 dist: arches ## pack the release, build/dist/virtio-net-VERSION.tar.gz: all binaries, symbols, scripts, bill of materials
 	$(Q)scripts/dist.sh $(VERSION) build build/dist $(foreach arch,$(ARCHES),$(arch)=$(call efi_lib,$(arch)))
+
+deb: ## install missing packages, build the Debian package of the committed tree: build/deb
+	@scripts/setup.sh --deb
+	$(Q)GNU_EFI='$(abspath $(GNU_EFI))' scripts/deb.sh build/deb
 
 demo: ## install missing packages, build, show the driver working in QEMU
 	@scripts/setup.sh $(if $(filter-out x86_64,$(ARCH)),--all)

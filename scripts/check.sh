@@ -51,7 +51,7 @@ run_unit() {
 
 run_lint() {
     local check
-    for check in format tidy analyzer cppcheck shell layers spec names chart; do
+    for check in format tidy analyzer cppcheck shell layers spec names chart version; do
         if make lint-$check >"$logs/lint-$check.log" 2>&1; then
             if grep 'left out' "$logs/lint-$check.log"; then continue; fi
             pass "lint $check"

@@ -8,7 +8,7 @@
 # what is already right. A failure leaves nothing half-done.
 set -eu
 root=${INSTALL_ROOT:-} # the tests' stand-in for /
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(dirname "$(readlink -f "$0")") # of the script, if a link is what was called
 esp='' driver='' remove='' device='' fresh='' kept='' changed=''
 
 # A message that cannot be written must not end the work half-way.
@@ -50,7 +50,7 @@ while [ $# -gt 0 ]; do
     --esp) esp=${2:?--esp needs a folder} && shift ;;
     --driver) driver=${2:?--driver needs a file} && shift ;;
     --remove) remove=yes ;;
-    -h | --help) sed -n '/^# usage/,/^set/ s/^# //p' "$0" && exit ;;
+    -h | --help) sed -n "/^# usage/,/^set/ { s/install[.]sh/${0##*/}/; s/^# //p }" "$0" && exit ;;
     *) fail "$1: unknown option; see --help" ;;
     esac
     shift

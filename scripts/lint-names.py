@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 MAKEFILES = "Makefile", "tests/tests.mk"
-TEXTS = [*MAKEFILES, "*.md", ".ci/run", "docs/*.md", "scripts/*.*", "scripts/esp/*", "src/*/*.[ch]",
+TEXTS = [*MAKEFILES, "*.md", ".ci/run", "debian/*", "docs/*.md", "scripts/*.*", "scripts/esp/*", "src/*/*.[ch]",
          "include/*/*.h", "tests/**/*.py", "tests/**/*.sh", "tests/**/*.[ch]", "tests/**/*.md"]
 COMMAND = re.compile(r"(?:`|\brun |^    )make((?: +[\w-]+(?:=(?:\"[^\"]*\"|[^\s`]*))?)+)", re.MULTILINE)
 RULE = re.compile(r"^([a-z][\w -]*):(?!=)", re.MULTILINE)

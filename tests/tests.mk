@@ -19,7 +19,7 @@ APPS         := $(APP_SOURCES:tests/qemu/apps/%.c=$(OUT)/apps/%.efi)
 FAKE_SOURCES := $(sort $(wildcard tests/fake/*.c))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*/*_test.c))
 FORMATTED    := $(sort $(shell find src include tests -name '*.[ch]' 2>/dev/null))
-SCRIPTS      := $(sort $(shell find scripts tests -name "*.sh" 2>/dev/null) .ci/run)
+SCRIPTS      := $(sort $(shell find scripts tests debian -name "*.sh" 2>/dev/null) .ci/run)
 
 # On the host libc and the fakes replace src/base/freestanding.c.
 HOST_OBJS    := $(patsubst %.c,$(HOST_OUT)/%.o,$(filter-out src/base/freestanding.c src/driver/start.c,$(SOURCES)) $(FAKE_SOURCES))
@@ -44,8 +44,8 @@ FUZZ_CFLAGS    = $(COMMON) -Wno-missing-field-initializers $(HOST_ABI) -O1 $(FUZ
 TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
                -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"' $(HOST_INCLUDES)
 
-.PHONY: unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names lint-chart spec image deploy \
-        fuzz fuzz-build fuzz-coverage qemu clients soak check check-all distro bench bench-boot bench-scaling bench-budgets coverage format
+.PHONY: unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names lint-chart lint-version spec image deploy \
+        fuzz fuzz-build fuzz-coverage qemu clients soak check check-all distro package bench bench-boot bench-scaling bench-budgets coverage format
 
 all: $(APPS)
 
@@ -103,7 +103,7 @@ unit: $(UNIT_TESTS) ## run the unit tests on this machine, with ASan and UBSan
 	$(Q)failed=; for test in $(UNIT_TESTS); do ./$$test || failed="$$failed $$test"; done; \
 	    [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
-lint: lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names lint-chart ## check format, layers, names and documents; run clang-tidy, gcc -fanalyzer, cppcheck and shellcheck
+lint: lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names lint-chart lint-version ## check format, layers, names, documents and versions; run clang-tidy, gcc -fanalyzer, cppcheck and shellcheck
 
 lint-format: # other versions break lines differently
 	$(Q)command -v $(CLANG_FORMAT) >/dev/null || { echo "lint-format: left out: no $(CLANG_FORMAT), and other versions break lines differently" && exit; }; \
@@ -137,10 +137,13 @@ lint-names:
 lint-chart:
 	$(Q)tests/bench/download_chart.py --check
 
+lint-version:
+	$(Q)scripts/lint-version.py
+
 image: arches ## test the PE image and the option ROM: sections, fields, size, reproducible build
 	$(Q)$(PYTEST) tests/image
 
-deploy: esp dist ## test install.sh, the FAT image, the release archive and scripts/spec.py
+deploy: esp dist ## test install.sh, the FAT image, the release archive, the Debian package and scripts/spec.py
 	$(Q)$(PYTEST) tests/deploy
 
 CASES ?= all
@@ -163,6 +166,9 @@ check-all: ## `make check` with every case of the QEMU matrix, here and in the o
 
 distro: ## run the README's two commands in a fresh Debian, SUITE=bookworm, trixie or sid; needs root
 	$(Q)tests/distro/run.sh '$(SUITE)'
+
+package: ## build, install, use, upgrade and purge the Debian package in a fresh Debian, SUITE=bookworm, trixie or sid; needs root
+	$(Q)tests/distro/package.sh '$(SUITE)'
 
 bench: all ## measure this driver, the firmware's and iPXE's, ROUNDS=5 downloads each: build/bench/table.md, results.json
 	$(Q)tests/bench/bench.py

@@ -404,6 +404,17 @@ def test_driver_is_the_one_for_the_firmware(machine, tmp_path, processor, firmwa
     assert machine.installed() == DRIVER + arch.encode()
 
 
+def test_driver_is_found_next_to_the_script_that_a_link_leads_to(machine, tmp_path):
+    """As in the Debian package, whose command is a link."""
+    (tmp_path / "command").symlink_to("middle")
+    (tmp_path / "middle").symlink_to(release(tmp_path, ("x86_64",)) / "install.sh")
+    done = subprocess.run(
+        [tmp_path / "command"], env=machine.environment(), capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert machine.installed() == DRIVER + b"x86_64"
+
+
 def test_driver_is_found_where_make_puts_it(machine, tmp_path):
     (tmp_path / "scripts").mkdir()
     shutil.copy(SCRIPT, tmp_path / "scripts")
