@@ -51,7 +51,7 @@ packages=(
 [ "$mode" != --all ] || packages+=(
     "${aarch64_packages[@]}" qemu-system-arm qemu-efi-aarch64
     # the Debian package
-    "${deb_packages[@]}"
+    "${deb_packages[@]}" python3-yaml
     # ia32
     'ovmf-ia32|-' # none in Debian 14 and later
     # Secure Boot; Debian 12's firmware for it contains a shell

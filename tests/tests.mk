@@ -143,7 +143,7 @@ lint-version:
 image: arches ## test the PE image and the option ROM: sections, fields, size, reproducible build
 	$(Q)$(PYTEST) tests/image
 
-deploy: esp dist ## test install.sh, the FAT image, the release archive, the Debian package and scripts/spec.py
+deploy: esp dist ## test install.sh, the FAT image, the release archive, the Debian package, workflows and scripts/spec.py
 	$(Q)$(PYTEST) tests/deploy
 
 CASES ?= all
