@@ -76,7 +76,7 @@ static bool gather(struct net_device *net, struct virtqueue_completion part,
     if (part.length_bytes < sizeof(*ret_header))
         return virtqueue_break(ring);
     copy_bytes(ret_header, bytes, sizeof(*ret_header)); /* once: the device can still change it */
-    if (ret_header->num_buffers == 0 || ret_header->num_buffers - 1u > ring->in_flight_count)
+    if (ret_header->num_buffers - 1u > ring->in_flight_count) /* or 0 */
         return virtqueue_break(ring);
 
     *ret_frame = (struct net_frame){.bytes = net->large_frame, .slot = part.slot};
@@ -95,11 +95,11 @@ static bool gather(struct net_device *net, struct virtqueue_completion part,
 /* Decide about a frame in private memory, and count one that is rejected under the first check that
  * it fails. */
 static bool judge(struct net_device *net, const struct net_frame *frame,
-                  const struct virtio_net_hdr *header)
+                  const struct virtio_net_hdr *header, bool takes_large)
 {
     struct net_traffic *rx = &net->counters.rx;
-    uint32_t bytes_max =
-        net_offload_is_large(header) ? NET_LARGE_FRAME_MAX : net_frames_length_max(net);
+    uint32_t bytes_max = takes_large && net_offload_is_large(header) ? NET_LARGE_FRAME_MAX
+                                                                     : net_frames_length_max(net);
 
     if (frame->length_bytes < ETHERNET_HEADER_BYTES) {
         net_frames_count_bad(rx, &rx->undersize, frame->length_bytes);
@@ -117,21 +117,22 @@ static bool judge(struct net_device *net, const struct net_frame *frame,
     return false;
 }
 
-/* Find the next frame that passes. At most one lap of the ring. */
-static EFI_STATUS advance(struct net_device *net)
+/* Find the next frame that passes. At most one lap of the ring, however fast the device uses the
+ * buffers that it gets back meanwhile. */
+static EFI_STATUS advance(struct net_device *net, bool takes_large)
 {
     struct virtqueue *ring = &net->rx.queue.ring;
+    struct virtio_net_hdr header;
 
-    for (uint16_t i = 0; i < net->rx.count; i++) {
+    for (unsigned taken = 0; taken < net->rx.count; taken += header.num_buffers) {
         struct virtqueue_completion completion;
-        struct virtio_net_hdr header;
         struct net_frame frame;
 
         if (!virtqueue_pop(ring, &completion))
             return ring->is_broken ? net_frames_ring_error(net) : EFI_NOT_READY;
         if (!gather(net, completion, &frame, &header))
             return net_frames_ring_error(net);
-        if (judge(net, &frame, &header)) {
+        if (judge(net, &frame, &header, takes_large)) {
             net->waiting = frame;
             net->has_waiting = true;
             return EFI_SUCCESS;
@@ -141,29 +142,18 @@ static EFI_STATUS advance(struct net_device *net)
     return EFI_NOT_READY;
 }
 
-static void drop_waiting(struct net_device *net)
+OUT_OF_LINE EFI_STATUS net_large_find(struct net_device *net, bool takes_large)
 {
     struct net_traffic *rx = &net->counters.rx;
 
-    net_frames_count_bad(rx, &rx->oversize, net->waiting.length_bytes);
-    net->has_waiting = false;
-    net_frames_return(net, net->waiting.slot);
-}
-
-OUT_OF_LINE EFI_STATUS net_large_find(struct net_device *net, bool takes_large)
-{
     if (net->state != NET_UP_LARGE)
         return EFI_DEVICE_ERROR;
-    for (uint16_t i = 0; i < net->rx.count; i++) {
-        if (!net->has_waiting) {
-            EFI_STATUS status = advance(net);
-
-            if (EFI_ERROR(status))
-                return status;
-        }
+    if (net->has_waiting) {
         if (takes_large || net->waiting.length_bytes <= net_frames_length_max(net))
             return EFI_SUCCESS;
-        drop_waiting(net);
+        net_frames_count_bad(rx, &rx->oversize, net->waiting.length_bytes);
+        net->has_waiting = false;
+        net_frames_return(net, net->waiting.slot);
     }
-    return EFI_NOT_READY;
+    return advance(net, takes_large);
 }
