@@ -198,7 +198,7 @@ void fake_device_change_num_buffers(struct fake_device *device)
         return;
     num_buffers = fake_pci_find_dma(device->function, device->changing_header + offset, 2, true);
     device->changing_header = 0;
-    if (num_buffers && device->queues[VIRTIO_NET_QUEUE_RX].is_enabled)
+    if (num_buffers)
         memset(num_buffers, 0xff, 2);
 }
 

@@ -352,6 +352,18 @@ static void too_few_buffers_are_left_unused(void **state)
     bench_fini(&bench);
 }
 
+static void frame_is_not_delivered_before_there_is_a_queue(void **state)
+{
+    struct bench bench;
+
+    bench_negotiate(&bench, *(const enum kind *)*state, FAKE_LARGE_FEATURES);
+    assert_false(fake_device_deliver_large(bench.device, frame, 60, &whole));
+    assert_false(fake_device_deliver(bench.device, frame, 60));
+    virtio_device_halt(&bench.virtio);
+    virtio_device_fini(&bench.virtio);
+    fake_fixture_fini(&bench.fixture);
+}
+
 static void frames_are_spread_without_an_offload_too(void **state)
 {
     const enum kind *kind = *state;
@@ -421,7 +433,7 @@ static void used_entries_one_by_one_give_each_length(void **state)
 static void without_mrg_rxbuf_one_buffer_holds_a_frame_or_none_does(void **state)
 {
     const enum kind *kind = *state;
-    bool is_legacy = kinds[*kind].transport == FAKE_LEGACY;
+    size_t header_bytes = kinds[*kind].transport == FAKE_LEGACY ? HEADER - 2 : HEADER;
     struct virtq_used_elem entry;
     struct bench bench;
 
@@ -429,12 +441,14 @@ static void without_mrg_rxbuf_one_buffer_holds_a_frame_or_none_does(void **state
         return;
     bench_init(&bench, *kind, 0, BUFFER_BYTES);
     push(&bench, 0, 3);
+    write_frame(2100, 5);
     assert_false(fake_device_deliver_large(bench.device, frame, 2100, &whole));
     assert_int_equal(3, fake_device_pending_count(bench.device, VIRTIO_NET_QUEUE_RX));
     assert_int_equal(0, count_entries(&bench));
     assert_true(fake_device_deliver_large(bench.device, frame, 1514, &whole));
     assert_true(read_entry(&bench, 0, &entry));
-    assert_int_equal(1514 + HEADER - (is_legacy ? 2 : 0), entry.len);
+    assert_int_equal(1514 + header_bytes, entry.len);
+    assert_memory_equal(frame, buffer_of(&bench, 0) + header_bytes, 1514);
     assert_int_equal(2, fake_device_pending_count(bench.device, VIRTIO_NET_QUEUE_RX));
     assert_false(fake_device_deliver(bench.device, frame, 2100));
     assert_int_equal(1, fake_device_pending_count(bench.device, VIRTIO_NET_QUEUE_RX));
@@ -948,6 +962,7 @@ int main(void)
         CLAIM(frame_of_any_length_fills_all_buffers_but_its_last),
         CLAIM(several_frames_wait_in_the_ring_one_after_the_other),
         CLAIM(too_few_buffers_are_left_unused),
+        CLAIM(frame_is_not_delivered_before_there_is_a_queue),
         CLAIM(frames_are_spread_without_an_offload_too),
         CLAIM(smallest_buffers_hold_a_frame),
         CLAIM(one_used_entry_stands_for_a_frame_in_order),
