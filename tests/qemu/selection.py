@@ -29,6 +29,8 @@ LEFT_TO_ALL = (
     "test_flood.py::*[legacy-aavmf]",  # network: legacy-aavmf; flood: modern-aavmf
     "test_flood.py::*[legacy-ovmf32]",
     "test_ipv6.py::test_dhcpv6*[legacy]",  # modern, without-filter
+    "test_large.py::*[legacy]",  # modern; unit tests: every ring format
+    "test_large.py::*[packed]",
     "test_link.py::test_link_down*[legacy]",
     "test_network.py::*[modern-pc]",  # modern-q35, legacy-pc
     "test_network.py::*[transitional-pc]",
