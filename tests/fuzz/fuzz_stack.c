@@ -126,8 +126,7 @@ struct stack_fuzz {
     unsigned nested;
     unsigned generation; /* of the service */
     unsigned serial;
-    unsigned changes;  /* of services */
-    unsigned changing; /* calls under way that change them */
+    unsigned changes; /* of services */
     uint32_t now;
     uint8_t priorities[4095];
     struct client clients[CHILDREN];
@@ -991,18 +990,6 @@ static void destroy(struct stack_fuzz *fuzz)
     look(fuzz);
 }
 
-static void begin_change(struct stack_fuzz *fuzz)
-{
-    fuzz->aborting++;
-    fuzz->changing++;
-}
-
-static void end_change(struct stack_fuzz *fuzz)
-{
-    fuzz->aborting--;
-    fuzz->changing--;
-}
-
 /* The services changed from inside the call that was to change them, or it is such a call. */
 static bool is_disturbed(const struct stack_fuzz *fuzz, unsigned change)
 {
@@ -1036,9 +1023,9 @@ static void set_vlan(struct stack_fuzz *fuzz)
     before = is_bad ? 0 : fuzz->priorities[vlan];
     if (!is_bad)
         fuzz->priorities[vlan] = priority;
-    begin_change(fuzz);
+    fuzz->aborting++;
     status = config->Set(config, vlan, priority);
-    end_change(fuzz);
+    fuzz->aborting--;
     fuzz_claim(is_bad ? status == EFI_INVALID_PARAMETER
                       : !status || fuzz->may_fail || is_disturbed(fuzz, change),
                "Set answers %#llx", (unsigned long long)status);
@@ -1058,9 +1045,9 @@ static void remove_vlan(struct stack_fuzz *fuzz)
 
     if (!config)
         return;
-    begin_change(fuzz);
+    fuzz->aborting++;
     status = config->Remove(config, vlan);
-    end_change(fuzz);
+    fuzz->aborting--;
     fuzz_claim(vlan > VLAN_ID_MAX ? status == EFI_INVALID_PARAMETER
                                   : !status || status == EFI_NOT_FOUND || fuzz->may_fail ||
                                         is_disturbed(fuzz, change),
@@ -1102,9 +1089,9 @@ static void restart_service(struct stack_fuzz *fuzz)
         return;
     if (fake_firmware_count_handles(fuzz->firmware, &managed_network_service_binding_guid) > 0) {
         fuzz->generation++;
-        begin_change(fuzz);
+        fuzz->aborting++;
         status = fake_firmware_disconnect(fuzz->firmware, fuzz->nic);
-        end_change(fuzz);
+        fuzz->aborting--;
         fuzz_claim(!status || is_disturbed(fuzz, change), "the service does not stop: %#llx",
                    (unsigned long long)status);
     } else {
@@ -1129,10 +1116,10 @@ static void take_snp(struct stack_fuzz *fuzz)
             (void)fake_firmware_connect(fuzz->firmware, fuzz->nic);
     } else {
         fuzz->generation++;
-        begin_change(fuzz);
+        fuzz->aborting++;
         status = BS->OpenProtocol(fuzz->nic, &snp_guid, (void **)&snp, fuzz->agent, NULL,
                                   EFI_OPEN_PROTOCOL_EXCLUSIVE);
-        end_change(fuzz);
+        fuzz->aborting--;
         fuzz->is_exclusive = !status;
         fuzz_claim(!status || is_disturbed(fuzz, change) || fuzz->is_hostile,
                    "SNP cannot be taken: %#llx", (unsigned long long)status);
@@ -1190,9 +1177,9 @@ static void reconnect_nic(struct stack_fuzz *fuzz)
     fuzz->may_lose = true;
     if (fuzz->nic) {
         fuzz->generation++;
-        begin_change(fuzz);
+        fuzz->aborting++;
         status = fake_firmware_disconnect(fuzz->firmware, fuzz->controller);
-        end_change(fuzz);
+        fuzz->aborting--;
         fuzz_claim(!status || is_disturbed(fuzz, change), "the NIC is not let go: %#llx",
                    (unsigned long long)status);
     } else {
@@ -1224,9 +1211,9 @@ static void unload(struct stack_fuzz *fuzz)
         return;
     fuzz->may_lose = true;
     fuzz->generation++;
-    begin_change(fuzz);
+    fuzz->aborting++;
     status = driver_binding_uninstall();
-    end_change(fuzz);
+    fuzz->aborting--;
     fuzz_claim(is_disturbed(fuzz, change) ||
                    (fuzz->held_count > 0 ? status == EFI_ACCESS_DENIED : !status),
                "with %u packets at clients, Unload answers %#llx", fuzz->held_count,
@@ -1349,8 +1336,8 @@ static void let_time_pass(struct stack_fuzz *fuzz)
     fuzz->aborting--;
 }
 
-/* Where a step is allowed. No firmware changes the services from inside such a change. */
-enum where { ANYWHERE, NOT_IN_CHANGE, OUTERMOST };
+/* Where a step is allowed. An event can come in between the device accesses of a change. */
+enum where { ANYWHERE, ANYWHERE_AS_CHANGE, OUTERMOST };
 
 static const struct {
     step *run;
@@ -1374,11 +1361,11 @@ static const struct {
     {unconfigure, "Configure(NULL)", ANYWHERE},
     {destroy, "DestroyChild", ANYWHERE},
     {let_time_pass, "the timer", OUTERMOST},
-    {set_vlan, "Set", NOT_IN_CHANGE},
-    {remove_vlan, "Remove", NOT_IN_CHANGE},
+    {set_vlan, "Set", ANYWHERE_AS_CHANGE},
+    {remove_vlan, "Remove", ANYWHERE_AS_CHANGE},
     {find_vlans, "Find", ANYWHERE},
-    {restart_service, "the service", NOT_IN_CHANGE},
-    {take_snp, "SNP", NOT_IN_CHANGE},
+    {restart_service, "the service", ANYWHERE_AS_CHANGE},
+    {take_snp, "SNP", ANYWHERE_AS_CHANGE},
     {use_snp, "a call of SNP", ANYWHERE},
     {act, "the device", OUTERMOST},
     {get_mode_data, "GetModeData", ANYWHERE},
@@ -1408,8 +1395,7 @@ static VOID EFIAPI enter(VOID *context)
         fuzz->now++;
         fuzz->wire.accesses = 0;
         fuzz->wire.call_start_us = fake_firmware_now_us(fuzz->firmware);
-        if (steps[index].where == OUTERMOST ||
-            (steps[index].where == NOT_IN_CHANGE && fuzz->changing > 0))
+        if (steps[index].where == OUTERMOST)
             continue;
         look(fuzz);
         steps[index].run(fuzz);
