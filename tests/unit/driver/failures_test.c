@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent
  *
- * The failure loop: the nth firmware call of an operation fails, n = 1, 2, … until none does. What
- * fails must leave nothing behind and everything as it was, and the second try must succeed.
+ * The failure loop through the driver's life.
  */
-#include <stdio.h>
-
 #include "driver/takeover.h"
 #include "driver_fixture.h"
 #include "rival.h"
 
-#define CALLS_MAX 10000u
+#define BENCH struct driver_fixture
+#include "failures.h"
 
-struct operation {
-    const char *name;
-    void (*prepare)(struct driver_fixture *fixture);
-    EFI_STATUS (*run)(struct driver_fixture *fixture);
-    void (*check_failed)(struct driver_fixture *fixture); /* run answered an error */
-    void (*check_done)(struct driver_fixture *fixture);   /* run answered SUCCESS */
-};
+static struct driver_fixture *bench_new(const struct setting *setting)
+{
+    struct driver_fixture *fixture = driver_fixture_new(1, &setting->options);
 
-/* Which firmware, which device. */
-struct setting {
-    const char *name;
-    struct fake_device_options options;
-    unsigned kinds;  /* of calls that can fail */
-    bool ever_after; /* as does each later one: nothing is left */
-};
+    fake_firmware_baseline(fixture->firmware);
+    return fixture;
+}
+
+static struct fake_firmware *bench_firmware(const struct driver_fixture *fixture)
+{
+    return fixture->firmware;
+}
+
+static void bench_free(struct driver_fixture *fixture)
+{
+    driver_fixture_free(fixture);
+}
 
 static bool can_access_memory(const struct driver_fixture *fixture)
 {
@@ -419,32 +419,35 @@ static void check_unload(struct driver_fixture *fixture)
 }
 
 static const struct operation operations[] = {
-    {"load", prepare_rival, run_load, check_not_loaded, check_loaded},
-    {"install", prepare_uninstalled, run_install, check_not_installed, check_installed},
-    {"Supported", prepare_nothing, run_supported, assert_not_bound, assert_not_bound},
-    {"Start", prepare_nothing, run_start, assert_not_bound, check_start},
-    {"Initialize", prepare_started, run_initialize, check_still_started, assert_bound_and_working},
-    {"Reset", prepare_initialized, run_reset, check_still_initialized, assert_bound_and_working},
-    {"GetStatus", prepare_link_question, run_get_status, check_get_status, check_get_status},
-    {"traffic", prepare_link_question, run_traffic, check_traffic, check_traffic},
+    {"load", prepare_rival, run_load, check_not_loaded, check_loaded, false},
+    {"install", prepare_uninstalled, run_install, check_not_installed, check_installed, false},
+    {"Supported", prepare_nothing, run_supported, assert_not_bound, assert_not_bound, false},
+    {"Start", prepare_nothing, run_start, assert_not_bound, check_start, false},
+    {"Initialize", prepare_started, run_initialize, check_still_started, assert_bound_and_working,
+     false},
+    {"Reset", prepare_initialized, run_reset, check_still_initialized, assert_bound_and_working,
+     false},
+    {"GetStatus", prepare_link_question, run_get_status, check_get_status, check_get_status, false},
+    {"traffic", prepare_link_question, run_traffic, check_traffic, check_traffic, false},
     {"ReceiveFilters", prepare_initialized, run_receive_filters, check_command_failed,
-     check_receive_filters},
+     check_receive_filters, false},
     {"StationAddress", prepare_initialized, run_station_address, check_old_station,
-     check_new_station},
+     check_new_station, false},
     {"Statistics", prepare_initialized, run_statistics, assert_bound_and_working,
-     assert_bound_and_working},
-    {"adapter information", prepare_link_question, run_adapter_info, check_traffic, check_traffic},
+     assert_bound_and_working, false},
+    {"adapter information", prepare_link_question, run_adapter_info, check_traffic, check_traffic,
+     false},
     {"the controller's name", prepare_initialized, run_controller_name, assert_bound_and_working,
-     assert_bound_and_working},
+     assert_bound_and_working, false},
     {"standard test", prepare_initialized, run_standard_test, assert_bound_and_working,
-     assert_bound_and_working},
+     assert_bound_and_working, false},
     {"extended test", prepare_initialized, run_extended_test, check_extended_test_failed,
-     check_extended_test},
+     check_extended_test, false},
     {"extended test while started", prepare_started, run_extended_test,
-     check_extended_test_failed_while_started, check_extended_test_while_started},
-    {"Shutdown", prepare_initialized, run_shutdown, check_shutdown, check_shutdown},
-    {"Stop", prepare_initialized, run_stop, check_stop_refused, assert_not_bound},
-    {"Unload", prepare_initialized, run_unload, check_unload_refused, check_unload},
+     check_extended_test_failed_while_started, check_extended_test_while_started, false},
+    {"Shutdown", prepare_initialized, run_shutdown, check_shutdown, check_shutdown, false},
+    {"Stop", prepare_initialized, run_stop, check_stop_refused, assert_not_bound, false},
+    {"Unload", prepare_initialized, run_unload, check_unload_refused, check_unload, false},
 };
 
 static const struct setting settings[] = {
@@ -471,67 +474,13 @@ static const struct setting settings[] = {
     {"legacy", {.transport = FAKE_LEGACY}, FAKE_CALL_ALL, false},
 };
 
-struct loop {
-    const struct operation *operation;
-    const struct setting *setting;
-    char name[128];
-};
-
-/* False: the operation makes fewer than `nth` calls. */
-static bool fail_nth_call(const struct loop *loop, unsigned nth)
-{
-    struct driver_fixture *fixture = driver_fixture_new(1, &loop->setting->options);
-    const struct operation *operation = loop->operation;
-    EFI_STATUS status;
-    bool has_failed;
-
-    fake_firmware_baseline(fixture->firmware);
-    operation->prepare(fixture);
-    fake_firmware_count_only(fixture->firmware, loop->setting->kinds);
-    if (loop->setting->ever_after)
-        fake_firmware_fail_from(fixture->firmware, nth);
-    else
-        fake_firmware_fail_nth(fixture->firmware, nth);
-    status = operation->run(fixture);
-    has_failed = fake_firmware_has_failed(fixture->firmware);
-    if (has_failed && getenv("FAILURES_VERBOSE"))
-        print_message("call %u, %s: %#llx\n", nth, fake_firmware_failed_call(fixture->firmware),
-                      (unsigned long long)status);
-    fake_firmware_fail_nth(fixture->firmware, 0);
-
-    if (EFI_ERROR(status)) {
-        assert_true(has_failed);
-        operation->check_failed(fixture);
-        assert_success(operation->run(fixture));
-    }
-    operation->check_done(fixture);
-    driver_fixture_free(fixture);
-    return has_failed;
-}
-
 static void operation_survives_the_failure_of_each_call(void **state)
 {
-    unsigned nth = 1;
-
-    while (fail_nth_call(*state, nth))
-        assert_true(++nth < CALLS_MAX);
+    fail_each_call(*state);
 }
 
 int main(void)
 {
-    static struct loop loops[ARRAY_LENGTH(operations) * ARRAY_LENGTH(settings)];
-    struct CMUnitTest tests[ARRAY_LENGTH(loops)];
-
-    for (size_t i = 0; i < ARRAY_LENGTH(loops); i++) {
-        struct loop *loop = &loops[i];
-
-        loop->operation = &operations[i / ARRAY_LENGTH(settings)];
-        loop->setting = &settings[i % ARRAY_LENGTH(settings)];
-        snprintf(loop->name, sizeof(loop->name), "%s survives the failure of each call: %s",
-                 loop->operation->name, loop->setting->name);
-        tests[i] = (struct CMUnitTest){.name = loop->name,
-                                       .test_func = operation_survives_the_failure_of_each_call,
-                                       .initial_state = loop};
-    }
-    return cmocka_run_group_tests_name("failures", tests, NULL, NULL);
+    return run_failure_loops("failures", operations, ARRAY_LENGTH(operations), settings,
+                             ARRAY_LENGTH(settings), operation_survives_the_failure_of_each_call);
 }

@@ -177,14 +177,11 @@ static const struct operation operations[] = {
 /* holds: mnp.binding.failures */
 static void operation_survives_the_failure_of_each_call(void **state)
 {
-    unsigned nth = 1;
-
-    while (fail_nth_call(*state, nth))
-        assert_true(++nth < CALLS_MAX);
+    fail_each_call(*state);
 }
 
 int main(void)
 {
-    return run_failure_loops("mnp_vlan_failures", operations, ARRAY_LENGTH(operations),
-                             operation_survives_the_failure_of_each_call);
+    return run_failure_loops("mnp_vlan_failures", operations, ARRAY_LENGTH(operations), settings,
+                             ARRAY_LENGTH(settings), operation_survives_the_failure_of_each_call);
 }
