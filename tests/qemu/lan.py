@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Sequence
 
-from guest import BUILD, SetupError, require
+from guest import BUILD, PATIENCE, SetupError, require
 
 ROUTER = "fd00::1"
 ROUTER_V4 = "10.99.0.1"
@@ -33,8 +33,8 @@ NAME = "boot.test"  # of the router, in the DNS of a LAN to boot from
 GLOBAL_PREFIX = "2001:db8::"  # /64, that the router of a LAN to boot from advertises
 LEASES = ("fd00::1000", "fd00::10ff")  # first, last
 PORT = 80
-START_TIMEOUT_S = 10
-NEIGHBOUR_TIMEOUT_S = 10
+START_TIMEOUT_S = 10 * PATIENCE
+NEIGHBOUR_TIMEOUT_S = 10 * PATIENCE
 
 TUN = Path("/dev/net/tun")
 SET_UP = f"""
@@ -260,5 +260,5 @@ class Lan:
         return process
 
     def _run(self, *command: str) -> str:
-        done = subprocess.run([*self.inside, *command], capture_output=True, text=True, timeout=10)
+        done = subprocess.run([*self.inside, *command], capture_output=True, text=True, timeout=START_TIMEOUT_S)
         return done.stdout
