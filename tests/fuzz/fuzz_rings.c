@@ -5,7 +5,8 @@
  * device behaves again, and after a reset a frame must pass in each direction. Then the driver is
  * removed, and nothing may be left behind.
  *
- * Input: 5 bytes that select the device; then operations. Bit 7 of an operation: at TPL_CALLBACK.
+ * Input: 5 bytes that select the device, 0x20 of the second one a device that joins segments, whose
+ * owner may then take large frames; then operations. Bit 7 of an operation: at TPL_CALLBACK.
  * Bit 6: the device acts during it.
  */
 #include <stdlib.h>
@@ -26,7 +27,7 @@
 #define WITH_AMBUSH 0x40u
 #define NEWER_FEATURES 10u /* header bits from here on add features, those below remove them */
 #define UNTOUCHED 0xee
-#define BUFFER_BYTES_MAX 0x20000u /* of a receive buffer, at any MTU */
+#define BUFFER_BYTES_MAX 0x200000u /* of all receive buffers, which may hold one frame */
 
 struct rings_fuzz {
     struct fuzz_input input;
@@ -41,6 +42,7 @@ struct rings_fuzz {
     UINT32 state; /* that Mode must show */
     bool has_exited;
     bool is_deceived;     /* about the device, when it was connected */
+    bool joins_segments;  /* what the device offers */
     bool is_collected;    /* GetStatus was asked for a buffer since the device's start */
     void *sent[SENT_MAX]; /* the driver's, oldest first */
     unsigned sent_count;
@@ -225,7 +227,9 @@ static void stop(struct rings_fuzz *fuzz)
 static void initialize(struct rings_fuzz *fuzz)
 {
     UINTN extra = fuzz_take8(&fuzz->input);
-    EFI_STATUS status = fuzz->network->Initialize(fuzz->network, extra, extra);
+    EFI_STATUS status = fuzz->joins_segments && extra & 1
+                            ? snp_initialize_large((struct snp *)fuzz->network)
+                            : fuzz->network->Initialize(fuzz->network, extra, extra);
 
     if (fuzz->state != EfiSimpleNetworkStarted) {
         fuzz_claim(
@@ -400,9 +404,30 @@ static void transmit_many(struct rings_fuzz *fuzz)
         send(fuzz, 0, FRAME_BYTES);
 }
 
-static void receive(struct rings_fuzz *fuzz)
+/* As the service does. */
+static void receive_large(struct rings_fuzz *fuzz)
 {
-    uint8_t choice = fuzz_take8(&fuzz->input);
+    struct snp *snp = (struct snp *)fuzz->network;
+    EFI_TPL tpl = BS->RaiseTPL(TPL_CALLBACK);
+    const uint8_t *frame;
+    size_t length;
+    uint8_t *copy;
+
+    if (!EFI_ERROR(snp_attend_large(snp)) &&
+        !EFI_ERROR(net_device_peek_large(&snp->net, &frame, &length))) {
+        fuzz_claim(length >= HEADER_BYTES && length <= UINT16_MAX, "a frame of %zu bytes", length);
+        copy = malloc(length);
+        memcpy(copy, frame, length);
+        fuzz_claim(!net_device_shows_copies(&snp->net) || memcmp(copy, frame, length) == 0,
+                   "a copy changes");
+        free(copy);
+        net_device_take(&snp->net);
+    }
+    BS->RestoreTPL(tpl);
+}
+
+static void receive_frame_of_snp(struct rings_fuzz *fuzz, uint8_t choice)
+{
     UINTN room = fuzz_take16(&fuzz->input) & (choice & 0x40 ? 0xffff : 0x7ff);
     UINTN bytes = room;
     UINTN header_bytes = 0;
@@ -431,6 +456,16 @@ static void receive(struct rings_fuzz *fuzz)
                    "Receive's protocol is not the frame's");
     }
     free(buffer);
+}
+
+static void receive(struct rings_fuzz *fuzz)
+{
+    uint8_t choice = fuzz_take8(&fuzz->input);
+
+    if (fuzz->joins_segments && choice & 0x80)
+        receive_large(fuzz);
+    else
+        receive_frame_of_snp(fuzz, choice);
 }
 
 static void wait_for_packet(struct rings_fuzz *fuzz)
@@ -698,7 +733,8 @@ static struct fake_device_options choose_device(struct fuzz_input *input)
     return (struct fake_device_options){
         .transport = (enum fake_transport)((flags & 3) % 3),
         .features = FAKE_DEVICE_FEATURES | added | (more & 1 ? VIRTIO_F_ANY_LAYOUT : 0) |
-                    (more & 2 ? VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM : 0),
+                    (more & 2 ? VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM : 0) |
+                    (more & 0x20 ? FAKE_LARGE_FEATURES : 0),
         .removed_features = removed,
         .queue_size = {sizes[queues & 3], sizes[queues >> 2 & 3], sizes[queues >> 4 & 3]},
         .mtu = mtus[queues >> 6],
@@ -719,6 +755,7 @@ static void begin(struct rings_fuzz *fuzz)
     struct fake_device_options options = choose_device(&fuzz->input);
     struct options driver_options = {.takeover = true};
 
+    fuzz->joins_segments = options.features & VIRTIO_NET_F_MRG_RXBUF;
     fuzz->firmware = fake_firmware_new(0);
     fuzz->device = fake_device_new(fuzz->firmware, &options);
     fuzz->controller = fake_device_handle(fuzz->device);

@@ -6,8 +6,9 @@
  * freed when they end, so that a later look at them is an error. At the end the device behaves
  * again, a frame must pass in each direction, the driver is removed, and nothing may be left.
  *
- * Input: 3 bytes that select the machine; then steps, each a byte with its arguments. Bit 7 of a
- * step: at TPL_CALLBACK. Bit 6: frames arrive, or a hostile device acts, during it.
+ * Input: 3 bytes that select the machine, 0x10 of the third one a device that joins segments; then
+ * steps, each a byte with its arguments. Bit 7 of a step: at TPL_CALLBACK. Bit 6: frames arrive, or
+ * a hostile device acts, during it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -237,7 +238,7 @@ static bool wants(void *context, const struct stack_frame *frame)
 {
     const struct question *question = context;
     const struct client *client = question->client;
-    uint8_t space[2200];
+    uint8_t space[STACK_FRAME_SPACE];
     size_t length;
     const uint8_t *bytes = stack_frame_for(frame, client->vlan, space, &length);
 
@@ -1227,6 +1228,22 @@ static void unload(struct stack_fuzz *fuzz)
 
 /* ---- the network and the device ---- */
 
+/* As the device and its driver have agreed to. False: not at all, or there is no buffer. */
+static bool hand_over(struct stack_fuzz *fuzz, const struct stack_frame *frame)
+{
+    uint64_t features = fake_device_accepted_features(fuzz->device);
+    bool is_large = stack_frame_is_large(frame);
+    uint8_t space[STACK_FRAME_SPACE];
+    struct fake_offload offload;
+
+    if (is_large && (features & FAKE_LARGE_FEATURES) != FAKE_LARGE_FEATURES)
+        return false;
+    if (!frame->is_unfinished || !(features & VIRTIO_NET_F_GUEST_CSUM))
+        return fake_device_deliver(fuzz->device, frame->bytes, frame->length);
+    offload = stack_frame_unfinish(frame, space);
+    return fake_device_deliver_large(fuzz->device, space, frame->length, &offload);
+}
+
 static bool deliver(struct stack_fuzz *fuzz, const struct stack_frame *frame)
 {
     bool was_tainted = fuzz->device->is_tainted;
@@ -1236,10 +1253,11 @@ static bool deliver(struct stack_fuzz *fuzz, const struct stack_frame *frame)
         return false;
     /* In the middle of a call the driver is not done with the doorbell yet. */
     fuzz->device->is_tainted |= fuzz->wire.is_in_call;
-    is_there = fake_device_deliver(fuzz->device, frame->bytes, frame->length);
+    is_there = hand_over(fuzz, frame);
     fuzz->device->is_tainted = was_tainted;
     /* The model uses a buffer that is too short with a length of 0, which breaks the ring. */
-    fuzz->link_was_down |= !is_there && frame->length > PLAIN_FRAME_MAX;
+    fuzz->link_was_down |=
+        !is_there && frame->length > PLAIN_FRAME_MAX && !stack_frame_is_large(frame);
     fuzz->frames.all[fuzz->frames.count].at = fuzz->now;
     fuzz->frames.all[fuzz->frames.count].gone_by = FOREVER;
     fuzz->frames.count += is_there;
@@ -1544,6 +1562,8 @@ static void begin(struct stack_fuzz *fuzz)
     struct fake_device_options options = choose_device(&fuzz->input);
     uint8_t choice = fuzz_take8(&fuzz->input);
 
+    if (choice & 0x10)
+        options.features |= FAKE_LARGE_FEATURES | VIRTIO_F_ANY_LAYOUT;
     fuzz->firmware = fake_firmware_new(0);
     fuzz->device = fake_device_new(fuzz->firmware, &options);
     fuzz->controller = fake_device_handle(fuzz->device);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define FRAME_BYTES_MAX 2048u
+#define WITH_HEADER 0x80u
 
 typedef void hostile_deed(struct hostile *hostile);
 
@@ -247,17 +248,49 @@ static void set_flags(struct hostile *hostile)
     memcpy((uint8_t *)used + 4 + sizeof(struct virtq_used_elem) * (size_t)queue->size, &value, 2);
 }
 
+/* With any header, and of any length. */
+static void deliver_with_header(struct hostile *hostile, uint8_t *frame, size_t length)
+{
+    uint8_t header[sizeof(struct fake_offload)];
+    struct fake_offload offload;
+
+    fuzz_take_bytes(hostile->input, header, sizeof(header));
+    memcpy(&offload, header, sizeof(offload));
+    taint(hostile);
+    (void)fake_device_deliver_large(hostile->device, frame, length, &offload);
+}
+
+/* A TCP segment over IPv4, if it is long enough: what headers speak of. */
+static void look_like_a_segment(uint8_t *frame, size_t length)
+{
+    size_t total = length - 14;
+
+    memcpy(frame + 12, (const uint8_t[4]){0x08, 0x00, 0x45, 0}, 4);
+    frame[16] = (uint8_t)(total >> 8);
+    frame[17] = (uint8_t)total;
+    memset(frame + 20, 0, 2);
+    frame[23] = 6;
+}
+
 static void deliver(struct hostile *hostile)
 {
     static const uint8_t addresses[][6] = {
         {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {0x01, 0x00, 0x5e, 0, 0, 1}, {0x02, 0, 0, 0, 0, 9}};
-    uint8_t to = fuzz_take8(hostile->input) & 3;
-    size_t length = fuzz_take16(hostile->input) % FRAME_BYTES_MAX;
+    uint8_t choice = fuzz_take8(hostile->input);
+    unsigned to = choice & 3;
+    bool has_header =
+        choice & WITH_HEADER && fake_device_has(hostile->device, VIRTIO_NET_F_MRG_RXBUF);
+    size_t length = fuzz_take16(hostile->input) % (has_header ? UINT16_MAX + 1u : FRAME_BYTES_MAX);
     uint8_t *frame = malloc(length + 6);
 
     memset(frame, 0x42, length + 6);
     memcpy(frame, to < 3 ? addresses[to] : fake_device_mac(hostile->device), 6);
-    (void)fake_device_deliver(hostile->device, frame, length);
+    if (choice & 4 && length >= 54)
+        look_like_a_segment(frame, length);
+    if (has_header)
+        deliver_with_header(hostile, frame, length);
+    else
+        (void)fake_device_deliver(hostile->device, frame, length);
     free(frame);
 }
 

@@ -9,8 +9,12 @@
 #define IPV4 0x0800u
 #define IPV6 0x86ddu
 #define TCP 20u
-#define FRAME_SPACE 2200u
+#define PLAIN_SPACE 2200u
 #define DATA_MAX 1460u
+#define LARGE_DATA_MAX 65450u
+#define LARGE 0x80u
+#define UNFINISHED 8u
+#define CHECKSUM_OFFSET 16u
 #define PSH 8u
 
 static void put16(uint8_t *at, uint32_t value)
@@ -116,7 +120,7 @@ struct stack_frame *stack_frames_take_plain(struct stack_frames *frames, struct 
     uint8_t tag = fuzz_take8(input);
     size_t length = ETHERNET + fuzz_take16(input) % 1500;
     uint16_t type = types[choice >> 3 & 7];
-    uint8_t bytes[FRAME_SPACE];
+    uint8_t bytes[PLAIN_SPACE];
     struct stack_frame *frame;
     unsigned to = choice & 7;
 
@@ -140,11 +144,12 @@ static struct stack_frame *segment(struct stack_frames *frames, unsigned connect
 {
     bool is_ipv6 = connection & 1;
     size_t offset = ETHERNET + ip_bytes_of(is_ipv6) + TCP;
-    uint8_t bytes[FRAME_SPACE] = {0};
+    uint8_t bytes[STACK_FRAME_SPACE];
     uint8_t *ip = bytes + ETHERNET;
     uint8_t *tcp = ip + ip_bytes_of(is_ipv6);
     struct stack_frame *frame;
 
+    memset(bytes, 0, offset);
     memcpy(bytes, frames->station, 6);
     memcpy(bytes + 6, (const uint8_t[6]){2, 0, 0, 0, 0, (uint8_t)connection}, 6);
     put16(bytes + 12, is_ipv6 ? IPV6 : IPV4);
@@ -185,17 +190,52 @@ struct stack_frame *stack_frames_take_segment(struct stack_frames *frames, struc
 {
     uint8_t choice = fuzz_take8(input);
     uint8_t more = fuzz_take8(input);
-    size_t data_bytes = fuzz_take16(input) % (DATA_MAX + 1);
+    size_t data_bytes = fuzz_take16(input) % ((more & LARGE ? LARGE_DATA_MAX : DATA_MAX) + 1);
     unsigned connection = (choice & 7) % STACK_CONNECTIONS;
     uint32_t sequence = frames->next_sequence[connection] + (more & 0x20 ? fuzz_take8(input) : 0);
+    uint8_t damage = more & 0x40 ? fuzz_take8(input) : 0;
+    struct stack_frame *frame;
 
-    return segment(frames, connection, (choice >> 3 & 7) % STACK_TAGS, sequence, data_bytes,
-                   more & 7, choice & 0x40, more & 0x40 ? fuzz_take8(input) : 0);
+    if (more & (LARGE | UNFINISHED))
+        damage = 0; /* the driver would repair it */
+    frame = segment(frames, connection, (choice >> 3 & 7) % STACK_TAGS, sequence, data_bytes,
+                    data_bytes > DATA_MAX ? 0 : more & 7, choice & 0x40, damage);
+    if (frame)
+        frame->is_unfinished = more & (LARGE | UNFINISHED);
+    return frame;
 }
 
 struct stack_frame *stack_frames_next_segment(struct stack_frames *frames, unsigned connection)
 {
     return segment(frames, connection, 0, frames->next_sequence[connection], 1448, 0, false, 0);
+}
+
+bool stack_frame_is_large(const struct stack_frame *frame)
+{
+    return frame->data_length > DATA_MAX;
+}
+
+struct fake_offload stack_frame_unfinish(const struct stack_frame *frame, uint8_t *space)
+{
+    size_t tag_bytes = frame->is_tagged ? TAG : 0;
+    uint8_t *ip = space + ETHERNET + tag_bytes;
+    bool is_ipv6 = get16(frame->bytes + ETHERNET + tag_bytes - 2) == IPV6;
+    uint8_t *tcp = ip + ip_bytes_of(is_ipv6);
+    struct fake_offload offload = {
+        .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+        .csum_start = (uint16_t)(tcp - space),
+        .csum_offset = CHECKSUM_OFFSET,
+    };
+
+    memcpy(space, frame->bytes, frame->length);
+    put16(tcp + CHECKSUM_OFFSET, sum_of((uint32_t)(6 + TCP + frame->data_length),
+                                        ip + (is_ipv6 ? 8 : 12), is_ipv6 ? 32 : 8));
+    if (stack_frame_is_large(frame)) {
+        offload.gso_type = is_ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+        offload.gso_size = DATA_MAX;
+        offload.hdr_len = (uint16_t)(tcp - space + TCP);
+    }
+    return offload;
 }
 
 const uint8_t *stack_frame_for(const struct stack_frame *frame, uint16_t vlan, uint8_t *space,
@@ -238,7 +278,7 @@ static unsigned end_of_run(const struct stack_frames *frames, uint16_t vlan, uns
                            const uint8_t *packet, size_t length)
 {
     const struct stack_frame *first = &frames->all[index];
-    uint8_t space[FRAME_SPACE];
+    uint8_t space[STACK_FRAME_SPACE];
     size_t unused;
     const uint8_t *bytes = stack_frame_for(first, vlan, space, &unused);
     size_t done = first->data_offset;
@@ -274,7 +314,7 @@ static unsigned end_of_run(const struct stack_frames *frames, uint16_t vlan, uns
 static unsigned end_of_match(const struct stack_frames *frames, uint16_t vlan, unsigned index,
                              const uint8_t *packet, size_t length)
 {
-    uint8_t space[FRAME_SPACE];
+    uint8_t space[STACK_FRAME_SPACE];
     size_t frame_length;
     const uint8_t *bytes = stack_frame_for(&frames->all[index], vlan, space, &frame_length);
 

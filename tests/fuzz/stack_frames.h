@@ -8,9 +8,11 @@
 #define STACK_FRAMES_H
 
 #include "fuzz.h"
+#include "virtio_net_device.h"
 
 #define STACK_FRAMES_MAX 1024u
-#define STACK_CONNECTIONS 6u /* odd ones are IPv6 */
+#define STACK_FRAME_SPACE 66000u /* for any frame */
+#define STACK_CONNECTIONS 6u     /* odd ones are IPv6 */
 #define STACK_TAGS 5u
 #define STACK_FLOWS ((STACK_CONNECTIONS + 1) * STACK_TAGS)
 #define STACK_NO_FLOW STACK_FLOWS /* no claim about the order */
@@ -27,6 +29,7 @@ struct stack_frame {
     bool is_tagged;
     bool is_segment; /* of a connection, undamaged */
     bool is_pushed;
+    bool is_unfinished; /* a host may leave its checksum to the driver */
     uint16_t vlan;
     uint32_t sequence;
     size_t data_offset; /* without the tag */
@@ -58,6 +61,13 @@ struct stack_frame *stack_frames_take_segment(struct stack_frames *frames,
 
 /* The next one of a connection, untagged, with 1,448 bytes. */
 struct stack_frame *stack_frames_next_segment(struct stack_frames *frames, unsigned connection);
+
+/* True: it does not fit the MTU, and only a device with the features for it may hand it over. */
+bool stack_frame_is_large(const struct stack_frame *frame);
+
+/* As a host leaves a frame that is_unfinished: the field has the sum of the pseudo header alone.
+ * `space` has room for the frame. */
+struct fake_offload stack_frame_unfinish(const struct stack_frame *frame, uint8_t *space);
 
 /* As the client of a VLAN sees it. NULL: it must not see it. `space` has room for the frame. */
 const uint8_t *stack_frame_for(const struct stack_frame *frame, uint16_t vlan, uint8_t *space,
