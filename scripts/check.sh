@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/check.sh [SUITE...]
 # Installs what is missing, builds, and runs the suites unit, lint, fuzz, image, deploy, qemu and
-# distro, or the named ones. The last line is "N passed, N failed". Logs stay in build/check/.
+# distro, with CASES=all also prove, or the named ones. The last line is "N passed, N failed". Logs stay in build/check/.
 # A crash, a skipped test, a build error and a suite without tests count as failures.
 # CASES selects the QEMU cases: check (default), all, or few; see docs/TESTING.md.
 #
@@ -62,13 +62,14 @@ run_lint() {
     done
 }
 
-run_fuzz() {
-    local log=$logs/fuzz.log status=0
-    make --no-print-directory fuzz >"$log" 2>&1 || status=$?
+# A target that prints a line for each test.
+run_lines() { # NAME of the make target
+    local log=$logs/$1.log status=0
+    make --no-print-directory "$1" >"$log" 2>&1 || status=$?
     cat "$log"
     passed=$((passed + $(grep -c '^ok ' "$log"))) || true
     failed=$((failed + $(grep -c '^FAIL ' "$log"))) || true
-    [ "$status" -eq 0 ] || grep -q '^FAIL ' "$log" || fail "fuzz: exit status $status"
+    [ "$status" -eq 0 ] || grep -q '^FAIL ' "$log" || fail "$1: exit status $status"
 }
 
 # One <testcase> is one test. A child element that is not a success makes it a failure.
@@ -118,7 +119,10 @@ run_distro() {
 scripts/setup.sh --all || { fail "setup" && finish; }
 rm -rf "$logs"
 mkdir -p "$logs"
-[ $# -gt 0 ] || set -- unit lint fuzz image deploy qemu distro
+if [ $# -eq 0 ]; then
+    set -- unit lint fuzz image deploy qemu distro
+    [ "$CASES" != all ] || set -- prove "$@"
+fi
 targets=(arches unit-build)
 [[ " $* " != *' fuzz '* ]] || targets+=(fuzz-build)
 make -j"$(nproc)" --keep-going "${targets[@]}" || fail "build"
@@ -128,7 +132,8 @@ for suite in "$@"; do
     before=$((passed + failed))
     began=$SECONDS
     case $suite in
-    unit | lint | fuzz) "run_$suite" ;;
+    unit | lint) "run_$suite" ;;
+    fuzz | prove) run_lines "$suite" ;;
     image | deploy | qemu) run_pytest "$suite" ;;
     distro) run_distro ;;
     *) fail "no suite is called $suite" ;;

@@ -45,7 +45,7 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
                -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"' $(HOST_INCLUDES)
 
 .PHONY: unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names lint-chart lint-version spec image deploy \
-        fuzz fuzz-build fuzz-coverage qemu clients soak check check-all distro package bench bench-boot bench-scaling bench-budgets coverage format
+        fuzz fuzz-build fuzz-coverage prove prove-mutations qemu clients soak check check-all distro package bench bench-boot bench-scaling bench-budgets coverage format
 
 all: $(APPS)
 
@@ -96,6 +96,12 @@ fuzz-coverage: ## report the line coverage of src/ by the committed fuzz corpora
 	$(Q)$(MAKE) --no-print-directory FUZZ_OUT=build/fuzz-coverage \
 	    FUZZ_SANITIZE='-fprofile-instr-generate -fcoverage-mapping' fuzz-build
 	$(Q)scripts/fuzz.sh --coverage
+
+prove: ## prove memory safety of the code that a device or the network reaches, with CBMC; PROVE="event_index" selects proofs
+	$(Q)scripts/prove.sh $(PROVE)
+
+prove-mutations: ## show that each proof fails when a check is removed from the code, as tests/prove/mutations.txt says
+	$(Q)scripts/prove.sh --mutations $(PROVE)
 
 unit-build: $(UNIT_TESTS)
 
@@ -161,7 +167,7 @@ soak: all ## run the full load, for hours, SCALE=0.1 for a tenth of it: build/qe
 check: ## install missing packages, build, run every test; the last line is the result
 	@scripts/check.sh
 
-check-all: ## `make check` with every case of the QEMU matrix, here and in the other Debian
+check-all: ## `make check` with the proofs and every case of the QEMU matrix, here and in the other Debian
 	@CASES=all scripts/check.sh
 
 distro: ## run the README's two commands in a fresh Debian, SUITE=bookworm, trixie or sid; needs root
