@@ -38,17 +38,36 @@ compile() { # FILE[:FUNCTION,…] TREE OUTPUT
     local file=${1%%:*} tree=$2 output=$3 function
     [[ $file != src/* ]] || file=$tree/${file#src/}
     goto-cc -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI -D'VIRTIO_NET_VERSION_STRING=""' -include tests/prove/prove.h \
-        -Iinclude "-I$tree" -isystem "$efi" -isystem "$efi/x86_64" -c -o "$output" "$file" || return
+        "${defines[@]}" -Iinclude "-I$headers" "-I$tree" -isystem "$efi" -isystem "$efi/x86_64" -c -o "$output" "$file" || return
     [[ $1 != *:* ]] || for function in $(tr , ' ' <<<"${1#*:}"); do
         goto-instrument --remove-function-body "$function" "$output" "$output" || return
     done
 }
 
+# MACRO=VALUE: a copy of the header that defines the macro, with another value. For the sizes of arrays.
+parametrize() { # MACRO=VALUE TREE
+    local macro=${1%%=*} tree=$2 header copy
+    header=$(grep -rlE "^#define $macro " "$tree") || return
+    copy=$headers/${header#"$tree"/}
+    mkdir -p "$(dirname "$copy")"
+    [ -e "$copy" ] || cp "$header" "$copy"
+    sed -i "s/^#define $macro .*/#define $macro ${1#*=}/" "$copy"
+}
+
 # Proves NAME for the sources in TREE. Status: 0 it holds, 10 it does not, 124 no answer in time, others: broken.
 prove() { # NAME TREE LOG
-    local name=$1 tree=$2 log=$3 goto=${3%.log}.goto part=0 parts=() file sources options limit source status=0
+    local name=$1 tree=$2 log=$3 goto=${3%.log}.goto headers=${3%.log}.headers defines=() part=0 parts=() file sources options limit source status=0
     IFS='|' read -r _ file sources options limit _ < <(row_of "$name")
-    for source in "tests/prove/$file" $sources; do
+    rm -rf "$headers"
+    for source in $sources "tests/prove/$file"; do
+        if [[ $source = -D* ]]; then
+            defines+=("$source")
+            continue
+        fi
+        if [[ $source = *=* ]]; then
+            parametrize "$source" "$tree" || return 1
+            continue
+        fi
         part=$((part + 1))
         parts+=("${goto%.goto}-$part.goto")
         compile "$source" "$tree" "${parts[-1]}" || return 1

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent
+ *
+ * The virtqueue, whatever the device writes to it at any time: each load of the ring gives any
+ * value. The ring's memory is an object of exactly its layout's size.
+ *
+ * is_sane is what the driver's own records always fulfil. prove_ring_init shows that it holds
+ * after virtqueue_init and virtqueue_set_slot. Each other proof begins with any records that fulfil
+ * it, lets one operation happen, and shows that it holds again: so it holds after any number of
+ * them, and no access is outside.
+ *
+ * Assumed: what virtqueue.h asks of callers. A slot that is pushed or described exists and is not
+ * in flight, unless the ring is broken; a slot has 1 to segments_per_slot segments; a size is a
+ * power of two. The arrays of the queue have room for eight slots
+ * here instead of 256, of which the proofs use as many as the ring's size allows.
+ */
+#include "ring/virtqueue_formats.h"
+
+#ifndef SIZE_LOG2_MAX
+#define SIZE_LOG2_MAX 2u
+#endif
+#define SLOTS_MAX (1u << SIZE_LOG2_MAX)
+#define CHAINS_MAX (SLOTS_MAX * VIRTQUEUE_SEGMENTS_MAX)
+
+static struct virtqueue queue;
+
+static unsigned first_of(unsigned slot)
+{
+    return slot * queue.segments_per_slot;
+}
+
+void prove_memset(void *to, int value, size_t size)
+{
+    claim(value == 0 && __CPROVER_w_ok(to, size), "memory that is cleared is writable");
+    if (to == &queue) {
+        claim(size == sizeof(queue), "the whole queue is cleared");
+        queue = (struct virtqueue){0};
+    }
+}
+
+/* What virtqueue_init is called with. */
+struct shape {
+    void *memory;
+    uint16_t size;
+    uint16_t slot_count;
+    uint16_t segments_per_slot;
+    struct virtqueue_format format;
+};
+
+static struct shape any_shape(struct virtqueue_format format)
+{
+    struct shape shape = {.format = format};
+    uint8_t exponent = nondet_uint8();
+
+    assume(exponent <= SIZE_LOG2_MAX);
+    shape.size = (uint16_t)(1u << exponent);
+    shape.format.has_event_idx = nondet_bool();
+    shape.segments_per_slot = nondet_uint16();
+    assume(shape.segments_per_slot >= 1 && shape.segments_per_slot <= VIRTQUEUE_SEGMENTS_MAX);
+    shape.slot_count = nondet_uint16();
+    assume(shape.slot_count >= 1 && shape.slot_count <= SLOTS_MAX &&
+           shape.slot_count * shape.segments_per_slot <= shape.size);
+    shape.memory = malloc(virtqueue_layout(shape.size, format.is_packed).size_bytes);
+    assume(shape.memory != NULL);
+    return shape;
+}
+
+static bool is_chain_sane(unsigned slot)
+{
+    unsigned first = first_of(slot);
+
+    return queue.chains[first].slot == slot && queue.chains[first].segment_count >= 1 &&
+           queue.chains[first].segment_count <= queue.segments_per_slot;
+}
+
+static unsigned flying(void)
+{
+    unsigned count = 0;
+
+    for (unsigned slot = 0; slot < SLOTS_MAX; slot++)
+        count += slot < queue.slot_count && queue.chains[first_of(slot)].is_in_flight;
+    return count;
+}
+
+/* Only the first index of a chain can be in flight. */
+static bool is_inside_silent(void)
+{
+    for (unsigned i = 0; i < CHAINS_MAX; i++) {
+        if (queue.chains[i].is_in_flight &&
+            (i >= (unsigned)queue.slot_count * queue.segments_per_slot ||
+             i % queue.segments_per_slot != 0))
+            return false;
+    }
+    return true;
+}
+
+static uint16_t slot_of_turn(unsigned nth)
+{
+    return queue.turns[(uint16_t)(queue.turn_popped + nth) % VIRTQUEUE_SLOTS_MAX].slot;
+}
+
+/* The turns are the slots in flight, each once. What the device said of a batch fits its last. */
+static bool are_turns_sane(void)
+{
+    bool is_seen[SLOTS_MAX] = {false};
+
+    if ((uint16_t)(queue.turn_pushed - queue.turn_popped) != queue.in_flight_count ||
+        queue.batch_left > queue.in_flight_count)
+        return false;
+    for (unsigned nth = 0; nth < SLOTS_MAX; nth++) {
+        uint16_t slot = slot_of_turn(nth);
+
+        if (nth >= queue.in_flight_count)
+            break;
+        if (slot >= queue.slot_count || is_seen[slot] || !queue.chains[first_of(slot)].is_in_flight)
+            return false;
+        is_seen[slot] = true;
+    }
+    return queue.batch_left == 0 ||
+           queue.batch_length_bytes <=
+               queue.chains[first_of(slot_of_turn(queue.batch_left - 1u))].writable_bytes;
+}
+
+static bool is_watch_sane(void)
+{
+    uint16_t next = queue.used_next;
+    bool is_owed = queue.format.is_in_order && queue.batch_left > 0;
+
+    if (!queue.format.is_packed)
+        return queue.watch.word == &queue.used->idx && queue.watch.mask == UINT16_MAX &&
+               queue.watch.value == next;
+    return queue.watch.word == &queue.packed.ring[next % queue.size].flags &&
+           queue.watch.mask == (is_owed ? 0 : VIRTQ_PACKED_DESC_F_BOTH) &&
+           queue.watch.value == (is_owed || next & queue.size ? 0 : VIRTQ_PACKED_DESC_F_BOTH);
+}
+
+static bool is_sane(void)
+{
+    for (unsigned slot = 0; slot < SLOTS_MAX; slot++) {
+        if (slot < queue.slot_count && !is_chain_sane(slot))
+            return false;
+    }
+    if (!is_inside_silent() || !is_watch_sane())
+        return false;
+    if (queue.is_broken)
+        return queue.chained_count == 0;
+    return queue.chained_count == queue.slot_count * queue.segments_per_slot &&
+           queue.in_flight_count == flying() && (!queue.format.is_in_order || are_turns_sane());
+}
+
+/* A queue with any records that are sane. */
+static void any_queue(struct virtqueue_format format)
+{
+    struct shape shape = any_shape(format);
+
+    __CPROVER_havoc_object(&queue);
+    queue.size = shape.size;
+    queue.slot_count = shape.slot_count;
+    queue.segments_per_slot = shape.segments_per_slot;
+    queue.format = shape.format;
+    queue.is_fixed = !format.is_packed && !format.is_in_order;
+    if (format.is_packed) {
+        uint16_t used_next = queue.used_next;
+        struct virtqueue_watch watch = queue.watch;
+
+        virtqueue_packed_init(&queue, shape.memory);
+        watch.word = &queue.packed.ring[used_next % queue.size].flags;
+        queue.watch = watch;
+    } else {
+        struct virtqueue_watch watch = queue.watch;
+
+        virtqueue_split_init(&queue, shape.memory);
+        watch.word = &queue.used->idx;
+        queue.watch = watch;
+    }
+    assume(is_sane());
+}
+
+static uint16_t any_idle_slot(void)
+{
+    uint16_t slot = nondet_uint16();
+
+    assume(slot < queue.slot_count);
+    assume(queue.is_broken || !queue.chains[first_of(slot)].is_in_flight);
+    return slot;
+}
+
+static void set_any_slot(uint16_t slot)
+{
+    struct virtqueue_segment segments[VIRTQUEUE_SEGMENTS_MAX];
+    uint16_t count = nondet_uint16();
+
+    assume(count >= 1 && count <= queue.segments_per_slot);
+    virtqueue_set_slot(&queue, slot, segments, count);
+}
+
+static void push_some(void)
+{
+    uint16_t slots[2];
+    uint16_t count = nondet_uint16();
+
+    assume(count <= 2);
+    for (unsigned i = 0; i < count; i++)
+        slots[i] = any_idle_slot();
+    assume(count < 2 || slots[0] != slots[1]);
+    virtqueue_push_all(&queue, slots, count);
+}
+
+/* What is completed was in flight, is so no longer, and holds as many bytes. */
+static void pop_one(void)
+{
+    struct virtqueue_completion completion;
+    struct virtqueue before = queue;
+    uint16_t other = nondet_uint16();
+    unsigned first;
+
+    if (!virtqueue_pop(&queue, &completion))
+        return;
+    claim(!before.is_broken && completion.slot < queue.slot_count, "a slot that exists");
+    first = first_of(completion.slot);
+    claim(before.chains[first].is_in_flight, "a slot that was in flight");
+    claim(completion.length_bytes <= before.chains[first].writable_bytes, "a length that fits");
+    claim(!queue.chains[first].is_in_flight, "it is completed once");
+    assume(other < queue.slot_count && other != completion.slot);
+    claim(queue.chains[first_of(other)].is_in_flight == before.chains[first_of(other)].is_in_flight,
+          "no other slot is completed");
+    if (queue.format.is_in_order)
+        claim(completion.slot == before.turns[before.turn_popped % VIRTQUEUE_SLOTS_MAX].slot,
+              "the oldest comes first");
+}
+
+static void look(void)
+{
+    (void)virtqueue_is_busy(&queue);
+    (void)virtqueue_has_news(&queue);
+    (void)virtqueue_progress(&queue);
+    (void)virtqueue_is_sound(&queue);
+    (void)virtqueue_next_offset(&queue);
+}
+
+static void operate(struct virtqueue_format format)
+{
+    any_queue(format);
+    switch (nondet_uint8()) {
+    case 0:
+        set_any_slot(any_idle_slot());
+        break;
+    case 1:
+        virtqueue_push(&queue, any_idle_slot(), nondet_uint32());
+        break;
+    case 2:
+        push_some();
+        break;
+    case 3:
+        (void)virtqueue_publish(&queue);
+        break;
+    case 4:
+        pop_one();
+        break;
+    case 5:
+        (void)virtqueue_break(&queue);
+        break;
+    case 6:
+        virtqueue_suppress_interrupts(&queue);
+        break;
+    default:
+        look();
+    }
+    claim(is_sane(), "the records are sane");
+}
+
+void prove_ring_split(void)
+{
+    operate((struct virtqueue_format){0});
+}
+
+void prove_ring_packed(void)
+{
+    operate((struct virtqueue_format){.is_packed = true});
+}
+
+void prove_ring_split_in_order(void)
+{
+    operate((struct virtqueue_format){.is_in_order = true});
+}
+
+void prove_ring_packed_in_order(void)
+{
+    operate((struct virtqueue_format){.is_packed = true, .is_in_order = true});
+}
+
+/* After init, all slots are described once, in any way. */
+void prove_ring_init(void)
+{
+    struct shape shape = any_shape(
+        (struct virtqueue_format){.is_packed = nondet_bool(), .is_in_order = nondet_bool()});
+
+    virtqueue_init(&queue, shape.memory, shape.size, shape.slot_count, shape.segments_per_slot,
+                   &shape.format);
+    for (uint16_t slot = 0; slot < queue.slot_count; slot++)
+        set_any_slot(slot);
+    claim(is_sane() && !queue.is_broken && queue.in_flight_count == 0, "the records are sane");
+}
