@@ -4,14 +4,14 @@
  * object of exactly its length, so that a byte beyond it is outside. Assumed: what tcp_segment.h
  * asks of callers, that nobody changes the frame meanwhile. The driver copies it first.
  *
- * The sum of bytes is proven in tcp_sum.c. Here it may be any, so a frame is taken for valid or not
+ * The sum of bytes is proven in inet_sum.c. Here it may be any, so a frame is taken for valid or not
  * whatever is in it, and the bytes that are summed up must be in the frame.
  */
 #include "mnp/tcp_segment.h"
 
 #define FRAME_MAX 0x20000u
 
-uint32_t tcp_sum_add(uint32_t sum, const uint8_t *bytes, size_t length_bytes)
+uint32_t inet_sum_add(uint32_t sum, const uint8_t *bytes, size_t length_bytes)
 {
     (void)sum;
     claim(length_bytes == 0 || __CPROVER_r_ok(bytes, length_bytes),

@@ -3,23 +3,23 @@
  * RFC 1071's sum of bytes. They lie at the very end of an object, so that a byte beyond them is
  * outside. Assumed: nobody changes them meanwhile.
  */
-#include "mnp/tcp_segment.h"
+#include "base/inet_sum.h"
 
 #define BYTES_MAX 256u
 #define VALUES_MAX 5u /* equality of sums is hard to decide */
 
 /* No byte outside, whatever the length. */
-void prove_tcp_sum_bounds(void)
+void prove_inet_sum_bounds(void)
 {
     static uint8_t memory[BYTES_MAX];
     size_t length_bytes = nondet_size();
 
     assume(length_bytes <= BYTES_MAX);
-    (void)tcp_sum_add(nondet_uint32(), memory + BYTES_MAX - length_bytes, length_bytes);
+    (void)inet_sum_add(nondet_uint32(), memory + BYTES_MAX - length_bytes, length_bytes);
 }
 
 /* The sum is the one that RFC 1071 defines: words of 16 bits, carries added at the end. */
-void prove_tcp_sum_value(void)
+void prove_inet_sum_value(void)
 {
     uint8_t bytes[VALUES_MAX];
     size_t length_bytes = nondet_size();
@@ -31,5 +31,5 @@ void prove_tcp_sum_value(void)
         wanted += i % 2 ? (uint32_t)bytes[i] << 8 : bytes[i];
     while (wanted >> 16)
         wanted = (wanted & 0xffff) + (wanted >> 16);
-    claim(tcp_sum_fold(tcp_sum_add(before, bytes, length_bytes)) == wanted, "RFC 1071's sum");
+    claim(inet_sum_fold(inet_sum_add(before, bytes, length_bytes)) == wanted, "RFC 1071's sum");
 }
