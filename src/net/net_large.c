@@ -122,7 +122,7 @@ static bool judge(struct net_device *net, const struct net_frame *frame,
 static EFI_STATUS advance(struct net_device *net, bool takes_large)
 {
     struct virtqueue *ring = &net->rx.queue.ring;
-    struct virtio_net_hdr header;
+    struct virtio_net_hdr header = {0}; /* gather fills it in */
 
     for (unsigned taken = 0; taken < net->rx.count; taken += header.num_buffers) {
         struct virtqueue_completion completion;

@@ -4,8 +4,8 @@
  * object of exactly its length, so that a byte beyond it is outside. Assumed: what tcp_segment.h
  * asks of callers, that nobody changes the frame meanwhile. The driver copies it first.
  *
- * The sum of bytes is proven in inet_sum.c. Here it may be any, so a frame is taken for valid or not
- * whatever is in it, and the bytes that are summed up must be in the frame.
+ * The sum of bytes is proven in inet_sum.c. Here it may be any, so a frame is taken for valid or
+ * not whatever is in it, and the bytes that are summed up must be in the frame.
  */
 #include "mnp/tcp_segment.h"
 
