@@ -741,9 +741,12 @@ static void entry_survives_each_misbehaviour(void **state)
 {
     const struct pair *pair = *state;
 
-    for (enum fake_device_misbehaviour which = FAKE_BEHAVES; which < FAKE_MISBEHAVIOURS; which++)
+    for (enum fake_device_misbehaviour which = FAKE_BEHAVES; which < FAKE_MISBEHAVIOURS; which++) {
+        if (fake_misbehaviour_needs(which) != 0)
+            continue; /* of large frames, which no client of SNP gets */
         for (enum ending ending = BY_RESET; ending < ENDINGS; ending++)
             (void)check(pair->entry, which, pair->kind, 0, ending);
+    }
 }
 
 /* What can happen at any moment. */
