@@ -13,8 +13,12 @@
 /* The frame begins at 2 modulo 8: what follows its Ethernet header is aligned. */
 #define FRAME_OFFSET 2u
 
-_Static_assert(VIRTIO_NET_RX_BUFFER_MIN_LARGE > VIRTIO_NET_HDR_LENGTH + NET_LARGE_FRAME_MAX,
-               "the largest frame fits into the smallest set of buffers");
+/* The longest frame, which is not a large one, but a tagged one at the largest MTU. */
+#define FRAME_BYTES_MAX (ETHERNET_HEADER_BYTES + ETHERNET_VLAN_BYTES + UINT16_MAX)
+#define ROOM_BYTES (VIRTIO_NET_HDR_LENGTH + FRAME_BYTES_MAX) /* in all buffers that are needed */
+
+_Static_assert(ROOM_BYTES >= VIRTIO_NET_RX_BUFFER_MIN_LARGE, "VIRTIO 1.2, 5.1.6.3.1");
+_Static_assert(FRAME_BYTES_MAX >= NET_LARGE_FRAME_MAX, "a large frame fits as well");
 
 uint64_t net_large_features(uint64_t features, bool is_legacy)
 {
@@ -32,7 +36,7 @@ EFI_STATUS net_large_init(struct net_device *net)
 {
     void *memory;
     EFI_STATUS status =
-        BS->AllocatePool(EfiBootServicesData, FRAME_OFFSET + NET_LARGE_FRAME_MAX, &memory);
+        BS->AllocatePool(EfiBootServicesData, FRAME_OFFSET + FRAME_BYTES_MAX, &memory);
 
     if (EFI_ERROR(status))
         return status;
@@ -50,7 +54,7 @@ void net_large_fini(struct net_device *net)
 uint32_t net_large_buffer_bytes(uint16_t count)
 {
     uint32_t count_min = count - (net_frames_kept_max(count) - 1u);
-    uint32_t bytes = (VIRTIO_NET_RX_BUFFER_MIN_LARGE + count_min - 1) / count_min;
+    uint32_t bytes = (ROOM_BYTES + count_min - 1) / count_min;
 
     return bytes > BUFFER_BYTES ? bytes : BUFFER_BYTES;
 }
@@ -59,8 +63,7 @@ uint32_t net_large_buffer_bytes(uint16_t count)
 static void append(struct net_device *net, struct net_frame *frame, const uint8_t *bytes,
                    uint32_t length_bytes)
 {
-    if (length_bytes <= NET_LARGE_FRAME_MAX &&
-        frame->length_bytes <= NET_LARGE_FRAME_MAX - length_bytes)
+    if (length_bytes <= FRAME_BYTES_MAX && frame->length_bytes <= FRAME_BYTES_MAX - length_bytes)
         copy_bytes(net->large_frame + frame->length_bytes, bytes, length_bytes);
     frame->length_bytes += length_bytes;
 }
