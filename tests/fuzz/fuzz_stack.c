@@ -25,6 +25,7 @@
 #define HEADER_BYTES 14u
 #define VLAN_BYTES 4u
 #define FRAME_MIN 60u
+#define GOOD_MTU 1500u
 #define CHILDREN 6u
 #define SLOTS 96u
 #define EPOCHS 48u
@@ -1121,7 +1122,7 @@ static void take_snp(struct stack_fuzz *fuzz)
         status = BS->OpenProtocol(fuzz->nic, &snp_guid, (void **)&snp, fuzz->agent, NULL,
                                   EFI_OPEN_PROTOCOL_EXCLUSIVE);
         fuzz->aborting--;
-        fuzz->is_exclusive = !status;
+        fuzz->is_exclusive |= !status; /* one that came in between may have it */
         fuzz_claim(!status || is_disturbed(fuzz, change) || fuzz->is_hostile,
                    "SNP cannot be taken: %#llx", (unsigned long long)status);
     }
@@ -1582,6 +1583,8 @@ static void begin(struct stack_fuzz *fuzz)
     fake_firmware_baseline(fuzz->firmware);
     install(fuzz);
     wire_init(&fuzz->wire, fuzz->device);
+    fuzz->wire.calls_max =
+        2; /* Start, and in it the Configure of a client that comes with the NIC */
     if (fuzz->is_hostile) {
         hostile_init(&fuzz->hostile, &fuzz->input, fuzz->device, &fuzz->wire);
     } else {
@@ -1601,6 +1604,7 @@ static void become_good(struct stack_fuzz *fuzz)
     fuzz->wire.is_in_call = false;
     hostile_become_good(fuzz->is_hostile ? &fuzz->hostile : &hostile);
     fake_device_set_link(fuzz->device, true);
+    fake_device_set_mtu(fuzz->device, GOOD_MTU);
     fake_device_filter_frames(fuzz->device, false);
     if (fuzz->is_exclusive)
         (void)BS->CloseProtocol(fuzz->nic, &snp_guid, fuzz->agent, NULL);

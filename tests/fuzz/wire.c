@@ -62,7 +62,8 @@ void __sanitizer_cov_load16(const void *address)
 static void count(UINTN accesses)
 {
     current->accesses += (unsigned)accesses;
-    fuzz_claim(!current->is_in_call || current->accesses <= WIRE_CALL_ACCESSES_MAX,
+    fuzz_claim(!current->is_in_call ||
+                   current->accesses <= current->calls_max * WIRE_CALL_ACCESSES_MAX,
                "a call makes more than %u register accesses", WIRE_CALL_ACCESSES_MAX);
     ask();
 }
@@ -72,7 +73,8 @@ static void check_time(const char *what)
 {
     uint64_t took_us = fake_firmware_now_us(current->firmware) - current->call_start_us;
 
-    fuzz_claim(took_us <= WIRE_CALL_US_MAX, "%s lasts %llu us", what, (unsigned long long)took_us);
+    fuzz_claim(took_us <= (uint64_t)current->calls_max * WIRE_CALL_US_MAX, "%s lasts %llu us", what,
+               (unsigned long long)took_us);
 }
 
 static EFI_STATUS finish_read(EFI_STATUS status, uint64_t place, void *buffer, UINTN bytes)
@@ -173,6 +175,7 @@ void wire_init(struct wire *wire, struct fake_device *device)
         .function = function,
         .real = *protocol,
         .real_stall = BS->Stall,
+        .calls_max = 1,
     };
     protocol->Mem.Read = mem_read;
     protocol->Mem.Write = mem_write;

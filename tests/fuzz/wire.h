@@ -39,6 +39,7 @@ struct wire {
     unsigned shared_count;
     unsigned accesses; /* of the current call */
     uint64_t call_start_us;
+    unsigned calls_max; /* that are made between begin and end; 1, unless it is set */
     bool is_in_call;
     bool is_in_hook;
 
