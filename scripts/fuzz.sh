@@ -5,7 +5,8 @@
 # Runs the fuzz targets config, join, options, rings, rom, stack and takeover, or the named ones, for SECONDS each,
 # two at a time, from the corpora in tests/fuzz/corpus. `make fuzz` builds them first. Findings, logs and new
 # inputs stay in build/fuzz. Prints one line per target. A finding makes the status 1, and its line names
-# the input.
+# the input. SEED=N makes a run with an empty build/fuzz/corpus try the same inputs again; without it each
+# run tries others.
 # --coverage reports how much of src/ these corpora cover: lines per target, then lines per file for all
 # targets together. `make fuzz-coverage` first builds the targets for it in build/fuzz-coverage.
 set -eu
@@ -21,6 +22,7 @@ run_target() { # SECONDS NAME
     local options=(-max_total_time="$seconds" -timeout=30 -rss_limit_mb=2048 -max_len=4096
         -artifact_prefix="build/fuzz/found/$name-")
     [ ! -e "tests/fuzz/fuzz_$name.dict" ] || options+=("-dict=tests/fuzz/fuzz_$name.dict")
+    [ -z "${SEED:-}" ] || options+=("-seed=$SEED")
     # A smaller quarantine of freed memory, which is what costs most.
     export ASAN_OPTIONS=quarantine_size_mb=16:allocator_release_to_os_interval_ms=-1
 

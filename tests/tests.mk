@@ -37,6 +37,7 @@ HOST_CFLAGS  = $(COMMON) $(HOST_ABI) -O1 $(SANITIZE)
 HOST_LIBS   := -lcmocka
 # Edges and loads are traced in the driver and in the target, not in the fakes.
 TIME          ?= 60
+SEED          ?=
 FUZZ          ?=
 FUZZ_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_TRACE    ?= -fsanitize=fuzzer-no-link -fsanitize-coverage=trace-loads
@@ -89,8 +90,8 @@ $(FUZZ_OUT)/fuzz_%: $(FUZZ_OUT)/tests/fuzz/fuzz_%.o $(FUZZ_OBJS)
 
 fuzz-build: $(FUZZ_TARGETS)
 
-fuzz: fuzz-build ## fuzz the driver and check-rom.py for TIME=60 seconds per target; FUZZ="rings config" selects targets
-	$(Q)scripts/fuzz.sh $(TIME) $(FUZZ)
+fuzz: fuzz-build ## fuzz the driver and check-rom.py for TIME=60 seconds per target; FUZZ="rings config" selects targets, SEED=1 repeats a run
+	$(Q)SEED=$(SEED) scripts/fuzz.sh $(TIME) $(FUZZ)
 
 fuzz-coverage: ## report the line coverage of src/ by the committed fuzz corpora
 	$(Q)$(MAKE) --no-print-directory FUZZ_OUT=build/fuzz-coverage \
