@@ -15,42 +15,68 @@ uint16_t inet_sum_fold(uint32_t sum)
 #define READS_UNALIGNED false /* the compiler would make single bytes of a word */
 #endif
 
-/* One's complement addition. */
-static inline uint64_t add_word(uint64_t sum, uint64_t word)
+/* As many bytes at once as a register holds. */
+typedef size_t sum_word;
+
+#define WORD_BYTES sizeof(sum_word)
+#define ROUND_WORDS 8u
+#define ROUND_BYTES (ROUND_WORDS * WORD_BYTES)
+
+static inline bool is_readable(const uint8_t *bytes)
 {
-    sum += word;
-    return sum + (sum < word);
+    return READS_UNALIGNED || (uintptr_t)bytes % WORD_BYTES == 0;
 }
 
-/* Add whole words, each at a multiple of its size where that matters, and move on. */
-#define ADD_WORDS(word_type)                                                                       \
-    while (length_bytes >= sizeof(word_type) &&                                                    \
-           (READS_UNALIGNED || (uintptr_t)bytes % sizeof(word_type) == 0)) {                       \
-        word_type word;                                                                            \
-                                                                                                   \
-        __builtin_memcpy(&word, __builtin_assume_aligned(bytes, ALIGNMENT(word_type)),             \
-                         sizeof(word));                                                            \
-        total = add_word(total, word);                                                             \
-        bytes += sizeof(word);                                                                     \
-        length_bytes -= sizeof(word);                                                              \
-    }
-#define ALIGNMENT(word_type) (READS_UNALIGNED ? 1 : sizeof(word_type))
+static inline sum_word read_word(const uint8_t *bytes)
+{
+    sum_word word;
+
+    __builtin_memcpy(&word, __builtin_assume_aligned(bytes, READS_UNALIGNED ? 1 : WORD_BYTES),
+                     sizeof(word));
+    return word;
+}
+
+/* Words, with their carries apart: an addition and an addition with carry. */
+struct sum {
+    sum_word low;
+    sum_word carries;
+};
+
+static inline void add(struct sum *sum, sum_word word)
+{
+    sum->low += word;
+    sum->carries += sum->low < word;
+}
+
+static inline sum_word read_pair(const uint8_t *bytes)
+{
+    return bytes[0] | (sum_word)bytes[1] << 8;
+}
 
 uint32_t inet_sum_add(uint32_t sum, const uint8_t *bytes, size_t length_bytes)
 {
-    uint64_t total = sum;
+    const uint8_t *end = bytes + length_bytes;
+    struct sum total = {.low = sum};
+    uint64_t folded;
 
-    ADD_WORDS(uint64_t)
-    ADD_WORDS(uint32_t)
-    for (; length_bytes >= sizeof(uint16_t); length_bytes -= sizeof(uint16_t)) {
-        total = add_word(total, (uint64_t)(bytes[0] | (unsigned)bytes[1] << 8));
-        bytes += sizeof(uint16_t);
+    /* The order of the pairs does not matter, so some may come before the first whole word. */
+    for (; end - bytes >= 2 && !is_readable(bytes); bytes += 2)
+        add(&total, read_pair(bytes));
+    for (; end - bytes >= (ptrdiff_t)ROUND_BYTES; bytes += ROUND_BYTES) {
+#pragma GCC unroll 8
+        for (unsigned i = 0; i < ROUND_WORDS; i++)
+            add(&total, read_word(bytes + i * WORD_BYTES));
     }
-    if (length_bytes > 0)
-        total = add_word(total, *bytes); /* UEFI is little-endian: the first byte is the low one */
-    total = (total & UINT32_MAX) + (total >> 32);
-    return inet_sum_fold((uint32_t)(total & 0xffffu) + (uint32_t)(total >> 16 & 0xffffu) +
-                         (uint32_t)(total >> 32));
+    for (; end - bytes >= (ptrdiff_t)WORD_BYTES; bytes += WORD_BYTES)
+        add(&total, read_word(bytes));
+    for (; end - bytes >= 2; bytes += 2)
+        add(&total, read_pair(bytes));
+    if (bytes < end)
+        add(&total, *bytes); /* UEFI is little-endian: the first byte is the low one */
+
+    folded = (total.low & UINT32_MAX) + ((uint64_t)total.low >> 32) + total.carries;
+    folded = (folded & UINT32_MAX) + (folded >> 32);
+    return inet_sum_fold((uint32_t)(folded & 0xffffu) + (uint32_t)(folded >> 16));
 }
 
 void inet_sum_store(uint8_t *field, uint32_t sum)

@@ -5,6 +5,8 @@
  */
 #include "mnp/tcp_join.h"
 
+#include "base/copy.h"
+
 #define IPV4_TOTAL_LENGTH (ETHERNET_BYTES + 2u)
 #define IPV4_CHECKSUM (ETHERNET_BYTES + 10u)
 #define IPV6_PAYLOAD_LENGTH (ETHERNET_BYTES + 4u)
@@ -98,8 +100,8 @@ static void remember(struct tcp_join *join, struct tcp_join_run *run,
 /* Begin a run of a connection that is known by `segment`. */
 static void begin(struct tcp_join_run *run, const struct tcp_segment *segment, size_t length_bytes)
 {
-    __builtin_memcpy(run->frame + segment->data_offset, segment->frame + segment->data_offset,
-                     length_bytes - segment->data_offset);
+    copy_bytes(run->frame + segment->data_offset, segment->frame + segment->data_offset,
+               length_bytes - segment->data_offset);
     run->length_bytes = length_bytes;
     run->next_sequence = segment->sequence + data_bytes_of(segment);
     run->segments = 1;
@@ -114,8 +116,7 @@ static void extend(struct tcp_join_run *run, const struct tcp_segment *segment)
     /* RFC 1071: a part that begins at an odd offset counts with its bytes swapped. */
     if ((run->first.end_offset - run->first.data_offset) & 1)
         sum = (sum << 8 | sum >> 8) & 0xffffu;
-    __builtin_memcpy(run->frame + run->first.end_offset, segment->frame + segment->data_offset,
-                     bytes);
+    copy_bytes(run->frame + run->first.end_offset, segment->frame + segment->data_offset, bytes);
     run->first.end_offset = (uint16_t)(run->first.end_offset + bytes);
     run->length_bytes = run->first.end_offset;
     run->first.data_sum = inet_sum_fold(run->first.data_sum + sum);
