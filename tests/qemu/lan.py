@@ -179,7 +179,7 @@ class Lan:
 
     def _make_namespace(self) -> None:
         if not os.access(TUN, os.R_OK | os.W_OK):
-            raise SetupError(f"{TUN}: cannot be opened, so there is no LAN to test on")
+            raise SetupError(f"{TUN}: cannot be opened, so there is no LAN (run as root, or chmod 666 {TUN})")
         set_up = SET_UP + (SET_UP_VLAN if self._trunk else "") + HOLD
         user = ["--user", "--map-root-user"] if os.geteuid() != 0 else []
         command = ["unshare", *user, "--net", "sh", "-euc", set_up]
