@@ -46,7 +46,7 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
                -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"' $(HOST_INCLUDES)
 
 .PHONY: unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names lint-chart lint-version spec image deploy \
-        fuzz fuzz-build fuzz-coverage prove prove-mutations qemu clients soak check check-all distro package bench bench-boot bench-scaling bench-budgets coverage format
+        fuzz fuzz-build fuzz-coverage prove prove-mutations qemu clients soak check check-all distro package bench bench-boot bench-modules bench-scaling bench-budgets coverage format
 
 all: $(APPS)
 
@@ -182,6 +182,9 @@ bench: all ## measure this driver, the firmware's and iPXE's, ROUNDS=5 downloads
 
 bench-boot: all ## measure downloads over each network stack, also with loss, ROUNDS=3 of each: build/bench/boot.md
 	$(Q)tests/bench/bench.py --boot
+
+bench-modules: all ## count the instructions of an HTTP Boot by module of the firmware: build/bench/modules.md
+	$(Q)tests/bench/bench.py --modules
 
 FRAMES ?= 10000000
 bench-scaling: all ## measure the cost per frame by ring size, by number of NICs, and over FRAMES frames: build/bench/scaling.md

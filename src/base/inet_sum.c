@@ -42,7 +42,7 @@ struct sum {
     sum_word carries;
 };
 
-static inline void add(struct sum *sum, sum_word word)
+static inline void add_word(struct sum *sum, sum_word word)
 {
     sum->low += word;
     sum->carries += sum->low < word;
@@ -61,18 +61,18 @@ uint32_t inet_sum_add(uint32_t sum, const uint8_t *bytes, size_t length_bytes)
 
     /* The order of the pairs does not matter, so some may come before the first whole word. */
     for (; end - bytes >= 2 && !is_readable(bytes); bytes += 2)
-        add(&total, read_pair(bytes));
+        add_word(&total, read_pair(bytes));
     for (; end - bytes >= (ptrdiff_t)ROUND_BYTES; bytes += ROUND_BYTES) {
 #pragma GCC unroll 8
         for (unsigned i = 0; i < ROUND_WORDS; i++)
-            add(&total, read_word(bytes + i * WORD_BYTES));
+            add_word(&total, read_word(bytes + i * WORD_BYTES));
     }
     for (; end - bytes >= (ptrdiff_t)WORD_BYTES; bytes += WORD_BYTES)
-        add(&total, read_word(bytes));
+        add_word(&total, read_word(bytes));
     for (; end - bytes >= 2; bytes += 2)
-        add(&total, read_pair(bytes));
+        add_word(&total, read_pair(bytes));
     if (bytes < end)
-        add(&total, *bytes); /* UEFI is little-endian: the first byte is the low one */
+        add_word(&total, *bytes); /* UEFI is little-endian: the first byte is the low one */
 
     folded = (total.low & UINT32_MAX) + ((uint64_t)total.low >> 32) + total.carries;
     folded = (folded & UINT32_MAX) + (folded >> 32);

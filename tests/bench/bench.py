@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""usage: bench.py [--budgets | --scaling FRAMES | --boot | --document]
+"""usage: bench.py [--budgets | --scaling FRAMES | --boot | --modules | --document]
 
 Measures three drivers side by side, in one sitting: this driver, the firmware's own and iPXE's
 option ROM, each on a modern and on a legacy device, and this one on a packed ring too. Writes
@@ -10,6 +10,7 @@ the table; the exit status is 1 only if nothing could be measured.
 --budgets         measure this driver's exact figures and write them to tests/bench/budgets.json
 --scaling FRAMES  cost per frame by ring size, by number of NICs and over FRAMES frames
 --boot            downloads over each network stack: boot.md and boot.json
+--modules         instructions of an HTTP Boot by module of the firmware: modules.md
 --document        measure nothing: update docs/ from results.json
 """
 
@@ -30,6 +31,7 @@ import budgets  # noqa: E402
 import document  # noqa: E402
 import figures  # noqa: E402
 import guest  # noqa: E402
+import module_bench  # noqa: E402
 import platforms  # noqa: E402
 import scaling  # noqa: E402
 
