@@ -88,6 +88,11 @@ def write_boot() -> int:
     return 0 if any(runner.times for runner in runners) else 1
 
 
+def write_modules() -> int:
+    print(module_bench.run(RESULTS / "modules.md"), end="")
+    return 0
+
+
 def write_scaling(frames: int) -> int:
     table = scaling.run(frames)
     (RESULTS / "scaling.md").write_text(table)
@@ -110,9 +115,11 @@ def main() -> int:
             return 0
         if arguments == ["--boot"]:
             return write_boot()
+        if arguments == ["--modules"]:
+            return write_modules()
         if len(arguments) == 2 and arguments[0] == "--scaling" and arguments[1].isdecimal():
             return write_scaling(int(arguments[1]))
-    except (guest.SetupError, budgets.NotMeasured) as error:
+    except (guest.SetupError, guest.GuestError, budgets.NotMeasured, module_bench.NoPlugin) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     print(__doc__.splitlines()[0], file=sys.stderr)
