@@ -43,6 +43,7 @@ def device_ids(image, pcir):
     vendor, *devices, pointer, length, revision = field(image, pcir + 4, "HHHHB", "PCIR")
     demand((revision, length >= 0x1C) in [(0, False), (0, True), (3, True)],
            f"bad PCIR revision {revision} or length {length}")
+    demand(pcir + length <= len(image), f"bad PCIR length {length}: it ends beyond the image")
     if revision and pointer:
         demand(pointer >= length, f"bad device list pointer {pointer:#x}: inside the PCIR structure")
         while entry := field(image, pcir + pointer, "H", "bad device list pointer: an entry"):

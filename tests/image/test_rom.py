@@ -232,6 +232,13 @@ def device_list_outside(rom):
     put(rom, PCIR + 8, "H", 0xFFF0)
 
 
+def pcir_outside(rom):
+    """In an image below 64 KiB, as above."""
+    cut(0x8000)(rom)
+    put(rom, PCIR + 16, "H", 0x40)
+    put(rom, PCIR + 10, "H", 0xFFFF)
+
+
 DAMAGES = {
     "empty": (cut(0), "truncated: the signature"),
     "cut in the header": (cut(0x10), "truncated: the PCIR offset"),
@@ -246,6 +253,7 @@ DAMAGES = {
     "PCIR signature": (damage(PCIR, "4s", b"PCIX"), "bad PCIR offset 0x1c: no PCIR"),
     "PCIR revision": (damage(PCIR + 12, "B", 9), "bad PCIR revision 9"),
     "PCIR length": (damage(PCIR + 10, "H", 0x18), "bad PCIR revision 3 or length 24"),
+    "PCIR length beyond the end": (pcir_outside, "bad PCIR length 65535: it ends beyond the image"),
     "image length zero": (damage(PCIR + 16, "H", 0), "bad image length"),
     "image length long": (damage(PCIR + 16, "H", 0x1000), "bad image length"),
     "image length short": (damage(PCIR + 16, "H", 2), "bad EFI header: "),
