@@ -14,6 +14,7 @@
 #include "driver/adapter.h"
 #include "driver/component_name.h"
 #include "driver/diagnostics.h"
+#include "driver/nic_record.h"
 #include "driver/pci_opener.h"
 #include "driver/stack_binding.h"
 #include "driver/status_page.h"
@@ -40,6 +41,8 @@ struct driver {
     struct diagnostics diagnostics;
     struct options options;
     bool is_paused;
+    EFI_HANDLE taken_controller; /* of the takeover that goes on, NULL: none */
+    const CHAR16 *taken_from;
     const struct call_under_way *innermost_start;
     const struct call_under_way *innermost_stop;
 };
@@ -166,14 +169,15 @@ static EFI_STATUS start_child(EFI_HANDLE agent, EFI_HANDLE controller, EFI_PCI_I
     *ret_cause = L"the firmware refuses the child handle";
     status = BS->OpenProtocol(controller, &pci_io_guid, (void **)&unused, agent, adapter->child,
                               EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER);
-    if (EFI_ERROR(status))
+    if (EFI_ERROR(status)) {
         (void)adapter_destroy(adapter); /* nobody has seen it yet, so nobody holds it */
-    else
-        status_page_create(adapter);
-    if (!EFI_ERROR(status) && driver.options.verbosity >= VERBOSITY_ALL &&
-        net_report_uses_window(&adapter->snp.net))
+        return status;
+    }
+    status_page_create(adapter);
+    nic_record_write(adapter, controller == driver.taken_controller ? driver.taken_from : NULL);
+    if (driver.options.verbosity >= VERBOSITY_ALL && net_report_uses_window(&adapter->snp.net))
         log_nic(pci_io, L"registers are reached through configuration space", NULL);
-    return status;
+    return EFI_SUCCESS;
 }
 
 static EFI_STATUS start(EFI_HANDLE agent, EFI_HANDLE controller)
@@ -213,6 +217,7 @@ static EFI_STATUS EFIAPI driver_start(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HAN
  * protocol. If a client holds on to that protocol, the open is restored. */
 static EFI_STATUS stop_child(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE child)
 {
+    EFI_PCI_IO_PROTOCOL *pci_io;
     EFI_PCI_IO_PROTOCOL *unused;
     struct adapter *adapter;
     EFI_STATUS status;
@@ -224,13 +229,16 @@ static EFI_STATUS stop_child(EFI_HANDLE agent, EFI_HANDLE controller, EFI_HANDLE
     if (EFI_ERROR(status))
         return status;
     close_pci_io(agent, controller, child);
+    pci_io = adapter->pci_io;
     status = adapter_destroy(adapter);
     if (EFI_ERROR(status)) {
         (void)BS->OpenProtocol(controller, &pci_io_guid, (void **)&unused, agent, child,
                                EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER); /* was open until now */
         status_page_create(adapter);
+        return status;
     }
-    return status;
+    nic_record_delete(pci_io);
+    return EFI_SUCCESS;
 }
 
 static EFI_STATUS stop(EFI_HANDLE agent, EFI_HANDLE controller, UINTN child_count,
@@ -274,6 +282,12 @@ static EFI_STATUS EFIAPI unload(EFI_HANDLE image)
 void driver_binding_pause(bool is_paused)
 {
     driver.is_paused = is_paused;
+}
+
+void driver_binding_take(EFI_HANDLE controller, const CHAR16 *from)
+{
+    driver.taken_controller = controller;
+    driver.taken_from = from;
 }
 
 EFI_HANDLE driver_binding_agent(void)

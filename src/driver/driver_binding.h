@@ -33,6 +33,10 @@ EFI_STATUS driver_binding_uninstall(void) __attribute__((warn_unused_result));
  * reconnects during a disconnection does not come back to us. */
 void driver_binding_pause(bool is_paused);
 
+/* From here on, until the next call, a Start of `controller` takes it over from the driver named
+ * `from`, and is recorded so. NULL: no takeover goes on. */
+void driver_binding_take(EFI_HANDLE controller, const CHAR16 *from);
+
 /* The handle under which we open protocols. */
 EFI_HANDLE driver_binding_agent(void);
 

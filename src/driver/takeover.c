@@ -131,6 +131,7 @@ static bool is_used_by_application(const struct nic *nic)
 static bool take(const struct nic *nic)
 {
     EFI_HANDLE ours[] = {driver_binding_agent(), NULL};
+    bool is_taken;
 
     driver_binding_pause(true);
     visit_snps(nic, disconnect_stack, NULL);
@@ -138,11 +139,15 @@ static bool take(const struct nic *nic)
     (void)BS->DisconnectController(nic->handle, NULL, NULL);
     driver_binding_pause(false);
 
+    driver_binding_take(nic->handle, nic->holder_name);
     (void)BS->ConnectController(nic->handle, ours, NULL, TRUE); /* judged by who holds it */
-    if (driver_binding_holds(nic->handle))
-        return true;
-    (void)BS->ConnectController(nic->handle, NULL, NULL, TRUE); /* give it back to its old driver */
-    return driver_binding_holds(nic->handle);
+    is_taken = driver_binding_holds(nic->handle);
+    if (!is_taken) {
+        (void)BS->ConnectController(nic->handle, NULL, NULL, TRUE); /* back to its old driver */
+        is_taken = driver_binding_holds(nic->handle);
+    }
+    driver_binding_take(NULL, NULL);
+    return is_taken;
 }
 
 static void say(const struct options *options, enum verbosity least, const struct nic *nic,

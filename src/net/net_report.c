@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 #include "net/net_report.h"
 
+#include "virtio_spec/core.h"
+
 const CHAR16 *net_report_transport(const struct net_device *net)
 {
     return virtio_device_transport_name(&net->virtio);
+}
+
+bool net_report_is_packed(const struct net_device *net)
+{
+    return net->virtio.offered & VIRTIO_F_RING_PACKED;
 }
 
 bool net_report_uses_window(const struct net_device *net)

@@ -19,6 +19,9 @@ struct net_queue_report {
 /* "modern" or "legacy". */
 const CHAR16 *net_report_transport(const struct net_device *net);
 
+/* True when the rings are packed: the device offers that, and the driver never declines. */
+bool net_report_is_packed(const struct net_device *net);
+
 /* True when some of the registers are reached through PCI configuration space. */
 bool net_report_uses_window(const struct net_device *net);
 
