@@ -1,16 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-# Sourced by run.sh and package.sh, which define fail(): minimal Debian systems, and how to run something in one.
+# Sourced by run.sh and package.sh: how both begin, minimal Debian systems, and how to run something in one.
 
 mirror=${MIRROR:-http://deb.debian.org/debian}
 
-check_suite() { # SUITE
+fail() {
+    echo "distro: $*" >&2
+    exit 1
+}
+
+usage() {
+    sed -n 's/^# usage: //p' "$0" >&2
+    exit 2
+}
+
+# shellcheck disable=SC2034
+begin() { # SUITE: check it and what is needed, go to the top of the tree, set suite and logs
     case $1 in
     bookworm | trixie | sid) ;;
     *) fail "$1: not one of bookworm, trixie, sid" ;;
     esac
     [ "$(id -u)" -eq 0 ] || fail "only root can make a minbase and mount in it"
     command -v debootstrap >/dev/null || fail "debootstrap is missing: apt-get install debootstrap"
+    cd "$(dirname "$0")/../.." || exit
+    suite=$1
+    logs=$PWD/build/distro
 }
 
 make_minbase() { # SUITE ROOT PACKAGES LOG: unless it is there; PACKAGES are separated by commas

@@ -8,18 +8,10 @@
 # root and debootstrap.
 set -eu -o pipefail
 
-fail() {
-    echo "distro: $*" >&2
-    exit 1
-}
-
-[ $# -eq 1 ] || { sed -n 's/^# usage: //p' "$0" >&2 && exit 2; }
-suite=$1
-cd "$(dirname "$0")/../.."
 # shellcheck source=tests/distro/minbase.sh
-. tests/distro/minbase.sh
-check_suite "$suite"
-logs=$PWD/build/distro
+. "$(dirname "$0")/minbase.sh"
+[ $# -eq 1 ] || usage
+begin "$1"
 root=$logs/$suite-package
 log=$logs/$suite-package.log
 

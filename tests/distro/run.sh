@@ -10,21 +10,13 @@
 # debootstrap.
 set -eu -o pipefail
 
-fail() {
-    echo "distro: $*" >&2
-    exit 1
-}
-
-[ $# -ge 1 ] || { sed -n 's/^# usage: //p' "$0" >&2 && exit 2; }
-suite=$1
+# shellcheck source=tests/distro/minbase.sh
+. "$(dirname "$0")/minbase.sh"
+[ $# -ge 1 ] || usage
+begin "$1"
 shift
 [ $# -gt 0 ] || set -- 'make demo' 'make check'
-cd "$(dirname "$0")/../.."
-# shellcheck source=tests/distro/minbase.sh
-. tests/distro/minbase.sh
-check_suite "$suite"
-root=$PWD/build/distro/$suite
-logs=$PWD/build/distro
+root=$logs/$suite
 
 [ -z "${FRESH:-}" ] || rm -rf "$root"
 make_minbase "$suite" "$root" git,make,python3,ca-certificates "$logs/$suite-debootstrap.log"
