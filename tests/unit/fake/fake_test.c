@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "assert_reported.h"
 #include "fixture.h"
 
 #define QUEUE_PAGES 4u
@@ -21,17 +22,6 @@
 #define ISR_OFFSET 0x1000u
 #define CONFIG_OFFSET 0x2000u
 #define NOTIFY_OFFSET 0x3000u
-
-/* The act is reported, and the first report says `what`. */
-#define assert_reported(what, act)                                                                 \
-    do {                                                                                           \
-        fake_reports_record();                                                                     \
-        act;                                                                                       \
-        if (fake_reports_taken() == 0)                                                             \
-            fail_msg("not reported: %s", what);                                                    \
-        if (!strstr(fake_first_report(), what))                                                    \
-            fail_msg("reported \"%s\", not \"%s\"", fake_first_report(), what);                    \
-    } while (0)
 
 static EFI_GUID pci_io_guid = EFI_PCI_IO_PROTOCOL_GUID;
 static EFI_GUID colour_guid = {0x11111111, 2, 3, {4}};

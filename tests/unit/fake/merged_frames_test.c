@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "assert_reported.h"
 #include "assert_status.h"
 #include "fixture.h"
 #include "virtio/virtio_queue.h"
@@ -65,17 +66,6 @@ struct received {
 
 static uint8_t frame[FRAME_MAX + 100];
 static struct received received;
-
-/* The act is reported, and the first report says `what`. */
-#define assert_reported(what, act)                                                                 \
-    do {                                                                                           \
-        fake_reports_record();                                                                     \
-        act;                                                                                       \
-        if (fake_reports_taken() == 0)                                                             \
-            fail_msg("not reported: %s", what);                                                    \
-        if (!strstr(fake_first_report(), what))                                                    \
-            fail_msg("reported \"%s\", not \"%s\"", fake_first_report(), what);                    \
-    } while (0)
 
 static uint8_t *buffer_of(const struct bench *bench, uint16_t slot)
 {
