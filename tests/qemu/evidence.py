@@ -143,14 +143,14 @@ def assert_stack(guest: Guest, adapter: Adapter, owner: str = "own") -> None:
 
 def assert_negotiated_by_us(guest: Guest, index: int = 0) -> None:
     """NIC `index` uses event indices, which our driver requests and the firmware's never does."""
-    features = device_state(guest, index).features
+    features = registers_of(guest, index).features
     if OUR_FEATURE not in features:
         raise guest.error(f"{OUR_FEATURE} negotiated, by our driver", str(sorted(features)))
 
 
 def assert_not_negotiated_by_us(guest: Guest, index: int = 0) -> None:
     """For comparisons: the firmware's driver has NIC `index`."""
-    features = device_state(guest, index).features
+    features = registers_of(guest, index).features
     if not features or OUR_FEATURE in features:
         raise guest.error(f"features without {OUR_FEATURE}", str(sorted(features)))
 
@@ -204,6 +204,26 @@ def assert_healthy(guest: Guest, diagnosis: Diagnosis, checks: Sequence[str]) ->
         raise guest.error("nine kinds of errors, none counted", str(counted))
 
 
+class Counted:
+    """What our driver has counted since this was made."""
+
+    def __init__(self, guest: Guest, adapter: Adapter) -> None:
+        self._guest, self._adapter = guest, adapter
+        self._before = diagnose(guest, adapter)
+
+    def assert_received(self, data_bytes: int) -> int:
+        """At least so many bytes, and no errors. Returns how many of the frames the device had joined."""
+        after = diagnose(self._guest, self._adapter)
+        assert_healthy(self._guest, after, ["frames can flow"])
+        received, joined = (
+            after.number(row) - self._before.number(row)
+            for row in ("Received: bytes", "Received: joined by device")
+        )
+        if received < data_bytes:
+            raise self._guest.error(f"{data_bytes} bytes through our driver", f"{received}")
+        return joined
+
+
 def config_bytes(guest: Guest, count: int, index: int = 0) -> bytes:
     """The device configuration of modern NIC `index`, read by QEMU and not through the driver."""
     at = bar_address(guest, index, QEMU_COMMON_BAR) + QEMU_DEVICE_CONFIG
@@ -230,17 +250,21 @@ def pci_handles(guest: Guest) -> list[str]:
     return found
 
 
+def registers_of(guest: Guest, index: int = 0) -> registers.Registers:
+    """What NIC `index` says of itself."""
+    bars = {region["bar"]: region["address"] for region in pci_device(guest, index)["regions"]}
+    if QEMU_COMMON_BAR in bars:
+        return registers.read_modern(guest, bars[QEMU_COMMON_BAR])
+    return registers.read_legacy(guest, bars[0])
+
+
 def device_state(guest: Guest, index: int = 0) -> DeviceState:
-    """NIC `index` as its registers and QEMU show it."""
+    """NIC `index` as its registers and QEMU show it. Not for vhost-user, whose rings QEMU would stop."""
     path = f"/machine/peripheral/nic{index}/virtio-backend"
     queues = [
         _query(guest, "x-query-virtio-queue-status", path=path, queue=queue) for queue in (0, 1)
     ]
-    bars = {region["bar"]: region["address"] for region in pci_device(guest, index)["regions"]}
-    if QEMU_COMMON_BAR in bars:
-        found = registers.read_modern(guest, bars[QEMU_COMMON_BAR])
-    else:
-        found = registers.read_legacy(guest, bars[0])
+    found = registers_of(guest, index)
     return DeviceState(
         pci_device=pci_device(guest, index)["id"]["device"],
         offered=found.offered,

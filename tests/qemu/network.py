@@ -159,10 +159,17 @@ def ping(
     return f"{count} of {count} answered"
 
 
-def _download(guest: Guest, command: str, url: str, name: str, index: int) -> None:
+def _download(guest: Guest, command: str, url: str, name: str, index: int = 0) -> None:
     """With a command of the shell, or with our fetch.efi if the shell lacks it."""
-    if "is not recognized" in guest.run(command, timeout=60):
-        guest.run(f"{guest.FETCH} {url} {name} {index}", timeout=60)
+    if "is not recognized" in guest.run(command, timeout=90):
+        guest.run(f"{guest.FETCH} {url} {name} {index}", timeout=90)
+
+
+def download(guest: Guest, url: str, name: str) -> None:
+    """Download by HTTP or HTTPS to the guest's disk; assert_same() tells whether it worked."""
+    # The shell's `http` knows IPv4 only.
+    command = f"{guest.FETCH} {url} {name}" if "[" in url else f"http {url} {name}"
+    _download(guest, command, url, name)
 
 
 def download_tftp(guest: Guest, server: str = "10.0.2.2", index: int = 0) -> None:
@@ -174,8 +181,7 @@ def download_tftp(guest: Guest, server: str = "10.0.2.2", index: int = 0) -> Non
 
 def download_http(guest: Guest, port: int, server: str = "10.0.2.2") -> None:
     """Download HTTP_FILE to the guest's disk; compare_download() tells whether it worked."""
-    url = f"http://{server}:{port}/{HTTP_FILE}"
-    _download(guest, f"http {url} {HTTP_FILE}", url, HTTP_FILE, 0)
+    download(guest, f"http://{server}:{port}/{HTTP_FILE}", HTTP_FILE)
 
 
 def download_all(guest: Guest, server: Server) -> list[str]:
@@ -190,15 +196,18 @@ def download_all(guest: Guest, server: Server) -> list[str]:
     return names
 
 
+def assert_same(guest: Guest, name: str, data: bytes) -> None:
+    """The file on the powered-off guest's disk has these bytes."""
+    seen = guest.read_file(name)
+    if seen != data:
+        right = len(os.path.commonprefix([seen, data]))
+        raise guest.error(f"{name} of {len(data)} bytes", f"{len(seen)}, the first {right} of them right")
+
+
 def compare_download(guest: Guest, server: Server, name: str, copy: str = "") -> int:
     """Compare a file on the powered-off guest's disk with the original; return its size.
 
     copy is the file's name on the disk, if it differs.
     """
-    seen, expected = guest.read_file(copy or name), server.files[name]
-    if len(seen) != len(expected):
-        raise guest.error(f"{name} of {len(expected)} bytes", f"{len(seen)} bytes")
-    if seen != expected:
-        first = next(at for at, pair in enumerate(zip(seen, expected)) if pair[0] != pair[1])
-        raise guest.error(f"the bytes of {name}", f"the first wrong byte at offset {first}")
-    return len(seen)
+    assert_same(guest, copy or name, server.files[name])
+    return len(server.files[name])

@@ -23,18 +23,9 @@ import lan
 import network
 import pytest
 from boot_options import ADD_DRIVER
-from clients import (
-    FETCH_TIMEOUT_S,
-    GRUB,
-    GRUB_NAME,
-    GRUB_PROMPT,
-    IPXE,
-    IPXE_BANNER,
-    IPXE_PROMPT,
-    NETBOOT,
-    START_TIMEOUT_S,
-)
+from clients import NETBOOT
 from guest import MODERN, Guest, GuestError, Nic, require
+from holders import HOLDERS
 from platforms import AAVMF, OVMF, OVMF32, Platform
 from setup_screen import Setup
 from test_takeover import (
@@ -86,22 +77,6 @@ def signature_list(certificate: Path) -> bytes:
     return X509.bytes_le + struct.pack("<III", 28 + len(entry), 0, len(entry)) + entry
 
 
-def download(guest: Guest, url: str, name: str) -> str:
-    """Download to the guest's disk, return what was said; the disk says whether it worked."""
-    answer = guest.run(f"http {url} {name}", timeout=90)
-    if "is not recognized" in answer:
-        answer = guest.run(f"{guest.FETCH} {url} {name}", timeout=90)
-    return answer
-
-
-def assert_same(guest: Guest, name: str, data: bytes) -> None:
-    """The file on the powered-off guest's disk has these bytes."""
-    seen = guest.read_file(name)
-    if seen != data:
-        common = os.path.commonprefix([seen, data])
-        raise guest.error(f"{name} of {len(data)} bytes", f"{len(seen)}, {len(common)} of them right")
-
-
 def assert_absent(guest: Guest, name: str) -> None:
     try:
         size = len(guest.read_file(name))
@@ -121,22 +96,6 @@ def assert_chosen(guest: Guest, stack: str) -> evidence.Adapter:
     adapter = evidence.assert_ours(guest, "modern")[0]
     evidence.assert_stack(guest, adapter, stack)
     return adapter
-
-
-class Counted:
-    """What our driver has counted since this was made."""
-
-    def __init__(self, guest: Guest, adapter: evidence.Adapter) -> None:
-        self._guest, self._adapter = guest, adapter
-        self._before = evidence.diagnose(guest, adapter)
-
-    def assert_received(self, data_bytes: int) -> None:
-        """At least so many bytes, and no errors."""
-        after = evidence.diagnose(self._guest, self._adapter)
-        evidence.assert_healthy(self._guest, after, ["frames can flow"])
-        received = after.number("Received: bytes") - self._before.number("Received: bytes")
-        if received < data_bytes:
-            raise self._guest.error(f"{data_bytes} bytes through our driver", f"{received}")
 
 
 @pytest.mark.parametrize(("stack", "platform"), PLACES, ids=place_id)
@@ -167,22 +126,22 @@ def test_https_and_dns(stack: str, platform: Platform, tmp_path: Path) -> None:
         adapter = assert_chosen(guest, stack)
         address = network.get_lease(guest)
 
-        counted = Counted(guest, adapter)
-        download(guest, f"http://{lan.NAME}/random.bin", "plain.bin")
+        counted = evidence.Counted(guest, adapter)
+        network.download(guest, f"http://{lan.NAME}/random.bin", "plain.bin")
         if address not in wire.asked_for(lan.NAME):
             raise guest.error(f"{address} to ask for {lan.NAME}", str(wire.asked_for(lan.NAME)))
         counted.assert_received(BYTES)
-        counted = Counted(guest, adapter)
-        download(guest, f"https://{lan.NAME}/random.bin", "tls.bin")
+        counted = evidence.Counted(guest, adapter)
+        network.download(guest, f"https://{lan.NAME}/random.bin", "tls.bin")
         counted.assert_received(BYTES)
-        download(guest, f"https://{lan.NAME}:{STRANGERS_PORT}/random.bin", "stranger.bin")
+        network.download(guest, f"https://{lan.NAME}:{STRANGERS_PORT}/random.bin", "stranger.bin")
         if f"no handshake with {address}" not in (log := wire.tls_log(STRANGERS_PORT)):
             raise guest.error("the firmware to refuse an unknown certificate", log[-300:])
         assert_chosen(guest, stack)
 
         guest.power_off()
-        assert_same(guest, "plain.bin", data)
-        assert_same(guest, "tls.bin", data)
+        network.assert_same(guest, "plain.bin", data)
+        network.assert_same(guest, "tls.bin", data)
         assert_absent(guest, "stranger.bin")
 
 
@@ -201,14 +160,14 @@ def test_download_over_a_wire_that_loses_and_delays(stack: str, tmp_path: Path) 
         guest.run("connect -r", timeout=60)
         adapter = assert_chosen(guest, stack)
         network.get_lease(guest)
-        counted = Counted(guest, adapter)
-        download(guest, f"http://{lan.ROUTER_V4}/random.bin", "random.bin")
+        counted = evidence.Counted(guest, adapter)
+        network.download(guest, f"http://{lan.ROUTER_V4}/random.bin", "random.bin")
         counted.assert_received(len(data))
         lost, late = wire.lost()
         if min(lost, late) < 10:
             raise guest.error("ten frames lost and ten late", f"{lost} and {late}")
         guest.power_off()
-        assert_same(guest, "random.bin", data)
+        network.assert_same(guest, "random.bin", data)
 
 
 def is_leased_on_vlan(address: str) -> bool:
@@ -281,9 +240,9 @@ def test_vlan(stack: str, later: str, platform: Platform, tmp_path: Path) -> Non
             raise guest.error("only untagged frames without a VLAN", str(sent))
 
         add_vlan(guest)
-        counted = Counted(guest, adapter)
+        counted = evidence.Counted(guest, adapter)
         use_vlan(guest)
-        download(guest, f"http://{lan.ROUTER_VLAN}/random.bin", "vlan.bin")
+        network.download(guest, f"http://{lan.ROUTER_VLAN}/random.bin", "vlan.bin")
         counted.assert_received(BYTES)
         if (sent := wire.sent_by_guest()) != [(0, 0), (lan.VLAN, PRIORITY)]:
             raise guest.error(f"frames of VLAN {lan.VLAN}, priority {PRIORITY}", str(sent))
@@ -303,7 +262,7 @@ def test_vlan(stack: str, later: str, platform: Platform, tmp_path: Path) -> Non
         assert_chosen(guest, later)
 
         guest.power_off()
-        assert_same(guest, "vlan.bin", data)
+        network.assert_same(guest, "vlan.bin", data)
 
 
 def use_vlan(guest: Guest) -> None:
@@ -436,53 +395,28 @@ def test_iscsi(stack: str, platform: Platform, tmp_path: Path) -> None:
         if not volume:
             raise guest.error(f"a volume of {lan.TARGET} in `map -r`", guest.run("map")[-300:])
 
-        counted = Counted(guest, adapter)
+        counted = evidence.Counted(guest, adapter)
         guest.run(rf"cp {volume[1]}:\random.bin fs0:\copy.bin", timeout=120)
         counted.assert_received(BYTES)
         guest.run(rf"cp fs0:\local.bin {volume[1]}:\written.bin", timeout=120)
         assert_chosen(guest, stack)
 
         guest.power_off()
-        assert_same(guest, "copy.bin", data)
+        network.assert_same(guest, "copy.bin", data)
     done = subprocess.run(["mcopy", "-n", "-i", image, "::/written.bin", "-"], capture_output=True)
     if done.stdout != data[::-1]:
         raise guest.error(f"{BYTES} bytes written to the iSCSI disk", done.stderr.decode())
-
-
-TEXT = "through SNP alone"
-HOLDERS = {  # boot file, name served, first output, key, prompt, commands, what the last one says
-    "ipxe": (
-        IPXE,
-        IPXE.name,
-        IPXE_BANNER,
-        "\x02",
-        IPXE_PROMPT,
-        ("dhcp net0", f"imgfetch http://{lan.ROUTER_V4}/random.bin"),
-        r"random\.bin\.\.\. ok",
-    ),
-    "grub": (
-        GRUB,
-        GRUB_NAME,
-        GRUB_PROMPT,
-        "\r",
-        GRUB_PROMPT,
-        ("net_bootp", f"cat (tftp,{lan.ROUTER_V4})/text"),
-        TEXT,
-    ),
-}
 
 
 @pytest.mark.parametrize("stack", evidence.STACKS)
 @pytest.mark.parametrize("holder", HOLDERS)
 def test_stack_returns_when_snp_is_free_again(holder: str, stack: str, tmp_path: Path) -> None:
     """A boot program holds SNP EXCLUSIVE, which ends the stack, and lets go of it."""
-    file, name, banner, key, prompt, commands, said = HOLDERS[holder]
-    require(files=[file, NETBOOT])
+    program = HOLDERS[holder]
     data = os.urandom(BYTES)
     (tmp_path / "random.bin").write_bytes(data)
-    (tmp_path / "text").write_text(TEXT + "\n")
-    (tmp_path / name).write_bytes(file.read_bytes())
-    with lan.Lan(tmp_path, boot=name) as wire, Guest(
+    program.serve(tmp_path)
+    with lan.Lan(tmp_path, boot=program.name) as wire, Guest(
         f"stack-returns-{holder}-{stack}",
         nics=[Nic(MODERN, netdev=wire.netdev)],
         inside=wire.inside,
@@ -495,29 +429,18 @@ def test_stack_returns_when_snp_is_free_again(holder: str, stack: str, tmp_path:
         adapter = assert_chosen(guest, stack)
         network.get_lease(guest)
 
-        guest.send(f"{NETBOOT.name} load\r")
-        guest.expect(banner, START_TIMEOUT_S, what=f"{name}, loaded by PXE")
-        guest.send(key)
-        guest.expect(prompt, 20, what=f"the prompt of {name}")
-        for command in commands:
-            guest.send(command + "\r")
-            output = guest.expect(prompt, FETCH_TIMEOUT_S, what=f"a prompt after `{command}`")
-        if not re.search(said, output):
-            raise guest.error(f"`{said}` after `{command}`", output[-200:])
-        evidence.assert_negotiated_by_us(guest)
-        guest.send("exit\r")
-        guest.expect("NETBOOT loaded: ", 60, what=f"the end of {name}")
-        guest.finish()
+        with program.holding(guest):
+            evidence.assert_negotiated_by_us(guest)
 
         guest.run("connect -r", timeout=60)
         assert_chosen(guest, stack)
         network.get_lease(guest)
         network.ping(guest, lan.ROUTER_V4)
-        counted = Counted(guest, adapter)
-        download(guest, f"http://{lan.ROUTER_V4}/random.bin", "copy.bin")
+        counted = evidence.Counted(guest, adapter)
+        network.download(guest, f"http://{lan.ROUTER_V4}/random.bin", "copy.bin")
         counted.assert_received(BYTES)
         guest.power_off()
-        assert_same(guest, "copy.bin", data)
+        network.assert_same(guest, "copy.bin", data)
 
 
 def test_takeover_and_unload_end_the_stack_in_use(server: network.Server) -> None:
@@ -560,6 +483,6 @@ def assert_works(
     guest: Guest, server: network.Server, adapter: evidence.Adapter, copy: str
 ) -> None:
     network.get_lease(guest)
-    counted = Counted(guest, adapter)
-    download(guest, f"http://10.0.2.2:{server.port}/{network.HTTP_FILE}", copy)
+    counted = evidence.Counted(guest, adapter)
+    network.download(guest, f"http://10.0.2.2:{server.port}/{network.HTTP_FILE}", copy)
     counted.assert_received(network.HTTP_BYTES)
