@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -139,6 +140,20 @@ class Lan:
                 return found[1]
             time.sleep(0.2)
         return ""
+
+    def open_tap(self) -> int:
+        """The host's end of the guest's wire, for a device outside QEMU; see tap.py."""
+        here, there = socket.socketpair()
+        with here, there:
+            command = ["/usr/bin/python3", str(Path(__file__).with_name("tap.py"))]
+            command += ["tap0", str(there.fileno())]
+            subprocess.run(
+                [*self.inside, *command],
+                check=True,
+                pass_fds=[there.fileno()],
+                timeout=START_TIMEOUT_S,
+            )
+            return socket.recv_fds(here, 1, 1)[1][0]
 
     def serve_tls(self, certificate: Path, port: int) -> None:
         """Serve the folder by HTTPS too. `certificate` is a PEM file that also holds the key."""

@@ -17,7 +17,8 @@ import socket
 import sys
 import time
 
-from trunk import FRAME_MAX, open_tap
+from tap import open_tap
+from trunk import FRAME_MAX
 
 SEED = 1
 LONG = 1000  # bytes

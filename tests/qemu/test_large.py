@@ -18,10 +18,12 @@ import pytest
 from clients import NETBOOT
 from guest import LEGACY, MODERN, PACKED, Guest, Nic
 from holders import HOLDERS
+from wire.joining import JoiningNet
 
 TIMEOUT_S = 300
 BYTES = 4 << 20
 FILE = "random.bin"
+GLOBAL_ROUTER = f"{lan.GLOBAL_PREFIX}1"
 
 
 @dataclass(frozen=True)
@@ -101,3 +103,27 @@ def test_device_joins_segments_for_the_service_alone(name: str, tmp_path: Path) 
         guest.power_off()
         network.assert_same(guest, "first.bin", data)
         network.assert_same(guest, "second.bin", data)
+
+
+# holds: mnp.join.device, virtio.net.merged, virtio.net.checksum
+def test_device_outside_qemu_joins_segments(tmp_path: Path) -> None:
+    """A back end of ours (vhost-user) spreads frames over buffers, over IPv4 and over IPv6."""
+    data = make_file(tmp_path)
+    with lan.Lan(tmp_path, boot="none") as wire, JoiningNet(wire.open_tap()) as device, Guest(
+        "large-vhost-user",
+        machine=device.machine,
+        nics=[Nic(MODERN, netdev=device.netdev)],
+        extra=device.extra,
+        inside=wire.inside,
+        timeout=TIMEOUT_S,
+    ) as guest:
+        adapter = start(guest)
+        download_large(guest, adapter, lan.ROUTER_V4, "v4.bin")
+        network.get_address_v6(guest, prefix="2001:0DB8")
+        download_large(guest, adapter, f"[{GLOBAL_ROUTER}]", "v6.bin")
+        seen = (device.joined, device.spread, device.unfinished)
+        if min(seen) < 2:
+            raise guest.error("frames joined, spread, and with a checksum to finish", str(seen))
+        guest.power_off()
+        network.assert_same(guest, "v4.bin", data)
+        network.assert_same(guest, "v6.bin", data)

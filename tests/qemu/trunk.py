@@ -9,24 +9,17 @@ are dropped. Prints each kind of frame when the guest first sends it.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import socket
-import struct
 import sys
 
-TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 2, 0x1000  # linux/if_tun.h
+from tap import open_tap
+
 TPID = b"\x81\x00"  # IEEE 802.1Q
 ADDRESSES = 12  # bytes in front of a tag
 FRAME_MAX = 65536
 BUFFER_BYTES = 4 << 20
-
-
-def open_tap(name: str) -> int:
-    tap = os.open("/dev/net/tun", os.O_RDWR)
-    fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI))
-    return tap
 
 
 def main(here: str, there: str, untagged: str, *tagged: str) -> None:

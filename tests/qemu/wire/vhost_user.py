@@ -20,6 +20,7 @@ import struct
 import threading
 from collections import deque
 from dataclasses import dataclass
+from typing import Sequence
 
 from wire.peer import Peer
 from wire.stream import ADDRESS, CONNECT_TIMEOUT_S
@@ -113,9 +114,14 @@ class Ring:
 
     def put(self, identifier: int, length: int) -> None:
         """Mark `identifier` as used."""
-        at = 2 * (self.done % self.size)
-        self.elements[at], self.elements[at + 1] = identifier, length
-        self.done = (self.done + 1) % 65536
+        self.put_all([(identifier, length)])
+
+    def put_all(self, parts: Sequence[tuple[int, int]]) -> None:
+        """Mark several as used, identifier and length each, at once."""
+        for identifier, length in parts:
+            at = 2 * (self.done % self.size)
+            self.elements[at], self.elements[at + 1] = identifier, length
+            self.done = (self.done + 1) % 65536
         self.used[1] = self.done
 
     def buffers(self, head: int) -> list[memoryview]:
@@ -144,6 +150,8 @@ class Rings:
 
 class VhostUserNet(Peer):
     """A context manager. `netdev`, `machine` and `extra` are for the Nic and the Guest."""
+
+    OFFERED = F_EVENT_IDX | F_PROTOCOL_FEATURES | F_VERSION_1
 
     def __init__(self, memory_mib: int = 512, machine: str = "q35") -> None:
         super().__init__()
@@ -248,12 +256,14 @@ class VhostUserNet(Peer):
 
     def _request(self, request: int, payload: bytes, fds: list[int]) -> bytes | None:
         if request == GET_FEATURES:
-            return struct.pack("<Q", F_EVENT_IDX | F_PROTOCOL_FEATURES | F_VERSION_1)
+            return struct.pack("<Q", self.OFFERED)
         if request == GET_PROTOCOL_FEATURES:
             return struct.pack("<Q", 0)
         if request == GET_QUEUE_NUM:
             return struct.pack("<Q", 1)
-        if request == SET_MEM_TABLE:
+        if request == SET_FEATURES:
+            self.negotiated(*struct.unpack("<Q", payload))
+        elif request == SET_MEM_TABLE:
             self._memory = Memory(payload, fds)
             for fd in fds:
                 os.close(fd)
@@ -298,8 +308,13 @@ class VhostUserNet(Peer):
             self._frames.clear()
             self.stopped()
 
+    # For subclasses that do more
+
+    def negotiated(self, features: int) -> None:
+        """QEMU has told what the guest's driver accepted."""
+
     def stopped(self) -> None:
-        """For subclasses that do more."""
+        """The rings are gone."""
 
 
 def replace_fd(old: int, fds: list[int]) -> int:
