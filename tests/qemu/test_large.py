@@ -127,3 +127,22 @@ def test_device_outside_qemu_joins_segments(tmp_path: Path) -> None:
         guest.power_off()
         network.assert_same(guest, "v4.bin", data)
         network.assert_same(guest, "v6.bin", data)
+
+
+# holds: virtio.net.large
+def test_device_without_offloads_joins_nothing(tmp_path: Path) -> None:
+    data = make_file(tmp_path)
+    with lan.Lan(tmp_path, boot="none") as wire, Guest(
+        "large-without",
+        nics=[Nic(MODERN, netdev=wire.netdev + ",vnet_hdr=off")],
+        inside=wire.inside,
+        timeout=TIMEOUT_S,
+    ) as guest:
+        adapter = start(guest)
+        counted = evidence.Counted(guest, adapter)
+        network.download(guest, f"http://{lan.ROUTER_V4}/{FILE}", FILE)
+        if joined := counted.assert_received(BYTES):
+            raise guest.error("no frame that the device joined", f"{joined}")
+        assert_negotiated(guest, {"VIRTIO_NET_F_MRG_RXBUF"}, set())
+        guest.power_off()
+        network.assert_same(guest, FILE, data)
