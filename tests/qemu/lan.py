@@ -23,6 +23,7 @@ from guest import BUILD, PATIENCE, SetupError, require
 
 ROUTER = "fd00::1"
 ROUTER_V4 = "10.99.0.1"
+SECOND_V4 = "10.99.0.2"  # free for another guest
 LEASES_V4 = ("10.99.0.16", "10.99.0.31")
 VLAN = 7
 ROUTER_VLAN = "10.99.7.1"
@@ -38,13 +39,21 @@ START_TIMEOUT_S = 10 * PATIENCE
 NEIGHBOUR_TIMEOUT_S = 10 * PATIENCE
 
 TUN = Path("/dev/net/tun")
-SET_UP = f"""
+SET_UP = """
 ip link set lo up
 ip tuntap add tap0 mode tap
-ip address add {ROUTER}/64 dev tap0 nodad
-ip address add {GLOBAL_PREFIX}1/64 dev tap0 nodad
-ip address add {ROUTER_V4}/24 dev tap0
-ip link set tap0 up
+"""
+SET_UP_BRIDGE = """
+ip tuntap add tap1 mode tap
+ip link add bridge0 type bridge
+ip link set tap0 master bridge0 up
+ip link set tap1 master bridge0 up
+"""
+SET_UP_HOST = f"""
+ip address add {ROUTER}/64 dev $host nodad
+ip address add {GLOBAL_PREFIX}1/64 dev $host nodad
+ip address add {ROUTER_V4}/24 dev $host
+ip link set $host up
 """
 SET_UP_VLAN = f"""
 ip tuntap add tap{VLAN} mode tap
@@ -72,9 +81,12 @@ class Lan:
     for HTTP boot there, too.
 
     With loss, a percentage, so many of the long frames to the guest are lost, and as many arrive late.
+
+    With bridge there is room for a second guest, at second_netdev.
     """
 
     netdev = "tap,ifname=tap0,script=no,downscript=no"
+    second_netdev = "tap,ifname=tap1,script=no,downscript=no"
 
     def __init__(
         self,
@@ -83,6 +95,7 @@ class Lan:
         trunk: bool = False,
         disk: Path | None = None,
         loss: float = 0,
+        bridge: bool = False,
     ) -> None:
         self.folder = folder
         self._disk = disk
@@ -93,6 +106,8 @@ class Lan:
         self._loss = loss
         if loss:
             self.netdev = f"stream,server=on,addr.type=unix,addr.path={folder}/wire"
+        self._bridge = bridge
+        self._host = "bridge0" if bridge else "tap0"  # the router's end
         self._boot = boot
         self.inside: list[str] = []  # prefix of a command that runs in the namespace
         self._leases = folder / "leases"
@@ -132,7 +147,7 @@ class Lan:
 
     def neighbour(self, address: str) -> str:
         """Forget `address`, look it up by Linux's neighbour discovery, and return its MAC, or ""."""
-        self._run("ip", "-6", "neigh", "flush", "dev", "tap0")
+        self._run("ip", "-6", "neigh", "flush", "dev", self._host)
         deadline = time.monotonic() + NEIGHBOUR_TIMEOUT_S
         while time.monotonic() < deadline:
             self._run("bash", "-c", f"echo > /dev/udp/{address}/9")
@@ -195,7 +210,8 @@ class Lan:
     def _make_namespace(self) -> None:
         if not os.access(TUN, os.R_OK | os.W_OK):
             raise SetupError(f"{TUN}: cannot be opened, so there is no LAN (run as root, or chmod 666 {TUN})")
-        set_up = SET_UP + (SET_UP_VLAN if self._trunk else "") + HOLD
+        set_up = SET_UP + (SET_UP_BRIDGE if self._bridge else "")
+        set_up += f"host={self._host}" + SET_UP_HOST + (SET_UP_VLAN if self._trunk else "") + HOLD
         user = ["--user", "--map-root-user"] if os.geteuid() != 0 else []
         command = ["unshare", *user, "--net", "sh", "-euc", set_up]
         holder = self._start("namespace", command, "ready")
@@ -215,7 +231,7 @@ class Lan:
         # no-daemon: it also stays the user that it is, of which a user namespace has but one.
         options = ["no-daemon", "conf-file=/dev/null", "log-dhcp"]
         options += [f"dhcp-leasefile={self._leases}"]
-        options += ["interface=tap0", "bind-dynamic", "enable-ra"]
+        options += [f"interface={self._host}", "bind-dynamic", "enable-ra"]
         if self._trunk:
             options += [f"interface=tap{VLAN}"]
             options += [f"dhcp-range=set:vlan,{LEASES_VLAN[0]},{LEASES_VLAN[1]},1h"]

@@ -15,15 +15,17 @@ import evidence
 import lan
 import network
 import pytest
-from clients import NETBOOT
-from guest import LEGACY, MODERN, PACKED, Guest, Nic
+from clients import LINUX, NETBOOT
+from guest import LEGACY, MODERN, PACKED, Guest, Nic, require
 from holders import HOLDERS
+from linux.initramfs import initramfs
 from wire.joining import JoiningNet
 
 TIMEOUT_S = 300
 BYTES = 4 << 20
 FILE = "random.bin"
 GLOBAL_ROUTER = f"{lan.GLOBAL_PREFIX}1"
+LINUX_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
@@ -144,5 +146,35 @@ def test_device_without_offloads_joins_nothing(tmp_path: Path) -> None:
         if joined := counted.assert_received(BYTES):
             raise guest.error("no frame that the device joined", f"{joined}")
         assert_negotiated(guest, {"VIRTIO_NET_F_MRG_RXBUF"}, set())
+        guest.power_off()
+        network.assert_same(guest, FILE, data)
+
+
+# holds: mnp.join.device
+def test_second_guest_on_a_bridge_sends_large_frames(tmp_path: Path) -> None:
+    """Linux in another guest serves the file; its frames reach ours as it has handed them over."""
+    require(files=[LINUX / "vmlinuz", LINUX / "busybox", LINUX / "complete"])
+    data = os.urandom(BYTES)
+    initrd = initramfs(LINUX, init="server.sh", files={f"www/{FILE}": data})
+    with lan.Lan(tmp_path, boot="none", bridge=True) as wire, Guest(
+        "large-server",
+        nics=[Nic(MODERN, netdev=wire.second_netdev, mac="52:54:00:12:34:99")],
+        inside=wire.inside,
+        files={"vmlinuz": LINUX / "vmlinuz", "initrd.img": initrd},
+        driver=None,
+        timeout=TIMEOUT_S,
+    ) as server, Guest(
+        "large-bridge",
+        nics=[Nic(MODERN, netdev=wire.netdev)],
+        inside=wire.inside,
+        timeout=TIMEOUT_S,
+    ) as guest:
+        server.send(
+            "fs0:\\vmlinuz initrd=\\initrd.img console=ttyS0 panic=-1"
+            f" ADDRESS={lan.SECOND_V4}\r"
+        )
+        server.expect(r"LINUX serving", LINUX_TIMEOUT_S)
+        adapter = start(guest)
+        download_large(guest, adapter, lan.SECOND_V4, FILE)
         guest.power_off()
         network.assert_same(guest, FILE, data)
