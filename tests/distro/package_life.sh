@@ -16,9 +16,9 @@ version=$(dpkg-deb --field "$new" Version)
 
 say() { echo "ok    $(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release): $*"; }
 fail() { echo "package_life: $*" >&2 && exit 1; }
-files() { # all that a package may leave, with mode, owner and contents; not the records of apt, dpkg and ldconfig
+files() { # all that a package may leave, with mode, owner and contents; not the records of apt, debconf, dpkg and ldconfig
     local but=(-path /proc) each
-    for each in /sys /dev /tmp /run /root /var/log /var/cache/apt /var/lib/apt /var/lib/dpkg/status \
+    for each in /sys /dev /tmp /run /root /var/log /var/cache/apt /var/cache/debconf /var/lib/apt /var/lib/dpkg/status \
         /var/lib/dpkg/available '/var/lib/dpkg/*-old' /var/cache/ldconfig; do
         but+=(-o -path "$each")
     done
