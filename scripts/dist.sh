@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 # usage: scripts/dist.sh VERSION BUILT DIST ARCH=LIB...
 # Packs the builds in the folder BUILT into DIST/virtio-net-VERSION.tar.gz: driver, debug symbols and
-# option ROM for each ARCH, one option ROM for all, gdb and install scripts, documents, licences, bill
+# option ROM for each ARCH, one option ROM for all, scripts that install, report and debug, documents, licences, bill
 # of materials, checksums. The same input gives the same bytes; all times are SOURCE_DATE_EPOCH. A
 # failure leaves an earlier release unchanged. LIB is the folder of the gnu-efi code that was linked
 # in, the file GNUEFI_LICENSE its licence.
@@ -41,7 +41,7 @@ install -m 644 "$built/virtio-net.rom" "$folder"
 install -m 644 "$root/README.md" "$root/CHANGELOG.md" "$root/LICENSE" \
     "$root/scripts/virtio-net-gdb.py" "$folder"
 install -m 644 "$gnuefi_license" "$folder/LICENSE.gnu-efi"
-install -m 755 "$root/scripts/install.sh" "$folder"
+install -m 755 "$root/scripts/install.sh" "$root/scripts/report.sh" "$folder"
 "$root/scripts/make-sbom.py" "$version" "$folder" "$@" >"$folder.spdx.json"
 mv "$folder.spdx.json" "$folder/virtio-net.spdx.json"
 (cd "$folder" && find ./* -type f | cut -c 3- | sort | xargs sha256sum >../SHA256SUMS && mv ../SHA256SUMS .)

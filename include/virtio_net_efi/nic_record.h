@@ -3,7 +3,7 @@
  * For readers outside this tree: the UEFI variable that says which driver has a NIC. The driver
  * writes one for each NIC when it binds it, and deletes it when it lets go of it. Nobody does at
  * ExitBootServices, so the OS finds the variables of the NICs that the driver had at the end.
- * Includes nothing.
+ * scripts/report.sh prints them. Includes nothing.
  */
 #ifndef NIC_RECORD_H
 #define NIC_RECORD_H

@@ -39,7 +39,7 @@ def library(arch: str) -> Path:
 LIBRARIES = {arch: library(arch) for arch in ARCHES}
 KINDS = ("virtio-net.efi", "virtio-net.debug", "virtio-net.rom")
 BUILDS = ("virtio-net.rom", *(f"{arch}/{kind}" for arch in LIBRARIES for kind in KINDS))
-SCRIPTS = ("install.sh", "virtio-net-gdb.py")
+SCRIPTS = ("install.sh", "report.sh", "virtio-net-gdb.py")
 DOCUMENTS = ("README.md", "CHANGELOG.md", "LICENSE", "LICENSE.gnu-efi")
 LISTS = ("SHA256SUMS", "virtio-net.spdx.json")
 
