@@ -3,7 +3,7 @@
 """usage: scripts/lint-version.py [ROOT]
 
 Checks that every place that gives the project's version gives the Makefile's: the newest entry of
-CHANGELOG.md and of debian/changelog, the man page, and the files that README.md names.
+CHANGELOG.md and of debian/changelog, the man pages, and the files that README.md names.
 """
 import re
 import sys
@@ -14,6 +14,7 @@ PLACES = (
     ("CHANGELOG.md", r"\A(?:(?!^## ).*\n)*## (\S+) \("),
     ("debian/changelog", r"\Avirtio-net-efi \(([^)]+)\)"),
     ("debian/virtio-net-efi-install.8", r'"virtio-net\.efi ([^"]+)"'),
+    ("debian/virtio-net-efi-report.1", r'"virtio-net\.efi ([^"]+)"'),
     ("README.md", r"virtio-net-(\d[\w.~]*)\.tar\.gz"),
     ("README.md", r"virtio-net-efi_([^_\s]+)_all\.deb"),
 )

@@ -25,6 +25,7 @@ SOURCE = f"virtio-net-efi_{VERSION}.tar.xz"
 ROM = "virtio-net-efi.rom"
 DOCUMENTS = (
     "CHANGELOG.md.gz",
+    "DEPLOY.md.gz",
     "README.Debian",
     "README.md.gz",
     "SECURITY.md.gz",
@@ -35,8 +36,11 @@ DOCUMENTS = (
 FILES = {
     *(f"usr/lib/virtio-net-efi/{arch}/virtio-net.efi" for arch in ARCHES),
     "usr/lib/virtio-net-efi/install.sh",
+    "usr/lib/virtio-net-efi/report.sh",
+    "usr/bin/virtio-net-efi-report",
     "usr/sbin/virtio-net-efi-install",
     f"usr/share/qemu/{ROM}",
+    "usr/share/man/man1/virtio-net-efi-report.1.gz",
     "usr/share/man/man8/virtio-net-efi-install.8.gz",
     *(f"usr/share/doc/virtio-net-efi/{name}" for name in DOCUMENTS),
 }
@@ -120,7 +124,7 @@ def test_package_contains_these_files(unpacked):
     found = {path for path in unpacked.rglob("*") if not path.is_dir()}
     assert {str(path.relative_to(unpacked)) for path in found} == FILES
     for path in found:
-        executable = path.name in ("install.sh", "virtio-net-efi-install")
+        executable = path.suffix == ".sh" or path.parent.name in ("bin", "sbin")
         assert path.stat().st_mode & 0o777 == (0o755 if executable else 0o644), path
 
 
@@ -145,13 +149,17 @@ def test_option_rom_contains_every_driver(unpacked):
         assert driver.read_bytes() in rom, arch
 
 
-def test_command_is_the_script_next_to_the_drivers(unpacked):
-    command = unpacked / "usr/sbin/virtio-net-efi-install"
-    assert command.resolve() == unpacked / "usr/lib/virtio-net-efi/install.sh"
-    assert command.read_bytes() == (ROOT / "scripts/install.sh").read_bytes()
+@pytest.mark.parametrize(
+    ("command", "script", "usage"),
+    [("sbin/virtio-net-efi-install", "install.sh", "[--esp DIR]"), ("bin/virtio-net-efi-report", "report.sh", "[DIR]")],
+)
+def test_command_is_the_script_next_to_the_drivers(unpacked, command, script, usage):
+    command = unpacked / "usr" / command
+    assert command.resolve() == unpacked / "usr/lib/virtio-net-efi" / script
+    assert command.read_bytes() == (ROOT / "scripts" / script).read_bytes()
     said = subprocess.run([command, "--help"], capture_output=True, text=True, check=True).stdout
-    assert said.startswith("usage: virtio-net-efi-install [--esp DIR]")
-    assert "install.sh" not in said
+    assert said.startswith(f"usage: {command.name} {usage}")
+    assert script not in said
 
 
 def qemu_error(*arguments: str | Path) -> str:
@@ -243,13 +251,15 @@ def test_refuses_without_lintian(tree, stubs):
     [
         ("CHANGELOG.md", f"## {VERSION} ", "## 9.9.9 "),
         ("debian/changelog", f"({VERSION})", "(9.9.9)"),
+        ("debian/virtio-net-efi-report.1", f"virtio-net.efi {VERSION}", "virtio-net.efi 9.9.9"),
         ("debian/virtio-net-efi-install.8", f"virtio-net.efi {VERSION}", "virtio-net.efi 9.9.9"),
         ("README.md", f"virtio-net-{VERSION}.tar", "virtio-net-9.9.9.tar"),
         ("README.md", f"virtio-net-efi_{VERSION}_", "virtio-net-efi_9.9.9_"),
     ],
 )
 def test_lint_version_names_another_version(tree, tmp_path, name, before, after):
-    for file in ("Makefile", "CHANGELOG.md", "README.md", "debian/changelog", "debian/virtio-net-efi-install.8"):
+    pages = ("debian/virtio-net-efi-install.8", "debian/virtio-net-efi-report.1")
+    for file in ("Makefile", "CHANGELOG.md", "README.md", "debian/changelog", *pages):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         shutil.copy(tree / file, tmp_path / file)
     lint = [ROOT / "scripts/lint-version.py", tmp_path]
