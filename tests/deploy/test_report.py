@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""Claims about scripts/report.sh, on made-up efivarfs folders and a stand-in for /sys."""
+"""Claims about scripts/report.sh, on made-up efivarfs folders and a stand-in for /sys.
+
+In Linux, after a boot with the driver, it is run by tests/qemu/test_report.py.
+"""
 
 from __future__ import annotations
 
