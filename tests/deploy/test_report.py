@@ -110,7 +110,7 @@ def test_interfaces_without_a_device_do_not_count(machine):
     """A bridge, a bond or a VLAN has the MAC of its NIC."""
     machine.record()
     machine.interface("bond0", MAC, None)
-    machine.interface("eth0", MAC, "0000:00:03.0")
+    machine.interface("eth0", MAC, "0000:00:09.0")
     machine.interface("eth0.5", MAC, None)
     machine.prints(f"interface=eth0 {items()}")
 
