@@ -32,12 +32,14 @@ LINUX_TIMEOUT_S = 60
 class Device:
     options: str
     transport: str = "modern"  # the one that the driver must choose
+    extra: tuple[str, ...] = ()
 
 
 DEVICES = {
     "modern": Device(MODERN),
     "legacy": Device(LEGACY + ",any_layout=on", "legacy"),  # QEMU offers it only on request
     "packed": Device(PACKED),
+    "iommu": Device(MODERN + ",iommu_platform=on", extra=("-device", "intel-iommu")),
 }
 LARGE_FEATURES = {
     f"VIRTIO_NET_F_{name}" for name in ("GUEST_CSUM", "GUEST_TSO4", "GUEST_TSO6", "MRG_RXBUF")
@@ -91,6 +93,7 @@ def test_device_joins_segments_for_the_service_alone(name: str, tmp_path: Path) 
         nics=[Nic(device.options, netdev=wire.netdev)],
         inside=wire.inside,
         files={NETBOOT.name: NETBOOT},
+        extra=device.extra,
         timeout=TIMEOUT_S,
     ) as guest:
         adapter = start(guest, device.transport)
