@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 from typing import Mapping
 
-from guest import Guest
+from guest import PATIENCE, Guest
 
-DHCP_TIMEOUT_S = 30
+DHCP_TIMEOUT_S = 30 * PATIENCE
 PING_TIMEOUT_S = 120
 TFTP_BYTES = 512 << 10
 HTTP_BYTES = 3 << 20
