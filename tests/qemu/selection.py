@@ -16,7 +16,8 @@ WHICH = ("all", "check", "few")
 LEFT_TO_ALL = (
     "test_barless.py::*stack_without_bars[ia32]",  # x86_64, aarch64; floods on ia32: packed-ovmf32
     "test_canary.py::*[legacy]",  # modern; linux_takes_over[legacy]
-    "test_clients.py::*[grub-http-legacy]",  # grub-http by modern and packed
+    "test_clients.py::*[grub-http-legacy]",  # grub-http-modern; network: legacy-pc, packed-q35
+    "test_clients.py::*[grub-http-packed]",
     "test_clients.py::*[ipxe-legacy]",  # the other clients by PXE and TFTP: one device each
     "test_clients.py::*[ipxe-packed]",
     "test_clients.py::*[shim-grub-tftp-legacy]",
@@ -56,7 +57,8 @@ LEFT_TO_ALL = (
     "test_network.py::*[packed-aavmf]",
     "test_network.py::*[modern-ovmf32]",
     "test_network.py::*[iommu-vtd-ovmf32]",  # iommu-vtd-q35, legacy-ovmf32
-    "test_nics.py::*[ia32-default]",  # x86_64, aarch64
+    "test_nics.py::*[ia32-default]",  # x86_64-pc, aarch64
+    "test_nics.py::*[x86_64-default]",
     "test_places.py::*[ovmf-q35-bridge]",  # ovmf-pc-bridge, ovmf-q35-root-port
     "test_places.py::*[ovmf-pc-functions]",  # ovmf-q35-functions
     "test_places.py::*[secure-q35-root-bus]",  # secure-q35-root-port
