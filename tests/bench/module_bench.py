@@ -20,7 +20,6 @@ import boot_bench
 import lan
 import platforms
 from boot_options import add_http_option, set_boot_next
-from guest import Guest
 
 PAGE_BYTES = 4096
 PAIR = struct.Struct("<QQ")
@@ -95,13 +94,9 @@ def http_boot(stack: str, plugin: Path) -> Counter[str]:
                 boot_bench.image_in_memory(guest, Path(name), image)
                 guest.run("connect -r", timeout=120)
                 boot_bench.assert_held(guest, stack)
-                where = images(list_images(guest))
+                where = images(guest.run("dh -v -p LoadedImage", timeout=120))
     after.subtract(before)
     return by_module(after, where)
-
-
-def list_images(guest: Guest) -> str:
-    return guest.run("dh -v -p LoadedImage", timeout=120)
 
 
 def table(found: dict[str, Counter[str]]) -> str:
@@ -110,7 +105,6 @@ def table(found: dict[str, Counter[str]]) -> str:
     for modules in found.values():
         total += modules
     named = [name for name, _ in total.most_common(ROWS)]
-    named += [name for name in ("virtio-net",) if name in total and name not in named]
     lines = ["| Millions of instructions | " + " | ".join(map(boot_bench.TITLES.get, found)) + " |\n"]
     lines.append("|---|" + "---|" * len(found) + "\n")
     for name in named:

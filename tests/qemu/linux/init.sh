@@ -12,22 +12,10 @@ if [ $$ -ne 1 ]; then
     exit
 fi
 
-/bin/busybox mkdir -p /proc /sys /dev
-/bin/busybox --install -s /bin
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-# After this, the firmware's messages and the kernel's do not mix into our lines.
-echo 1 >/proc/sys/kernel/printk
-
-fail() {
-    echo "LINUX FAIL $*"
-    poweroff -f
-}
+# shellcheck source=tests/qemu/linux/begin.sh
+. /begin.sh
 
 echo "LINUX kernel $(uname -r)"
-while read -r module; do
-    insmod "/modules/$module" || fail "insmod $module"
-done </modules/order
 
 [ -d /sys/class/net/eth0 ] || fail "no eth0"
 echo "LINUX driver $(basename "$(readlink /sys/class/net/eth0/device/driver)")"

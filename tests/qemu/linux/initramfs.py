@@ -46,7 +46,7 @@ def initramfs(
 ) -> bytes:
     """The archive, compressed. Modules that are built into the kernel, or unknown to it, are left out.
 
-    init is the script of this folder to run; files are further executables, by name.
+    init is the script of this folder to run, which may source /begin.sh; files are further executables, by name.
     """
     (release,) = (fetched / "modules").iterdir()
     loaded = {module: data for module in modules if (data := _module(release / module))}
@@ -60,6 +60,7 @@ def initramfs(
     archive.add("bin/busybox", stat.S_IFREG | 0o755, (fetched / "busybox").read_bytes())
     for name in ("init", "lease.sh"):
         archive.add(name, stat.S_IFREG | 0o755, (HERE / init).read_bytes())
+    archive.add("begin.sh", stat.S_IFREG | 0o755, (HERE / "begin.sh").read_bytes())
     for name, data in (files or {}).items():
         archive.add(name, stat.S_IFREG | 0o755, data)
     order = "".join(f"{Path(module).name}\n" for module in loaded).encode()

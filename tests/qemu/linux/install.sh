@@ -5,20 +5,10 @@
 # /dev/vdb1: on a full ESP, twice each way, and once more to stay. Then it reboots.
 # Every proof is a console line that starts with LINUX.
 
-PATH=/bin
-
-/bin/busybox mkdir -p /proc /sys /dev /boot/efi
-/bin/busybox --install -s /bin
-mount -t proc proc /proc
-mount -t sysfs sys /sys
+# shellcheck source=tests/qemu/linux/begin.sh
+. /begin.sh
+mkdir -p /boot/efi
 mount -t devtmpfs dev /dev
-# After this, the firmware's messages and the kernel's do not mix into our lines.
-echo 1 >/proc/sys/kernel/printk
-
-fail() {
-    echo "LINUX FAIL $*"
-    poweroff -f
-}
 
 state() { # files of the ESP, variables
     find /boot/efi -type f ! -name fill -exec sha256sum {} +
@@ -35,10 +25,6 @@ run() { # WHAT install.sh's arguments: what it says, its status, and whether it 
     echo "$output" | sed 's/^/LINUX      /'
     echo "LINUX $what: status $status, $changed"
 }
-
-while read -r module; do
-    insmod "/modules/$module" || fail "insmod $module"
-done </modules/order
 
 run without-esp
 mount -t vfat /dev/vdb1 /boot/efi || fail "mount the ESP"
