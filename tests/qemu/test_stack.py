@@ -40,6 +40,8 @@ from test_takeover import (
 TIMEOUT_S = 240
 BYTES = 1 << 20
 X509 = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072")  # EFI_CERT_X509_GUID
+# Newer OVMF starts its iSCSI driver only on request.
+WITH_ISCSI = ["-fw_cfg", "name=opt/org.tianocore/ISCSISupport,string=yes"]
 CACERTS = "etc/edk2/https/cacerts"  # where OVMF finds the certificates that it trusts, in fw_cfg
 DISK_BYTES = 40 << 20
 TARGET_NODE = lan.TARGET.replace(".", r"\.")
@@ -380,6 +382,7 @@ def test_iscsi(stack: str, platform: Platform, tmp_path: Path) -> None:
         nics=[Nic(MODERN, netdev=wire.netdev)],
         inside=wire.inside,
         files={"local.bin": data[::-1]},
+        extra=WITH_ISCSI,
         reboots=True,
         timeout=TIMEOUT_S,
     ) as guest:
