@@ -7,6 +7,9 @@ CBMC. This is `goto-instrument --nondet-volatile`, which CBMC 6.6 cannot use on 
 objects of which only the address is taken, and flexible arrays. Checks of the addresses are assertions of
 their own by now, and stay.
 
+And it gives each wide literal whose address is taken an object, that of a narrow literal with the same
+bytes. CBMC 6.6 has no object for it, so each character of L"on" would be outside.
+
 The file (version 6) is a symbol table and functions, made of trees. A tree and a string are written out
 where they first occur, and by number after that.
 """
@@ -77,7 +80,7 @@ class Writer:
         self.out.append(value)
 
     def text(self, string):
-        self.out += string.replace(b"\\", b"\\\\") + b"\0"
+        self.out += string.replace(b"\\", b"\\\\").replace(b"\0", b"\\\0") + b"\0"
 
     def string(self, string):
         is_new = string not in self.strings
@@ -100,6 +103,10 @@ class Writer:
                 self.string(key)
                 self.tree(value)
             self.out.append(0)
+
+
+def leaf(name, *named):
+    return name, (), tuple((ord("N"), key, tree) for tree, key in named)
 
 
 class Loads:
@@ -129,6 +136,24 @@ class Loads:
         return (b"side_effect", (), ((kind, name, of_type), (kind, b"statement", (b"nondet", (), ())),
                                      (kind, b"is_nondet_nullable", (b"1", (), ()))))
 
+    def narrow(self, tree):
+        """The address of a wide literal as that of a narrow one, or None if the tree is something else."""
+        index = tree[1][0] if tree[0] == b"address_of" else None
+        if not index or index[0] != b"index" or self.named(index[1][0], b"#string_constant") is None:
+            return None
+        array, first = index[1]
+        if array[0] != b"array":
+            return None
+        values = (int(self.named(character, b"value")[0], 16) for character in array[1])
+        text = b"".join(value.to_bytes(2, "little") for value in values)
+        size = leaf(b"constant", (self.named(first, b"type"), b"type"), (leaf(b"%X" % len(text)), b"value"))
+        char = leaf(b"signedbv", (leaf(b"8"), b"width"))
+        of_type = b"array", (char,), ((ord("N"), b"size", size),)
+        literal = leaf(b"string_constant", (of_type, b"type"), (leaf(text[:-1]), b"value"))
+        place = b"index", (literal, first), ((ord("N"), b"type", char),)
+        pointer = b"pointer", (char,), ((ord("N"), b"width", leaf(b"64")),)
+        return b"typecast", ((b"address_of", (place,), ((ord("N"), b"type", pointer),)),), tree[2]
+
     def once(self, seen, tree, make):
         if id(tree) not in seen:
             changed = make(tree)
@@ -152,6 +177,9 @@ class Loads:
         name, operands, named = tree
         if self.is_volatile(tree):
             return self.any_value(tree)
+        literal = self.narrow(tree)
+        if literal:
+            return literal
         is_first_place = name == b"address_of"
         if name == b"code":
             is_first_place = self.named(tree, b"statement")[0] in (b"assign", b"function_call")
