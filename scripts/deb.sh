@@ -31,8 +31,10 @@ trap 'exit 1' INT TERM HUP
 # make finds nothing by a path with spaces.
 ln -s "$gnu_efi" "$work/gnu-efi"
 tree=$work/$(dpkg-parsechangelog --show-field Source)-$(dpkg-parsechangelog --show-field Version)
+# dpkg-source records modes, which must depend on neither the caller's umask nor the caller.
+umask 022
 mkdir "$tree"
-git archive HEAD | tar -x -C "$tree"
+git -c tar.umask=022 archive HEAD | tar -x -C "$tree"
 if ! (cd "$tree" && exec env -i HOME=/nonexistent PATH="$PATH" LC_ALL=C.UTF-8 GNU_EFI=../gnu-efi \
     dpkg-buildpackage --unsigned-source --unsigned-changes) >"$work/log" 2>&1; then
     tail -n 30 "$work/log" >&2
