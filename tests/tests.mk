@@ -182,10 +182,10 @@ package: ## build, install, use, upgrade and purge the Debian package in a fresh
 bench: all ## measure this driver, the firmware's and iPXE's, ROUNDS=5 downloads each: build/bench/table.md, results.json
 	$(Q)tests/bench/bench.py
 
-bench-boot: all ## measure downloads over each network stack, also with loss, ROUNDS=3 of each: build/bench/boot.md
+bench-boot: all ## measure downloads over each network stack, also of 512 MiB and with loss, in ROUNDS=3: build/bench/boot.md
 	$(Q)tests/bench/bench.py --boot
 
-bench-modules: all ## count the instructions of an HTTP Boot by module of the firmware: build/bench/modules.md
+bench-modules: all ## count the instructions of an HTTP Boot and of TFTP by module of the firmware: build/bench/modules.md
 	$(Q)tests/bench/bench.py --modules
 
 FRAMES ?= 10000000

@@ -10,8 +10,8 @@ the table; the exit status is 1 only if nothing could be measured.
 --budgets         measure this driver's exact figures and write them to tests/bench/budgets.json
 --scaling FRAMES  cost per frame by ring size, by number of NICs and over FRAMES frames
 --boot            downloads over each network stack: boot.md and boot.json
---modules         instructions of an HTTP Boot by module of the firmware: modules.md
---document        measure nothing: update docs/ from results.json
+--modules         instructions of an HTTP Boot and of TFTP by module of the firmware: modules.md
+--document        measure nothing: update docs/ from results.json, boot.md and modules.md, those that are there
 """
 
 from __future__ import annotations
@@ -52,16 +52,19 @@ def versions() -> dict[str, str]:
 
 
 def write_document() -> int:
-    results = RESULTS / "results.json"
-    if not results.is_file():
-        print(f"bench: {results}: missing (run `make bench`)", file=sys.stderr)
+    results, docs = RESULTS / "results.json", guest.ROOT / "docs"
+    tables = [file for name in ("boot", "modules") if (file := RESULTS / f"{name}.md").is_file()]
+    if not results.is_file() and not tables:
+        print(f"bench: {RESULTS}: no results (run `make bench`)", file=sys.stderr)
         return 1
     try:
-        written = document.write(*figures.read_json(results), guest.ROOT / "docs")
+        if results.is_file():
+            print("\n".join(map(str, document.write(*figures.read_json(results), docs))))
+        for file in tables:
+            print(document.write_table(file.stem, file.read_text(), docs))
     except document.DocumentError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    print("\n".join(str(file) for file in written))
     return 0
 
 

@@ -7,7 +7,7 @@ All use the same modern device, on a tap to Linux's TCP and dnsmasq (tests/qemu/
 each of them has a freshly booted guest, one after the other, so that other load on this machine affects
 all alike. A figure is the median of the rounds; a ratio is the median of the ratios within a round.
 
-HTTP Boot: from the console's "Downloading" to its "100%". The RAM disk is then read out of the guest's
+HTTP Boot: from the console's "Downloading" to its "100%", of 64 MiB, and once of 512 MiB. The RAM disk is then read out of the guest's
 memory. The shell's downloads are those of `http` and `tftp` to a FAT drive, and are compared on it.
 iPXE's are those of `imgfetch` into memory. Debian's iPXE trusts no certificate that a test can make, so
 it has no HTTPS here.
@@ -26,7 +26,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from typing import Any, Callable, ContextManager, Iterator, Mapping, Sequence
 
 import evidence
 import lan
@@ -39,9 +39,9 @@ from guest import DRIVER, MODERN, Guest, GuestError, Nic, require
 from test_stack import CACERTS, HTTPS_PORT, make_certificate, signature_list
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
-GUEST_TIMEOUT_S = 300
-DOWNLOAD_TIMEOUT_S = 60
-MEMORY_MIB = 1024
+GUEST_TIMEOUT_S = 600
+DOWNLOAD_TIMEOUT_S, BOOT_TIMEOUT_S = 60, 400
+MEMORY_MIB, LARGE_MEMORY_MIB = 1024, 2048
 DISK_MIB = 140
 OWN, WHOLE, OTHER, FIRMWARE, IPXE = STACKS = ("own", "own, frames whole", "firmware", "firmware's driver", "iPXE")
 OPTIONS = {OWN: "own", WHOLE: "own", OTHER: "firmware"}  # of this driver
@@ -59,8 +59,8 @@ SET_OPTIONS = "setvar VirtioNetOptions -guid 6e3a2b54-3a3c-4f6c-9d0e-5c1f0f7b8a6
 HTTP = f"http://{lan.ROUTER_V4}"
 LARGE_BLOCK = 1468  # of TFTP, one frame
 LOSS_PERCENT = 1.0
-PARTS = ("downloads", "loss", "counts")
-BOOT_BYTES = 64 << 20
+ONCE = ("counts", "large")  # in the first round only
+BOOT_BYTES, LARGE_BOOT_BYTES = 64 << 20, 512 << 20
 SIZES = {"http.bin": 64 << 20, "tls.bin": 16 << 20, "tftp.bin": 8 << 20}
 LOSSY_SIZES = {"http.bin": 16 << 20}
 COUNTED_MIB = 16
@@ -73,10 +73,12 @@ class Kind:
     title: str
     cpu: float | None = None
     wall: float | None = None
+    host: bool = False  # whether to show the host's own part
 
 
 KINDS: Mapping[str, Kind] = {
-    "http_boot": Kind("HTTP Boot, 64 MiB into RAM", 0.12, 0.11),
+    "http_boot": Kind("HTTP Boot, 64 MiB into RAM", 0.12, 0.11, host=True),
+    "http_boot_large": Kind("HTTP Boot, 512 MiB into RAM", 0.12, 0.11, host=True),
     "http": Kind("HTTP, 64 MiB, shell to FAT drive", 0.25),
     "https": Kind("HTTPS, 16 MiB, shell to FAT drive"),
     "tftp": Kind("TFTP, 8 MiB, blocks of 512 bytes", 0.8),
@@ -85,29 +87,44 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+# Wall, CPU of QEMU, CPU of the host's network path: the server's processes, and the kernel between
+# them and QEMU. What the kernel does when QEMU reads from the tap is in QEMU's.
+Taken = tuple[float, float, float]
+FIGURES = ("wall", "CPU of QEMU", "CPU of the host's network path")
 COUNTS = {"accesses": "register accesses", "entries": "entries of the receive ring"}
 
 
 @dataclass
 class Runner:
-    """One stack: seconds (wall, CPU) of each kind of download, by round, until it failed."""
+    """One stack: seconds of each kind of download, by round, until it failed."""
 
     stack: str
-    times: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    times: dict[str, list[Taken]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     counts: dict[str, list[float]] = field(default_factory=dict)  # by COUNTS, per MiB, by round
 
     @contextmanager
-    def timed(self, kind: str, guest: Guest) -> Iterator[None]:
-        wall, cpu = time.monotonic(), guest.cpu_seconds()
+    def timed(self, kind: str, guest: Guest, wire: lan.Lan) -> Iterator[None]:
+        before = seconds_now(guest, wire)
         yield
-        taken = time.monotonic() - wall, guest.cpu_seconds() - cpu
+        after = seconds_now(guest, wire)
+        wall, cpu, host = taken = (after[0] - before[0], after[1] - before[1], after[2] - before[2])
         self.times.setdefault(kind, []).append(taken)
-        say(f"{self.stack}: {kind}: {taken[0]:.2f} s, CPU {taken[1]:.2f} s")
+        say(f"{self.stack}: {kind}: {wall:.2f} s, CPU {cpu:.2f} s, of the host {host:.2f} s")
 
 
 def say(text: str) -> None:
     print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def softirq_seconds() -> float:
+    """CPU time that the kernel has spent on interrupts, of all processors."""
+    columns = Path("/proc/stat").read_text().splitlines()[0].split()  # proc(5): cpu user nice …
+    return (int(columns[6]) + int(columns[7])) / os.sysconf("SC_CLK_TCK")  # irq, softirq
+
+
+def seconds_now(guest: Guest, wire: lan.Lan) -> Taken:
+    return time.monotonic(), guest.cpu_seconds(), wire.cpu_seconds() + softirq_seconds()
 
 
 def fill(folder: Path, sizes: Mapping[str, int]) -> dict[str, bytes]:
@@ -117,16 +134,16 @@ def fill(folder: Path, sizes: Mapping[str, int]) -> dict[str, bytes]:
     return files
 
 
-def fill_image(folder: Path) -> bytes:
+def fill_image(folder: Path, size: int = BOOT_BYTES) -> bytes:
     """Write boot.img, a FAT volume, and return the random bytes in it, which are in one piece.
 
     Its boot program is empty. The firmware gives up on it, and keeps the RAM disk.
     """
     image, payload = folder / "boot.img", folder / "payload"
-    data = os.urandom(BOOT_BYTES - (4 << 20))
+    data = os.urandom(size - (4 << 20))
     payload.write_bytes(data)
     with image.open("wb") as file:
-        file.truncate(BOOT_BYTES)
+        file.truncate(size)
     for command in (
         ["mformat", "-i", image, "-F", "::"],
         ["mmd", "-i", image, "::/EFI", "::/EFI/BOOT"],
@@ -138,7 +155,14 @@ def fill_image(folder: Path) -> bytes:
     return data
 
 
-def make_guest(part: str, stack: str, wire: lan.Lan, options: str = "", **more: Any) -> Guest:
+def make_guest(
+    part: str,
+    stack: str,
+    wire: lan.Lan,
+    options: str = "",
+    memory_mib: int = MEMORY_MIB,
+    **more: Any,
+) -> Guest:
     driver = DRIVER if stack in OPTIONS else None
     options += NO_LARGE_FRAMES if stack == WHOLE else ""
     nic = Nic(MODERN + options, netdev=wire.netdev)
@@ -149,7 +173,7 @@ def make_guest(part: str, stack: str, wire: lan.Lan, options: str = "", **more: 
         inside=wire.inside,
         driver=driver,
         timeout=GUEST_TIMEOUT_S,
-        memory_mib=MEMORY_MIB,
+        memory_mib=memory_mib,
         disk_mib=DISK_MIB,
         **more,
     )
@@ -176,11 +200,11 @@ def assert_held(guest: Guest, stack: str) -> None:
         raise guest.error(f"`drivers` to show {expected}", str(users))
 
 
-def image_in_memory(guest: Guest, folder: Path, data: bytes) -> None:
+def image_in_memory(guest: Guest, folder: Path, data: bytes, memory_mib: int = MEMORY_MIB) -> None:
     """Raise GuestError unless `data` is in one piece in the guest's memory."""
     file = folder / "memory"
     with guest.stopped():
-        guest.qmp("pmemsave", val=0, size=MEMORY_MIB << 20, filename=str(file))
+        guest.qmp("pmemsave", val=0, size=memory_mib << 20, filename=str(file))
     memory = file.read_bytes()
     file.unlink()
     at = memory.find(data[:4096])
@@ -196,6 +220,18 @@ def compare(guest: Guest, names: Mapping[str, bytes]) -> None:
             raise guest.error(f"the bytes of {name}", "others")
 
 
+def http_boot(guest: Guest, stack: str, measured: ContextManager[Any]) -> None:
+    """From the shell to the shell, with an HTTP Boot of boot.img between them, of which the download
+    is measured."""
+    add_driver(guest, stack)
+    set_boot_next(guest, add_http_option(guest, f"{HTTP}/boot.img"))
+    guest.start("reset")
+    guest.expect(r"Downloading", 180)
+    with measured:
+        guest.expect(r"100%", BOOT_TIMEOUT_S)
+    guest.enter_shell()
+
+
 def firmware_round(runner: Runner) -> None:
     """HTTP Boot, then the downloads in the shell of the same boot."""
     with tempfile.TemporaryDirectory(prefix="boot-bench.") as name:
@@ -209,13 +245,7 @@ def firmware_round(runner: Runner) -> None:
         with lan.Lan(folder, boot="none") as wire:
             wire.serve_tls(certificate, HTTPS_PORT)
             with make_guest("downloads", runner.stack, wire, reboots=True, extra=extra) as guest:
-                add_driver(guest, runner.stack)
-                set_boot_next(guest, add_http_option(guest, f"{HTTP}/boot.img"))
-                guest.start("reset")
-                guest.expect(r"Downloading", 90)
-                with runner.timed("http_boot", guest):
-                    guest.expect(r"100%", DOWNLOAD_TIMEOUT_S)
-                guest.enter_shell()
+                http_boot(guest, runner.stack, runner.timed("http_boot", guest, wire))
                 image_in_memory(guest, Path(name), image)
                 guest.run("connect -r", timeout=60)
                 assert_held(guest, runner.stack)
@@ -226,7 +256,7 @@ def firmware_round(runner: Runner) -> None:
                     ("tftp", f"tftp {lan.ROUTER_V4} tftp.bin tftp.bin"),
                     ("tftp_large", f"tftp -s {LARGE_BLOCK} {lan.ROUTER_V4} tftp.bin large.bin"),
                 ):
-                    with runner.timed(kind, guest):
+                    with runner.timed(kind, guest, wire):
                         guest.run(command, timeout=DOWNLOAD_TIMEOUT_S)
                 guest.power_off()
                 compare(
@@ -255,7 +285,7 @@ def lossy_round(runner: Runner) -> None:
         with lan.Lan(folder, boot="none", loss=LOSS_PERCENT) as wire:
             with make_guest("loss", runner.stack, wire) as guest:
                 connect(guest, runner.stack)
-                with runner.timed("http_loss", guest):
+                with runner.timed("http_loss", guest, wire):
                     guest.run(f"http {HTTP}/http.bin http.bin", timeout=2 * DOWNLOAD_TIMEOUT_S)
                 guest.power_off()
                 compare(guest, files)
@@ -289,28 +319,63 @@ def counted_round(runner: Runner) -> None:
         say(f"{runner.stack}: {value / COUNTED_MIB:.1f} {COUNTS[count]} per MiB")
 
 
-def ipxe_round(runner: Runner) -> None:
+def large_round(runner: Runner) -> None:
+    """HTTP Boot of an image that takes long enough for the start of the connection not to count."""
+    with tempfile.TemporaryDirectory(prefix="boot-bench.") as name:
+        folder = Path(name, "served")
+        folder.mkdir()
+        image = fill_image(folder, LARGE_BOOT_BYTES)
+        with lan.Lan(folder, boot="none") as wire, make_guest(
+            "large", runner.stack, wire, reboots=True, memory_mib=LARGE_MEMORY_MIB
+        ) as guest:
+            http_boot(guest, runner.stack, runner.timed("http_boot_large", guest, wire))
+            image_in_memory(guest, Path(name), image, LARGE_MEMORY_MIB)
+            guest.run("connect -r", timeout=60)
+            assert_held(guest, runner.stack)
+
+
+def ipxe_fetches(
+    runner: Runner, files: Mapping[str, int], kinds: Mapping[str, str], memory_mib: int = MEMORY_MIB
+) -> None:
+    """Time `imgfetch` of a URL for each kind; files are filled with so many bytes."""
     with tempfile.TemporaryDirectory(prefix="boot-bench.") as name:
         folder = Path(name)
-        files = fill(folder, {"tftp.bin": SIZES["tftp.bin"]})
-        files["boot.img"] = fill_image(folder)
-        with lan.Lan(folder, boot="none") as wire:
-            with make_guest("ipxe", IPXE, wire, files={"ipxe.efi": IPXE_EFI}) as guest:
-                guest.send("ipxe.efi\r")
-                guest.expect(IPXE_BANNER, 60, what="iPXE")
-                guest.send("\x02")
-                guest.expect(IPXE_PROMPT, 20, what="iPXE's prompt")
-                if "ok" not in ipxe(guest, "dhcp net0"):
-                    raise guest.error("a lease for iPXE", "none")
-                for kind, url, file in (
-                    ("http_boot", f"{HTTP}/boot.img", "boot.img"),
-                    ("tftp_large", f"tftp://{lan.ROUTER_V4}/tftp.bin", "tftp.bin"),
-                ):
-                    with runner.timed(kind, guest):
-                        said = ipxe(guest, f"imgfetch {url}", DOWNLOAD_TIMEOUT_S)
-                    if "ok" not in said:
-                        raise guest.error(f"iPXE to fetch {url}", said.strip()[-100:])
-                    image_in_memory(guest, folder, files[file])
+        contents = fill(folder, files)
+        with lan.Lan(folder, boot="none") as wire, make_guest(
+            "ipxe", IPXE, wire, memory_mib=memory_mib, files={"ipxe.efi": IPXE_EFI}
+        ) as guest:
+            guest.send("ipxe.efi\r")
+            guest.expect(IPXE_BANNER, 60, what="iPXE")
+            guest.send("\x02")
+            guest.expect(IPXE_PROMPT, 20, what="iPXE's prompt")
+            if "ok" not in ipxe(guest, "dhcp net0"):
+                raise guest.error("a lease for iPXE", "none")
+            for kind, url in kinds.items():
+                with runner.timed(kind, guest, wire):
+                    said = ipxe(guest, f"imgfetch {url}", BOOT_TIMEOUT_S)
+                if "ok" not in said:
+                    raise guest.error(f"iPXE to fetch {url}", said.strip()[-100:])
+                image_in_memory(guest, folder, contents[url.rpartition("/")[2]], memory_mib)
+
+
+def ipxe_round(runner: Runner) -> None:
+    files = {"boot.img": BOOT_BYTES, "tftp.bin": SIZES["tftp.bin"]}
+    tftp = f"tftp://{lan.ROUTER_V4}/tftp.bin"
+    ipxe_fetches(runner, files, {"http_boot": f"{HTTP}/boot.img", "tftp_large": tftp})
+
+
+def ipxe_large_round(runner: Runner) -> None:
+    files, kinds = {"boot.img": LARGE_BOOT_BYTES}, {"http_boot_large": f"{HTTP}/boot.img"}
+    ipxe_fetches(runner, files, kinds, LARGE_MEMORY_MIB)
+
+
+# For each part: a round of a firmware's stack, and one of iPXE's.
+PLAYS: Mapping[str, tuple[Callable[[Runner], None], Callable[[Runner], None] | None]] = {
+    "downloads": (firmware_round, ipxe_round),
+    "loss": (lossy_round, None),
+    "counts": (counted_round, None),
+    "large": (large_round, ipxe_large_round),
+}
 
 
 def attempt(runner: Runner, part: str, play: Callable[[Runner], None]) -> None:
@@ -323,52 +388,45 @@ def attempt(runner: Runner, part: str, play: Callable[[Runner], None]) -> None:
         say(f"{runner.stack}: {error}")
 
 
-def run(file: Path, rounds: int = ROUNDS, parts: Sequence[str] = PARTS) -> list[Runner]:
+def run(file: Path, rounds: int = ROUNDS, parts: Sequence[str] = tuple(PLAYS)) -> list[Runner]:
     """All rounds of the parts; the results are written to `file` after each."""
     require(files=[IPXE_EFI])
     runners = [Runner(stack) for stack in STACKS]
     for number in range(rounds):
         for part in parts:
+            if part in ONCE and number > 0:
+                continue
             say(f"network boot: {part}, round {number + 1} of {rounds}")
             for runner in runners:
-                plays = {"downloads": firmware_round, "loss": lossy_round, "counts": counted_round}
-                play: Callable[[Runner], None] | None = plays[part]
-                if runner.stack == IPXE:
-                    play = ipxe_round if part == "downloads" else None
-                if play:
+                if play := PLAYS[part][runner.stack == IPXE]:
                     attempt(runner, part, play)
             file.write_text(json.dumps([asdict(runner) for runner in runners], indent=1) + "\n")
     return runners
 
 
-def read(file: Path) -> list[Runner]:
-    return [Runner(**runner) for runner in json.loads(file.read_text())]
+def cell(taken: Sequence[float], theirs: Sequence[float]) -> str:
+    """The median, and in brackets that of the ratios to the firmware's driver, by round."""
+    if not taken:
+        return "none"
+    ratios = [ours / other for ours, other in zip(taken, theirs) if other]
+    ratio = f" ({text_of(statistics.median(ratios))})" if ratios and taken is not theirs else ""
+    return text_of(statistics.median(taken)) + ratio
 
 
 def table(runners: Sequence[Runner]) -> str:
     """Markdown: a row per download and figure, a column per stack."""
     lines = ["| Download | Figure | Wanted | " + " | ".join(TITLES[r.stack] for r in runners) + " |\n"]
     lines.append("|---|---|---|" + "---|" * len(runners) + "\n")
-    base = next(runner for runner in runners if runner.stack == FIRMWARE)
     for name, kind in KINDS.items():
-        for title, which, wanted in (("wall", 0, kind.wall), ("CPU of QEMU", 1, kind.cpu)):
-            seconds, ratios = [], []
-            for runner in runners:
-                taken = [pair[which] for pair in runner.times.get(name, [])]
-                theirs = [pair[which] for pair in base.times.get(name, [])]
-                seconds.append(text_of(statistics.median(taken)) if taken else "none")
-                pairs = [ours / other for ours, other in zip(taken, theirs) if other]
-                ratios.append(text_of(statistics.median(pairs)) if pairs else "none")
-            head = kind.title if which == 0 else ""
-            goal = text_of(wanted) if wanted else ""
-            lines.append(f"| {head} | {title}, s | | " + " | ".join(seconds) + " |\n")
-            lines.append(f"| | … ratio | {goal} | " + " | ".join(ratios) + " |\n")
+        rows = list(zip(FIGURES, (kind.wall, kind.cpu, None)))[: 3 if kind.host else 2]
+        for which, (title, wanted) in enumerate(rows):
+            taken = {r.stack: [each[which] for each in r.times.get(name, [])] for r in runners}
+            cells = [cell(taken[runner.stack], taken[FIRMWARE]) for runner in runners]
+            head, goal = kind.title if which == 0 else "", f"({text_of(wanted)})" if wanted else ""
+            lines.append(f"| {head} | {title}, s | {goal} | " + " | ".join(cells) + " |\n")
     for name, title in COUNTS.items():
-        values = [
-            text_of(statistics.median(counts)) if (counts := runner.counts.get(name)) else "none"
-            for runner in runners
-        ]
-        lines.append(f"| HTTP, {COUNTED_MIB} MiB | {title} per MiB | | " + " | ".join(values) + " |\n")
+        cells = [cell(runner.counts.get(name, []), []) for runner in runners]
+        lines.append(f"| HTTP, {COUNTED_MIB} MiB | {title} per MiB | | " + " | ".join(cells) + " |\n")
     notes = [
         f"- {TITLES[runner.stack]}, {part}: {why}\n"
         for runner in runners

@@ -7,7 +7,7 @@ in the SVG's description. A bar that would dwarf all others is cut off, visibly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Mapping, Sequence
@@ -57,6 +57,7 @@ class Chart:
     title: str
     subtitle: str
     rows: tuple[Row, ...]
+    labels: Mapping[str, str] = field(default_factory=lambda: LABELS)
 
 
 CHARTS = (
@@ -129,12 +130,15 @@ def svg(chart: Chart, groups: Mapping[Row, Mapping[str, Figure]]) -> str:
     head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-labelledby="t d">',
         f'<title id="t">{escape(chart.title)}</title>',
-        f'<desc id="d">{escape(_in_words(groups))}</desc>',
+        f'<desc id="d">{escape(_in_words(groups, chart.labels))}</desc>',
         f"<style>{STYLE}</style>",
         f'<rect class="page" x=".5" y=".5" width="{WIDTH - 1}" height="{y + 5}" rx="6"/>',
         _text(18, 30, chart.title, 'class="title"'),
         _text(18, 50, subtitle, 'class="quiet"'),
-        *_legend([driver for driver in DRIVERS if any(driver in group for group in groups.values())]),
+        *_legend(
+            [driver for driver in DRIVERS if any(driver in group for group in groups.values())],
+            chart.labels,
+        ),
     ]
     return "\n".join([*head, *parts, "</svg>"]) + "\n"
 
@@ -163,21 +167,21 @@ def _bar(driver: str, figure: Figure, y: float, limit: float) -> list[str]:
     return [*parts, _text(NAME_WIDTH + width + 6, y + 12, label, 'class="value"')]
 
 
-def _legend(drivers: Sequence[str]) -> list[str]:
+def _legend(drivers: Sequence[str], labels: Mapping[str, str]) -> list[str]:
     parts, x = [], 18
     for driver in drivers:
-        label = LABELS[driver]
+        label = labels[driver]
         parts.append(f'<rect class="{COLOURS[driver]}" x="{x}" y="60" width="12" height="12"/>')
         parts.append(_text(x + 18, 71, label))
         x += 42 + 7 * len(label)
     return parts
 
 
-def _in_words(groups: Mapping[Row, Mapping[str, Figure]]) -> str:
+def _in_words(groups: Mapping[Row, Mapping[str, Figure]], labels: Mapping[str, str]) -> str:
     sentences = []
     for row, group in groups.items():
         values = [
-            f"{LABELS[driver]} {'none' if each.value is None else text_of(each.value)}"
+            f"{labels[driver]} {'none' if each.value is None else text_of(each.value)}"
             for driver, each in group.items()
         ]
         title = row.title.replace("\n", ", ")

@@ -46,6 +46,13 @@ def write(results: Sequence[Figure], versions: Mapping[str, str], folder: Path) 
     return [document, *drawn]
 
 
+def write_table(name: str, content: str, folder: Path) -> Path:
+    """Update the table `name` in `folder`; return the file written."""
+    document = folder / DOCUMENT
+    document.write_text(replaced(document.read_text(encoding="utf-8"), name, content), encoding="utf-8")
+    return document
+
+
 def replaced(text: str, name: str, content: str) -> str:
     """`text` with `content` between the markers of `name`."""
     begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->\n"

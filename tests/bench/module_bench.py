@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """Where the instructions of a network boot go: millions of them by module of the firmware, for an HTTP
-Boot of 64 MiB into RAM, by each stack.
+Boot of 64 MiB into RAM and for TFTP in the shell, by each stack.
 
 page_counts.c counts what the guest executes in each page. The shell's `dh` says which image is in which
 pages, of the same boot. A page that begins in one image and ends in the next counts for the first.
@@ -14,17 +14,20 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Iterator, Mapping
 
 import boot_bench
 import lan
+import network
 import platforms
-from boot_options import add_http_option, set_boot_next
 
 PAGE_BYTES = 4096
 PAIR = struct.Struct("<QQ")
 USED = 1
 ROWS = 14  # the rest is one row
+DOWNLOADS = ("HTTP Boot of 64 MiB", "TFTP of 8 MiB, blocks of 512 bytes")
 STACKS = (boot_bench.OWN, boot_bench.WHOLE, boot_bench.OTHER, boot_bench.FIRMWARE)
 # What `dh` prints of an image. An image from a disk has no name, but a path.
 IMAGE = re.compile(
@@ -57,6 +60,14 @@ def read_counts(file: Path) -> Counter[int]:
     return Counter({key & ~USED: count for key, count in PAIR.iter_unpack(file.read_bytes()) if key})
 
 
+@contextmanager
+def counted(file: Path, counts: Counter[int]) -> Iterator[None]:
+    """Add to `counts` what is executed meanwhile."""
+    counts.subtract(read_counts(file))
+    yield
+    counts.update(read_counts(file))
+
+
 def images(listing: str) -> list[tuple[int, int, str]]:
     """First address, last address and name, in order, from the output of `dh -v -p LoadedImage`."""
     found = []
@@ -75,37 +86,37 @@ def by_module(counts: Counter[int], where: list[tuple[int, int, str]]) -> Counte
     return modules
 
 
-def http_boot(stack: str, plugin: Path) -> Counter[str]:
+def downloads(stack: str, plugin: Path) -> list[Counter[str]]:
+    """What each of DOWNLOADS executes."""
     with tempfile.TemporaryDirectory(prefix="module-bench.") as name:
         folder = Path(name, "served")
         folder.mkdir()
-        image, counts = boot_bench.fill_image(folder), Path(name, "counts")
-        extra = ["-plugin", f"{plugin},counts={counts}"]
+        image, file = boot_bench.fill_image(folder), Path(name, "counts")
+        files = boot_bench.fill(folder, {"tftp.bin": boot_bench.SIZES["tftp.bin"]})
+        counts: list[Counter[int]] = [Counter() for _ in DOWNLOADS]
+        extra = ["-plugin", f"{plugin},counts={file}"]
         with lan.Lan(folder, boot="none") as wire:
             with boot_bench.make_guest("modules", stack, wire, reboots=True, extra=extra) as guest:
-                boot_bench.add_driver(guest, stack)
-                set_boot_next(guest, add_http_option(guest, f"{boot_bench.HTTP}/boot.img"))
-                guest.start("reset")
-                guest.expect(r"Downloading", 180)
-                before = read_counts(counts)
-                guest.expect(r"100%", 2 * boot_bench.DOWNLOAD_TIMEOUT_S)
-                after = read_counts(counts)
-                guest.enter_shell()
+                boot_bench.http_boot(guest, stack, counted(file, counts[0]))
                 boot_bench.image_in_memory(guest, Path(name), image)
                 guest.run("connect -r", timeout=120)
                 boot_bench.assert_held(guest, stack)
+                network.get_lease(guest)
+                with counted(file, counts[1]):
+                    guest.run(f"tftp {lan.ROUTER_V4} tftp.bin tftp.bin", timeout=120)
                 where = images(guest.run("dh -v -p LoadedImage", timeout=120))
-    after.subtract(before)
-    return by_module(after, where)
+                guest.power_off()
+                boot_bench.compare(guest, files)
+    return [by_module(each, where) for each in counts]
 
 
-def table(found: dict[str, Counter[str]]) -> str:
+def table(title: str, found: Mapping[str, Counter[str]]) -> str:
     """Markdown, in millions of instructions."""
     total: Counter[str] = Counter()
     for modules in found.values():
         total += modules
     named = [name for name, _ in total.most_common(ROWS)]
-    lines = ["| Millions of instructions | " + " | ".join(map(boot_bench.TITLES.get, found)) + " |\n"]
+    lines = [f"| {title}, millions | " + " | ".join(map(boot_bench.TITLES.get, found)) + " |\n"]
     lines.append("|---|" + "---|" * len(found) + "\n")
     for name in named:
         cells = [f"{modules[name] / 1e6:,.1f}" for modules in found.values()]
@@ -118,12 +129,16 @@ def table(found: dict[str, Counter[str]]) -> str:
 
 
 def run(file: Path) -> str:
-    """Measure each stack once, write the table to `file` and return it. Raises GuestError and NoPlugin."""
-    found: dict[str, Counter[str]] = {}
+    """Measure each stack once, write the tables to `file` and return them. Raises GuestError and NoPlugin."""
+    found: dict[str, list[Counter[str]]] = {}
     with tempfile.TemporaryDirectory(prefix="module-bench.") as name:
         plugin = build_plugin(Path(name))
         for stack in STACKS:
             print(f"bench: instructions by module, {stack}", file=sys.stderr, flush=True)
-            found[stack] = http_boot(stack, plugin)
-            file.write_text(table(found))
+            found[stack] = downloads(stack, plugin)
+            tables = [
+                table(title, {stack: counts[number] for stack, counts in found.items()})
+                for number, title in enumerate(DOWNLOADS)
+            ]
+            file.write_text("\n".join(tables))
     return file.read_text()

@@ -139,6 +139,12 @@ class Lan:
             process.communicate()
         self._processes.clear()
 
+    def cpu_seconds(self) -> float:
+        """CPU time so far of the servers, and of the kernel for them."""
+        stats = [Path(f"/proc/{process.pid}/stat").read_text() for process in self._processes]
+        ticks = [stat.rpartition(")")[2].split()[11:13] for stat in stats]  # proc(5): utime, stime
+        return sum(int(user) + int(kernel) for user, kernel in ticks) / os.sysconf("SC_CLK_TCK")
+
     def leases(self) -> list[str]:
         """The addresses in dnsmasq's lease file that are leased by DHCPv6 for a limited time."""
         text = self._leases.read_text() if self._leases.exists() else ""
