@@ -5,8 +5,9 @@
  * all that is proven is static in it.
  *
  * What config_element.c, config_string.c and text.c prove is not proven again: these functions, and
- * the parser of options, are replaced here by any answer that they may give. An element is the same whenever it
- * is read, since nobody changes the request meanwhile; so there is a table of them, by their place.
+ * the parser of options, are replaced here by any answer that they may give. An element is the same
+ * whenever it is read, since nobody changes the request meanwhile; so there is a table of them, by
+ * their place.
  *
  * Assumed: what UEFI says, that a string is terminated. The firmware is trusted: AllocatePool gives
  * as many bytes as asked for, or fails. Options that were parsed are in their ranges, as options.h
