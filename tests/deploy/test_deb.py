@@ -72,9 +72,15 @@ def clone_into(folder: Path) -> Path:
 
 
 def build(tree: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    command = ["scripts/deb.sh", "build/deb"]
+    """As a careful user runs it, whose files nobody else can read."""
     return subprocess.run(
-        command, cwd=tree, env=environment(**more), capture_output=True, text=True, timeout=900
+        ["scripts/deb.sh", "build/deb"],
+        cwd=tree,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=900,
+        umask=0o077,
     )
 
 
@@ -189,6 +195,12 @@ def test_source_package_is_the_committed_tree(built):
     top = f"virtio-net-efi-{VERSION}"
     committed = set(git(built.parents[1], "ls-files").splitlines()) - {".gitattributes", ".gitignore"}
     assert names == {f"{top}/{name}" for name in committed}
+
+
+def test_modes_in_the_source_package_do_not_depend_on_who_builds_it(built):
+    with tarfile.open(built / SOURCE) as source:
+        modes = {(member.isdir(), member.mode) for member in source if not member.issym()}
+    assert modes == {(True, 0o755), (False, 0o644), (False, 0o755)}
 
 
 def test_source_package_names_the_compilers(built):
