@@ -41,6 +41,7 @@ LEFT_TO_ALL = (
     "test_ipv6.py::test_dhcpv6*[without-filter]",
     "test_large.py::*[legacy]",  # modern; unit tests: every ring format
     "test_large.py::*[packed]",
+    "test_large.py::*[transitional]",  # it is driven as modern
     "test_large.py::*[iommu]",  # flood: packed-iommu
     "test_large.py::*without_offloads*",  # QEMU's user network offers none either
     "test_large.py::*second_guest*",  # its frames come as the host's own do, from a tap

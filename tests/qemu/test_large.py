@@ -16,7 +16,7 @@ import lan
 import network
 import pytest
 from clients import LINUX, NETBOOT
-from guest import LEGACY, MODERN, PACKED, Guest, Nic, require
+from guest import LEGACY, MODERN, PACKED, TRANSITIONAL, Guest, Nic, require
 from holders import HOLDERS
 from linux.initramfs import initramfs
 from wire.joining import JoiningNet
@@ -37,6 +37,7 @@ class Device:
 
 DEVICES = {
     "modern": Device(MODERN),
+    "transitional": Device(TRANSITIONAL),
     "legacy": Device(LEGACY + ",any_layout=on", "legacy"),  # QEMU offers it only on request
     "packed": Device(PACKED),
     "iommu": Device(MODERN + ",iommu_platform=on", extra=("-device", "intel-iommu")),
