@@ -10,7 +10,7 @@ import guest
 import network
 import pytest
 import selection
-from platforms import PLATFORMS, Platform, is_left_out
+from platforms import PLATFORMS, Platform, is_left_out, offers
 
 HERE = Path(__file__).parent
 
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             raise pytest.UsageError(f"selection.py: no case fits {', '.join(wrong)}")
     there = [item for item in items if not any(map(is_left_out, platforms_of(item)))]
     cases = [f"{item.path.name}::{item.name}" for item in there]
-    chosen = selection.select(cases, config.getoption("--cases"))
+    chosen = selection.select(cases, config.getoption("--cases"), is_newer=offers("in_order"))
     config.hook.pytest_deselected(
         items=[item for item in items if f"{item.path.name}::{item.name}" not in chosen]
     )
