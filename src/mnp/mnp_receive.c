@@ -241,7 +241,8 @@ static bool accept(struct mnp *mnp, const uint8_t *frame, size_t length_bytes)
     }
     if (!mnp_service_find(mnp, vlan))
         return true; /* for a VLAN that we do not have */
-    return tcp_join_add(&mnp->join, private, length_bytes, vlan);
+    return tcp_join_add(&mnp->join, private, length_bytes, vlan,
+                        net_device_has_made_sum(&mnp->snp->net));
 }
 
 /* Take what waits, at most one lap of the ring. Errors: EFI_NOT_READY, there was nothing; those of

@@ -238,13 +238,13 @@ static bool begin_or_pass(struct tcp_join *join, struct tcp_join_run *known,
 }
 
 bool tcp_join_add(struct tcp_join *join, const uint8_t *frame, size_t length_bytes,
-                  uint16_t network)
+                  uint16_t network, bool trusts_sum)
 {
     struct tcp_join_run *known = NULL;
     struct tcp_segment segment;
     bool is_joined;
 
-    tcp_segment_parse(frame, length_bytes, join->station, &segment);
+    tcp_segment_parse(frame, length_bytes, join->station, trusts_sum, &segment);
     if (segment.kind != TCP_SEGMENT_FOREIGN) {
         if (!meet_runs(join, &segment, network, &is_joined, &known))
             return false;

@@ -72,11 +72,11 @@ void tcp_join_init(struct tcp_join *join, const uint8_t *station, tcp_join_deliv
                    void *context);
 
 /* Take a received frame, which nobody changes meanwhile. Segments of different networks are not
- * joined: a caller that removes VLAN tags passes their id. False: `deliver` refused a frame that
- * must come before it, or the frame itself. Nothing is lost then: the caller adds the same frame
- * again later. */
+ * joined: a caller that removes VLAN tags passes their id. `trusts_sum`: as tcp_segment_parse.
+ * False: `deliver` refused a frame that must come before it, or the frame itself. Nothing is lost
+ * then: the caller adds the same frame again later. */
 bool tcp_join_add(struct tcp_join *join, const uint8_t *frame, size_t length_bytes,
-                  uint16_t network) __attribute__((warn_unused_result));
+                  uint16_t network, bool trusts_sum) __attribute__((warn_unused_result));
 
 /* Deliver what was kept. False: `deliver` refused; the rest stays. */
 bool tcp_join_flush(struct tcp_join *join) __attribute__((warn_unused_result));

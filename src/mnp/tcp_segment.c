@@ -73,7 +73,7 @@ static enum tcp_segment_kind kind_of_protocol(uint8_t protocol, bool is_ipv6)
 
 /* The TCP header at tcp_offset, in a packet that ends at end_offset. `may_open`: the headers
  * before it allow the segment to be joined. */
-static void parse_tcp(struct tcp_segment *segment, bool may_open)
+static void parse_tcp(struct tcp_segment *segment, bool may_open, bool trusts_sum)
 {
     const uint8_t *tcp = segment->frame + segment->tcp_offset;
     uint32_t tcp_bytes = (uint32_t)(segment->end_offset - segment->tcp_offset);
@@ -92,10 +92,11 @@ static void parse_tcp(struct tcp_segment *segment, bool may_open)
         return;
 
     segment->data_offset = (uint16_t)(segment->tcp_offset + header_bytes);
-    segment->data_sum =
-        inet_sum_fold(inet_sum_add(0, tcp + header_bytes, tcp_bytes - header_bytes));
     sum = tcp_sum_pseudo(segment->frame, segment->is_ipv6, tcp_bytes);
-    sum = inet_sum_add(sum, tcp, header_bytes);
+    sum = inet_sum_fold(inet_sum_add(sum, tcp, header_bytes));
+    segment->data_sum =
+        trusts_sum ? (uint16_t)~sum /* what makes the whole right */
+                   : inet_sum_fold(inet_sum_add(0, tcp + header_bytes, tcp_bytes - header_bytes));
     if (inet_sum_fold(sum + segment->data_sum) != 0xffffu)
         return;
     segment->sequence = read32(tcp + TCP_SEQUENCE);
@@ -103,7 +104,8 @@ static void parse_tcp(struct tcp_segment *segment, bool may_open)
     segment->kind = TCP_SEGMENT_OPEN;
 }
 
-static void parse_ipv4(struct tcp_segment *segment, size_t length_bytes, bool is_unicast)
+static void parse_ipv4(struct tcp_segment *segment, size_t length_bytes, bool is_unicast,
+                       bool trusts_sum)
 {
     const uint8_t *ip = segment->frame + ETHERNET_BYTES;
     uint32_t room = (uint32_t)length_bytes - ETHERNET_BYTES;
@@ -120,11 +122,14 @@ static void parse_ipv4(struct tcp_segment *segment, size_t length_bytes, bool is
         return;
     segment->tcp_offset = (uint16_t)(ETHERNET_BYTES + header_bytes);
     segment->end_offset = (uint16_t)(ETHERNET_BYTES + total_bytes);
-    parse_tcp(segment, is_unicast && header_bytes == IPV4_BYTES &&
-                           inet_sum_fold(inet_sum_add(0, ip, header_bytes)) == 0xffffu);
+    parse_tcp(segment,
+              is_unicast && header_bytes == IPV4_BYTES &&
+                  inet_sum_fold(inet_sum_add(0, ip, header_bytes)) == 0xffffu,
+              trusts_sum);
 }
 
-static void parse_ipv6(struct tcp_segment *segment, size_t length_bytes, bool is_unicast)
+static void parse_ipv6(struct tcp_segment *segment, size_t length_bytes, bool is_unicast,
+                       bool trusts_sum)
 {
     const uint8_t *ip = segment->frame + ETHERNET_BYTES;
     uint32_t room = (uint32_t)length_bytes - ETHERNET_BYTES;
@@ -139,11 +144,11 @@ static void parse_ipv6(struct tcp_segment *segment, size_t length_bytes, bool is
         return;
     segment->tcp_offset = ETHERNET_BYTES + IPV6_BYTES;
     segment->end_offset = (uint16_t)(ETHERNET_BYTES + total_bytes);
-    parse_tcp(segment, is_unicast);
+    parse_tcp(segment, is_unicast, trusts_sum);
 }
 
 void tcp_segment_parse(const uint8_t *frame, size_t length_bytes, const uint8_t *station,
-                       struct tcp_segment *ret_segment)
+                       bool trusts_sum, struct tcp_segment *ret_segment)
 {
     bool is_unicast;
 
@@ -152,9 +157,9 @@ void tcp_segment_parse(const uint8_t *frame, size_t length_bytes, const uint8_t 
         return;
     is_unicast = mac_is_equal(frame, station);
     if (read16(frame + ETHERTYPE_OFFSET) == ETHERTYPE_IPV4)
-        parse_ipv4(ret_segment, length_bytes, is_unicast);
+        parse_ipv4(ret_segment, length_bytes, is_unicast, trusts_sum);
     else if (read16(frame + ETHERTYPE_OFFSET) == ETHERTYPE_IPV6)
-        parse_ipv6(ret_segment, length_bytes, is_unicast);
+        parse_ipv6(ret_segment, length_bytes, is_unicast, trusts_sum);
 }
 
 /* ---- compare ---- */

@@ -49,9 +49,11 @@ uint32_t tcp_sum_pseudo(const uint8_t *frame, bool is_ipv6, uint32_t tcp_bytes);
 
 /* Examine a received frame of `length_bytes`. `frame` is the caller's memory, which nobody
  * changes meanwhile; `ret_segment` refers to it. A segment is OPEN only if it is addressed to
- * `station`. */
+ * `station`. `trusts_sum`: the caller has made TCP's checksum from these bytes, so the data is not
+ * summed up once more. If the checksum is wrong for all that, data_sum is wrong by as much, and so
+ * is the checksum of whatever it becomes a part of: who receives that notices. */
 void tcp_segment_parse(const uint8_t *frame, size_t length_bytes, const uint8_t *station,
-                       struct tcp_segment *ret_segment);
+                       bool trusts_sum, struct tcp_segment *ret_segment);
 
 /* True when both may belong to the same connection: same hosts, and same ports where both have
  * them. Neither is FOREIGN. */

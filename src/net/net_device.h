@@ -118,6 +118,7 @@ struct net_device {
     uint8_t header_bytes;   /* the virtio header before each frame */
     bool rx_was_dry;        /* the device had no buffer left when it last got some */
     bool has_waiting;       /* `waiting` was peeked at and not yet taken */
+    bool has_made_sum;      /* UP_LARGE: the checksum in `waiting` was finished here */
     uint16_t rx_kept_count; /* buffers that are ours and go back to the device later */
     uint16_t rx_kept_max;   /* how many go back at once */
     uint16_t tx_free_count;
@@ -264,6 +265,13 @@ EFI_STATUS net_device_peek_large(struct net_device *net, const uint8_t **ret_fra
 static inline bool net_device_shows_copies(const struct net_device *net)
 {
     return net->state == NET_UP_LARGE;
+}
+
+/* True when the checksum of the frame that peek_large shows was left to the driver, and so is the
+ * sum of what the frame holds, as far as the device's sum of the pseudo header is right. */
+static inline bool net_device_has_made_sum(const struct net_device *net)
+{
+    return net->state == NET_UP_LARGE && net->has_made_sum;
 }
 
 /* Return the buffer of the frame that peek showed to the device. */

@@ -138,6 +138,7 @@ static EFI_STATUS advance(struct net_device *net, bool takes_large)
         if (judge(net, &frame, &header, takes_large)) {
             net->waiting = frame;
             net->has_waiting = true;
+            net->has_made_sum = header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
             return EFI_SUCCESS;
         }
         net_frames_return(net, frame.slot);

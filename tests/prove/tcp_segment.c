@@ -68,7 +68,7 @@ void prove_tcp_parse(void)
     struct tcp_segment segment;
     uint8_t station[6];
 
-    tcp_segment_parse(frame.bytes, frame.length_bytes, station, &segment);
+    tcp_segment_parse(frame.bytes, frame.length_bytes, station, nondet_bool(), &segment);
     claim(segment.kind <= TCP_SEGMENT_OPEN && segment.frame == frame.bytes, "a kind");
     if (segment.kind != TCP_SEGMENT_FOREIGN)
         claim(frame.length_bytes >= (segment.is_ipv6 ? 54 : 34), "the IP header is in the frame");
@@ -88,8 +88,8 @@ void prove_tcp_compare(void)
     size_t at = nondet_size();
     uint32_t tcp;
 
-    tcp_segment_parse(frame_a.bytes, frame_a.length_bytes, station, &a);
-    tcp_segment_parse(frame_b.bytes, frame_b.length_bytes, station, &b);
+    tcp_segment_parse(frame_a.bytes, frame_a.length_bytes, station, nondet_bool(), &a);
+    tcp_segment_parse(frame_b.bytes, frame_b.length_bytes, station, nondet_bool(), &b);
     assume(a.kind != TCP_SEGMENT_FOREIGN && b.kind != TCP_SEGMENT_FOREIGN);
     (void)tcp_segment_is_related(&a, &b);
     if (a.kind != TCP_SEGMENT_OPEN || b.kind != TCP_SEGMENT_OPEN || !tcp_segment_is_alike(&a, &b))

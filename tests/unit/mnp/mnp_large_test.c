@@ -246,6 +246,68 @@ static void large_segments_join_up_to_the_largest_packet(void **state)
     }
 }
 
+/* Two segments that follow each other, the second with a wrong field. */
+static void deliver_with_a_wrong_sum(struct mnp_fixture *fixture, struct segment segment)
+{
+    struct fake_offload offload = segment_offload(&segment);
+    uint8_t frame[FRAME_SPACE];
+    size_t length;
+
+    assert_true(segment_deliver(fixture, &segment));
+    segment.sequence += (uint32_t)segment.data_bytes;
+    length = segment_write(fixture, &segment, frame);
+    frame[tcp_offset(&segment) + 16] ^= 1;
+    assert_true(fake_device_deliver_large(fixture->device, frame, length, &offload));
+}
+
+/* Only the device knows whether its sum of the pseudo header was right. If not, the client sees it.
+ */
+/* holds: mnp.join.device */
+static void checksum_that_the_device_began_wrongly_is_wrong_in_the_end(void **state)
+{
+    struct segment segment = {.port = PORT, .data_bytes = 901, .is_partial = true};
+
+    (void)state;
+    FOR_EACH_KIND(kind)
+    {
+        struct mnp_fixture *fixture = fixture_of(kind);
+        struct fake_mnp_client *client = client_new(fixture, IPV4);
+        const struct fake_mnp_frame *frame;
+        const uint8_t *tcp;
+
+        deliver_with_a_wrong_sum(fixture, segment);
+        assert_success(poll_client(client));
+        assert_int_equal(1, client->frames); /* not looked at once more */
+        frame = fake_mnp_client_take(client);
+        tcp = frame->bytes + tcp_offset(&segment);
+        assert_int_equal(segment_length(&segment) + segment.data_bytes, frame->length);
+        assert_int_not_equal(
+            0xffff, sum_of(sum_of(6 + TCP_BYTES + 2 * (uint32_t)segment.data_bytes, tcp - 8, 8),
+                           tcp, TCP_BYTES + 2 * segment.data_bytes));
+        end(fixture, client);
+    }
+}
+
+/* holds: mnp.join.device */
+static void wrong_checksum_of_the_wire_is_not_joined(void **state)
+{
+    struct segment segment = {.port = PORT, .data_bytes = 901};
+
+    (void)state;
+    FOR_EACH_KIND(kind)
+    {
+        struct mnp_fixture *fixture = fixture_of(kind);
+        struct fake_mnp_client *client = client_new(fixture, IPV4);
+
+        assert_true(
+            segment_deliver(fixture, &(struct segment){.port = PORT + 1, .is_partial = true}));
+        deliver_with_a_wrong_sum(fixture, segment);
+        assert_success(poll_client(client));
+        assert_int_equal(3, client->frames);
+        end(fixture, client);
+    }
+}
+
 /* ---- without memory ---- */
 
 /* With PSH the joiner keeps nothing, so the segment stays where the device's frames are. */
@@ -499,6 +561,8 @@ int main(void)
         cmocka_unit_test(tagged_large_segment_reaches_its_vlan_without_the_tag),
         cmocka_unit_test(large_and_short_segments_join_by_the_same_rules),
         cmocka_unit_test(large_segments_join_up_to_the_largest_packet),
+        cmocka_unit_test(checksum_that_the_device_began_wrongly_is_wrong_in_the_end),
+        cmocka_unit_test(wrong_checksum_of_the_wire_is_not_joined),
         cmocka_unit_test(large_segment_without_memory_comes_when_there_is_some),
         cmocka_unit_test(tagged_segment_without_memory_comes_when_there_is_some),
         cmocka_unit_test(large_segments_wait_in_the_ring_while_a_client_holds_all_it_can),

@@ -58,6 +58,7 @@ struct recipe {
     uint16_t ethertype;      /* 0: as is_ipv6 says */
     bool is_tcp_damaged;
     bool is_ip_damaged;
+    bool trusts_sum;
 };
 
 struct frame {
@@ -217,7 +218,8 @@ static void begin(struct bench *bench)
 static void add(struct bench *bench, struct recipe recipe)
 {
     make(&bench->made, &recipe);
-    assert_true(tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, 0));
+    assert_true(tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, 0,
+                             recipe.trusts_sum));
 }
 
 /* Delivered frame `nth` is the one that the recipe makes, every byte. */
@@ -249,6 +251,7 @@ static void segments_that_follow_become_the_segment_of_all_their_data(void **sta
             begin(bench);
             for (unsigned i = 0; i < 5; i++) {
                 recipe.data_bytes = bytes + i;
+                recipe.trusts_sum = (bytes >> i) & 1;
                 add(bench, recipe);
                 recipe.sequence += recipe.data_bytes;
             }
@@ -552,6 +555,30 @@ static void add_gap(struct bench *bench, uint32_t end)
     }
 }
 
+/* It is joined, and not made right by that. */
+static void a_damaged_segment_whose_sum_is_trusted_stays_damaged(void **state)
+{
+    struct bench *bench = *state;
+
+    for (unsigned i = 0; i < 2 * 3 * 40; i++) {
+        uint32_t bytes = 1 + i / 6; /* odd ones, too */
+        const uint8_t *ip = bench->delivered[0].bytes + 14;
+
+        begin(bench);
+        for (unsigned nth = 0; nth < 3; nth++)
+            add(bench, (struct recipe){.is_ipv6 = i % 2,
+                                       .sequence = nth * bytes,
+                                       .data_bytes = bytes,
+                                       .is_tcp_damaged = nth == i / 2 % 3,
+                                       .trusts_sum = nth == i / 2 % 3});
+        flush(bench, 1);
+        assert_int_equal(bench->join.counters.segments, 3);
+        assert_int_not_equal(checksum_of(pseudo_sum(ip, i % 2, 20 + 3 * bytes) +
+                                         sum_of(ip + (i % 2 ? 40 : 20), 20 + 3 * bytes)),
+                             0);
+    }
+}
+
 static void segments_behind_a_gap_pass_one_by_one_for_a_while(void **state)
 {
     const uint32_t resumed = 3 + TCP_JOIN_SINGLES;
@@ -687,7 +714,7 @@ static void a_header_that_is_cut_off_ends_the_runs_of_its_hosts(void **state)
         begin(bench);
         add(bench, (struct recipe){.is_ipv6 = is_ipv6, .connection = 1, .data_bytes = 10});
         add(bench, (struct recipe){.is_ipv6 = !is_ipv6, .connection = 1, .data_bytes = 10});
-        assert_true(tcp_join_add(&bench->join, exact, length, 0));
+        assert_true(tcp_join_add(&bench->join, exact, length, 0, false));
         assert_int_equal(bench->count, 2);
         flush(bench, 3);
         free(exact);
@@ -704,7 +731,7 @@ static void an_ipv4_header_that_claims_to_be_too_short_ends_the_runs_of_its_host
         add(bench, (struct recipe){.connection = 1, .data_bytes = 10});
         make(&frame, &(struct recipe){.connection = 2, .data_bytes = 10});
         frame.bytes[14] = (uint8_t)(0x40 | words);
-        assert_true(tcp_join_add(&bench->join, frame.bytes, frame.length_bytes, 0));
+        assert_true(tcp_join_add(&bench->join, frame.bytes, frame.length_bytes, 0, false));
         flush(bench, 2);
         assert_int_equal(bench->join.counters.ends[TCP_JOIN_END_CLOSED], 1);
     }
@@ -723,7 +750,7 @@ static void a_version_other_than_the_ethertype_says_is_foreign(void **state)
             add(bench, (struct recipe){.is_ipv6 = is_ipv6, .data_bytes = 10});
             make(&frame, &(struct recipe){.is_ipv6 = is_ipv6, .data_bytes = 10});
             frame.bytes[14] = (uint8_t)(version << 4 | (is_ipv6 ? 0 : 5));
-            assert_true(tcp_join_add(&bench->join, frame.bytes, frame.length_bytes, 0));
+            assert_true(tcp_join_add(&bench->join, frame.bytes, frame.length_bytes, 0, false));
             assert_int_equal(bench->count, 1);
             assert_memory_equal(bench->delivered[0].bytes, frame.bytes, frame.length_bytes);
             flush(bench, 2);
@@ -747,7 +774,7 @@ static void lengths_that_disagree_are_never_believed(void **state)
             begin(bench);
             add(bench,
                 (struct recipe){.is_ipv6 = is_ipv6, .data_bytes = 50, .tcp_option_bytes = 12});
-            assert_true(tcp_join_add(&bench->join, exact, length, 0));
+            assert_true(tcp_join_add(&bench->join, exact, length, 0, false));
             flush(bench, 2);
             assert_int_equal(bench->join.counters.joined, 0);
             free(exact);
@@ -761,7 +788,7 @@ static void lengths_that_disagree_are_never_believed(void **state)
                 put16(ip + 10, checksum_of(sum_of(ip, 20)));
             }
             begin(bench);
-            assert_true(tcp_join_add(&bench->join, whole.bytes, whole.length_bytes, 0));
+            assert_true(tcp_join_add(&bench->join, whole.bytes, whole.length_bytes, 0, false));
             assert_int_equal(bench->count, claimed != (is_ipv6 ? 82u : 102u));
         }
         for (unsigned offset = 0; offset < 16; offset++) {
@@ -770,7 +797,7 @@ static void lengths_that_disagree_are_never_believed(void **state)
             whole.bytes[is_ipv6 ? 66 : 46] =
                 (uint8_t)(offset << 4); /* its checksum is then wrong as well */
             begin(bench);
-            assert_true(tcp_join_add(&bench->join, whole.bytes, whole.length_bytes, 0));
+            assert_true(tcp_join_add(&bench->join, whole.bytes, whole.length_bytes, 0, false));
             assert_int_equal(bench->count, offset != 8);
         }
     }
@@ -791,8 +818,9 @@ static void a_frame_that_is_refused_can_be_added_again(void **state)
         make(&bench->made, &fin);
         for (unsigned i = 0; i < refusals; i++)
             assert_false(
-                tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, 0));
-        assert_true(tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, 0));
+                tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, 0, false));
+        assert_true(
+            tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, 0, false));
         flush(bench, 2);
         assert_is(bench, 0, (struct recipe){.data_bytes = 100});
         assert_is(bench, 1, fin);
@@ -810,8 +838,8 @@ static void segments_of_two_networks_are_not_joined(void **state)
         struct recipe recipe = {.sequence = i / 2 * 100u, .data_bytes = 100, .seed = network};
 
         make(&bench->made, &recipe);
-        assert_true(
-            tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, network));
+        assert_true(tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, network,
+                                 false));
     }
     flush(bench, 2);
     assert_is(bench, 0, (struct recipe){.data_bytes = 200, .seed = 3});
@@ -850,7 +878,7 @@ static void crowded_runs_stay_when_the_oldest_is_refused(void **state)
         add(bench, (struct recipe){.connection = connection, .data_bytes = 10});
     bench->refusals = 1;
     make(&bench->made, &(struct recipe){.connection = 9, .data_bytes = 10});
-    assert_false(tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, 0));
+    assert_false(tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, 0, false));
     flush(bench, TCP_JOIN_RUNS);
     tcp_join_drop(&bench->join);
     flush(bench, TCP_JOIN_RUNS);
@@ -932,7 +960,8 @@ static void random_streams_arrive_whole_and_in_order(void **state)
                 break;
             bench->refusals = random_below(&random, 4) ? 0 : random_below(&random, 3);
             make(&bench->made, &recipe);
-            while (!tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, 0))
+            while (!tcp_join_add(&bench->join, bench->made.bytes, bench->made.length_bytes, 0,
+                                 step % 2))
                 ;
             sent[connection] += recipe.data_bytes;
         }
@@ -983,6 +1012,7 @@ int main(void)
         TEST(a_frame_that_must_stay_as_it_is_ends_the_run_of_its_connection),
         TEST(an_acknowledgement_without_data_is_not_joined),
         TEST(a_damaged_segment_is_still_damaged_and_its_neighbours_are_not),
+        TEST(a_damaged_segment_whose_sum_is_trusted_stays_damaged),
         TEST(segments_behind_a_gap_pass_one_by_one_for_a_while),
         TEST(segment_that_fills_a_gap_begins_another_while),
         TEST(a_connection_is_remembered_between_its_runs),
