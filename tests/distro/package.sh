@@ -15,7 +15,7 @@ begin "$1"
 root=$logs/$suite-package
 log=$logs/$suite-package.log
 
-tests/distro/run.sh "$suite" 'make deb'
+tests/distro/run.sh "$suite" 'make deb' tests/distro/package_again.sh
 rm -rf "$root"
 make_minbase "$suite" "$root" ca-certificates "$logs/$suite-package-debootstrap.log"
 mkdir "$root/root/package"
