@@ -25,6 +25,7 @@ QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
 FIRMWARE = Path(os.environ.get("OVMF_CODE", "/usr/share/OVMF/OVMF_CODE_4M.fd"))
 VARIABLES = Path(os.environ.get("OVMF_VARS", "/usr/share/OVMF/OVMF_VARS_4M.fd"))
 
+USB_KEYBOARD = ("-device", "qemu-xhci", "-device", "usb-kbd")
 # Only SMM may write the variables; without it these builds of OVMF do not start.
 SECURE_FLASH = ("-global", "driver=cfi.pflash01,property=secure,value=on")
 
@@ -141,7 +142,7 @@ AAVMF = Platform(
     machine="virt,gic-version=3",
     cpu="cortex-a57",  # max adds pointer authentication, which is slow to emulate
     arguments=("-device", "virtio-rng-pci"),  # the firmware's stack wants it since 2024
-    keyboard=("-device", "qemu-xhci", "-device", "usb-kbd"),
+    keyboard=USB_KEYBOARD,
     io_window=0x3EFF0000,
 )
 RISCV = Platform(
@@ -151,6 +152,7 @@ RISCV = Platform(
     Path("/usr/share/qemu-efi-riscv64/RISCV_VIRT_VARS.fd"),
     machine="virt,acpi=off",
     arguments=("-device", "virtio-rng-pci"),
+    keyboard=USB_KEYBOARD,
     wraps_at_80=True,
     downloads=("tftp",),  # Debian 13's starts no TCP driver
     io_window=0x3000000,
@@ -163,6 +165,7 @@ LOONGARCH = Platform(
     machine="virt",
     arguments=("-device", "virtio-rng-pci"),
     memory_mib=2048,  # this machine needs at least 1 GiB
+    keyboard=USB_KEYBOARD,
     has_high_bars=False,
     wraps_at_80=True,
     downloads=("tftp",),  # as RISCV

@@ -22,6 +22,7 @@ PAGES_MAX = 4
 ENTRIES_MAX = 40
 PAGES_DEEP = 8
 FRONT_PAGE, BOOT_MENU = "Boot Maintenance Manager", "Please select boot device"
+NOTHING_TO_BOOT = "Press any key to enter the Boot Manager Menu"
 
 
 class Screen:
@@ -34,6 +35,9 @@ class Screen:
             numbers, code, character = match.groups()
             if code == "H":
                 row, column = (int(number) - 1 for number in (numbers or "1;1").split(";"))
+            elif code in ("C", "D"):
+                by = int(numbers or 1)
+                column = max(column + (by if code == "C" else -by), 0)
             elif code == "J":
                 self._cells = [[(" ", 0)] * COLUMNS for _ in range(ROWS)]
             elif code == "m":
@@ -59,7 +63,7 @@ class Screen:
         """The row of the highlighted entry or field; "" if there is none."""
         for row in self._cells[3:]:
             if any(cell[0] > " " and cell[1] == BLACK_BACKGROUND for cell in row):
-                return "".join(cell[0] for cell in row).strip(" >│")
+                return "".join(cell[0] for cell in row).strip(" >│|")
         return ""
 
     def row(self, label: str) -> str:
@@ -80,7 +84,11 @@ class Setup:
     def open_devices(self) -> None:
         """The device manager."""
         # A shell that came from a disk ends in a list of what to boot.
-        if BOOT_MENU in self.expect(FRONT_PAGE, BOOT_MENU).text:
+        text = self.expect(FRONT_PAGE, BOOT_MENU, NOTHING_TO_BOOT).text
+        if NOTHING_TO_BOOT in text:
+            self.press("ret")
+            text = self.expect(FRONT_PAGE, BOOT_MENU).text
+        if BOOT_MENU in text:
             self.open("EFI Firmware Setup")
             self.expect(FRONT_PAGE)
         self.open("Device Manager")
