@@ -19,7 +19,8 @@ fail() {
 }
 
 machine=q35
-cpu=max
+cpu=max # has random numbers, which the firmware's stack wants since 2024, but on riscv64 and loongarch64
+boot_index=,bootindex=0
 memory=512
 case $arch in
 x86_64) emulator=qemu-system-x86_64 flash=/usr/share/OVMF/OVMF_CODE_4M.fd ;;
@@ -30,17 +31,19 @@ ia32)
         set -- -global driver=cfi.pflash01,property=secure,value=on "$@"
     fi
     ;;
-aarch64) # cpu max adds pointer authentication, which is slow to emulate
+aarch64) # pointer authentication is slow to emulate
     emulator=qemu-system-aarch64 flash=/usr/share/AAVMF/AAVMF_CODE.fd
-    machine=virt,gic-version=3 cpu=cortex-a57
+    machine=virt,gic-version=3 cpu=max,pauth=off
     ;;
 riscv64)
     emulator=qemu-system-riscv64 flash=/usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd
     machine=virt,acpi=off
+    set -- -device virtio-rng-pci "$@"
     ;;
 loongarch64)
     emulator=qemu-system-loongarch64 flash=/usr/share/qemu-efi-loongarch64/QEMU_EFI.fd
     machine=virt memory=2048
+    set -- -device virtio-rng-pci "$@"
     ;;
 *) fail "ARCH=$arch: not one of x86_64, ia32, aarch64, riscv64, loongarch64" ;;
 esac
@@ -67,6 +70,10 @@ esac
 mkdir -p "$folder/fs0/EFI/BOOT"
 "$root/scripts/firmware_shell.py" "$code" "$folder/fs0/EFI/BOOT/BOOT$name.EFI" ||
     echo "run: continuing; put a shell into $folder/fs0/EFI/BOOT/BOOT$name.EFI if the firmware starts none"
+# If a device has a bootindex, firmware of 2026 connects no other, also none for random numbers.
+case $arch in
+riscv64 | loongarch64) [ ! -e "$folder/fs0/EFI/BOOT/BOOT$name.EFI" ] || boot_index='' ;;
+esac
 cp --sparse=always "$variables" "$folder/vars.fd" # 64 MiB on aarch64, mostly empty
 printf '%s\r\n' '@echo -off' 'fs0:' 'load virtio-net.efi' 'connect -r' \
     'ifconfig -s eth0 dhcp' \
@@ -79,7 +86,7 @@ exec "$qemu" -accel "${ACCEL:-tcg}" -cpu "${CPU:-$cpu}" -machine "${MACHINE:-$ma
     -drive "if=pflash,format=raw,unit=0,readonly=on,file=$code" \
     -drive "if=pflash,format=raw,unit=1,file=$folder/vars.fd" \
     -drive "if=none,id=disk,format=raw,file=fat:rw:$folder/fs0" \
-    -device virtio-blk-pci,drive=disk,bootindex=0 \
+    -device "virtio-blk-pci,drive=disk$boot_index" \
     -netdev "user,id=net0,tftp=$folder/fs0" \
     -device "${NIC:-virtio-net-pci,disable-legacy=off,disable-modern=off},netdev=net0,romfile=" \
     "$@"

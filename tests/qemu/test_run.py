@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-"""scripts/run.sh, which `make run` calls: a shell with the driver loaded, on each architecture, and
-its messages if something is missing."""
+"""scripts/run.sh, which `make run` calls: a shell with the driver loaded and a lease, on each
+architecture, and its messages if something is missing."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from guest import DRIVER, ESCAPE, ROOT
 from platforms import EACH_ARCH, Platform
 
 TIMEOUT_S = 360
+LEASE_TRIES = 30
 SCRIPT = ROOT / "scripts/run.sh"
 
 
@@ -29,7 +30,7 @@ def read_until(output: IO[bytes], pattern: str) -> str:
 
 
 @pytest.mark.parametrize("platform", EACH_ARCH, ids=lambda platform: platform.arch)
-def test_run_leads_to_a_shell_with_the_driver_loaded(platform: Platform) -> None:
+def test_run_leads_to_a_shell_with_the_driver_loaded_and_a_lease(platform: Platform) -> None:
     assert DRIVER is not None, "without a driver there is nothing to run"
     with subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", SCRIPT],
@@ -49,6 +50,15 @@ def test_run_leads_to_a_shell_with_the_driver_loaded(platform: Platform) -> None
             text = read_until(process.stdout, r"FS0:\\> $")
             ours = r" 20000000 B - X +1 +1 Virtio Network Driver \(virtio-net"
             assert re.search(ours, text), text[-500:]
+            for _ in range(LEASE_TRIES):  # startup.nsh asked for one
+                process.stdin.write(b"ifconfig -l eth0\r")
+                text = read_until(process.stdout, r"FS0:\\> $")
+                if re.search(r"ipv4 address +: 10\.0\.2\.15\b", text):
+                    break
+                process.stdin.write(b"stall 1000000\r")
+                read_until(process.stdout, r"FS0:\\> $")
+            else:
+                pytest.fail(f"no lease: {text[-500:]}")
             process.stdin.write(b"reset -s\r")
             read_until(process.stdout, r"(?!)")
             assert process.wait() == 0
