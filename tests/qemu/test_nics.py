@@ -12,8 +12,8 @@ from platforms import EACH_ARCH, OVMF, Platform
 TIMEOUT_S = 400
 COUNT = 8
 # The firmware's driver of virtio-rng can be entered while it waits for the device, from a timer of another
-# NIC's stack, and then waits for ever. With eight NICs 2 of 39 boots of Debian 13's riscv64 and 2 of 13 of its
-# aarch64, on a busy machine; less often with fewer. docs/TESTING.md says more.
+# NIC's stack, and then waits for ever. With eight NICs 2 of 39 boots of Debian 13's riscv64, on a busy machine;
+# less often with fewer. docs/TESTING.md says more.
 COUNT_WITH_VIRTIO_RNG = 3
 PLACES = [(OVMF, "pc"), *((platform, None) for platform in EACH_ARCH)]  # None: the platform's
 DEVICES = [  # in turn: options, the transport that the driver must choose
