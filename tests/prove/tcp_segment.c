@@ -71,7 +71,9 @@ void prove_tcp_parse(void)
     tcp_segment_parse(frame.bytes, frame.length_bytes, station, nondet_bool(), &segment);
     claim(segment.kind <= TCP_SEGMENT_OPEN && segment.frame == frame.bytes, "a kind");
     if (segment.kind != TCP_SEGMENT_FOREIGN)
-        claim(frame.length_bytes >= (segment.is_ipv6 ? 54 : 34), "the IP header is in the frame");
+        claim(frame.length_bytes >= (segment.is_ipv6 ? 54 : 34) &&
+                  frame.length_bytes <= TCP_FRAME_MAX,
+              "the IP header is in the frame, and longer frames are foreign");
     if (segment.kind == TCP_SEGMENT_CLOSED || segment.kind == TCP_SEGMENT_OPEN)
         claim_headers(&segment, &frame, station);
 }
