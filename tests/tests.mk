@@ -46,7 +46,7 @@ TIDY_CFLAGS := -std=gnu17 -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
                -DVIRTIO_NET_VERSION_STRING='"$(VERSION)"' $(HOST_INCLUDES)
 
 .PHONY: unit unit-build lint lint-format lint-tidy lint-analyzer lint-cppcheck lint-shell lint-layers lint-spec lint-names lint-chart lint-version spec image deploy \
-        fuzz fuzz-build fuzz-coverage prove prove-mutations qemu clients soak check check-all distro package bench bench-boot bench-modules bench-scaling bench-budgets coverage format
+        fuzz fuzz-build fuzz-coverage prove prove-mutations qemu clients soak check check-all distro package recipes bench bench-boot bench-modules bench-scaling bench-budgets coverage format
 
 all: $(APPS)
 
@@ -178,6 +178,9 @@ distro: ## run the README's two commands in a fresh Debian, SUITE=bookworm, trix
 
 package: ## build, install, use, upgrade and purge the Debian package in a fresh Debian, SUITE=bookworm, trixie or sid; needs root
 	$(Q)tests/distro/package.sh '$(SUITE)'
+
+recipes: ## follow docs/DEPLOY.md's recipes for libvirt and cloud-init in a fresh Debian, SUITE=bookworm, trixie (default) or sid; needs root
+	$(Q)tests/distro/recipes.sh '$(or $(SUITE),trixie)'
 
 bench: all ## measure this driver, the firmware's and iPXE's, ROUNDS=5 downloads each: build/bench/table.md, results.json
 	$(Q)tests/bench/bench.py

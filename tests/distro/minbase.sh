@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause-Patent
-# Sourced by run.sh and package.sh: how both begin, minimal Debian systems, and how to run something in one.
+# Sourced by run.sh, package.sh and recipes.sh: how they begin, minimal Debian systems, and how to run something in one.
 
 mirror=${MIRROR:-http://deb.debian.org/debian}
 
