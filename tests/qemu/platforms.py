@@ -151,7 +151,7 @@ RISCV = Platform(
     Path("/usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd"),
     Path("/usr/share/qemu-efi-riscv64/RISCV_VIRT_VARS.fd"),
     machine="virt,acpi=off",
-    arguments=("-device", "virtio-rng-pci"),  # for random numbers, as AAVMF
+    arguments=("-device", "virtio-rng-pci"),  # its CPU has no random numbers
     keyboard=USB_KEYBOARD,
     wraps_at_80=True,
     downloads=("tftp",),  # Debian 13's starts no TCP driver
