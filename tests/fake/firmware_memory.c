@@ -3,10 +3,10 @@
  * Pool and pages. Real allocations of the exact size, so that AddressSanitizer sees
  * accesses beyond them. Their initial contents are never zero.
  */
+#include "blocks.h"
 #include "firmware_internal.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define FRESH_MEMORY 0xaf
 
@@ -17,8 +17,7 @@ static void *allocate(struct fake_firmware *firmware, size_t size, bool is_pages
     allocation->resource =
         (struct fake_resource){.kind = is_pages ? "pages" : "pool", .size = size, .caller = caller};
     allocation->is_pages = is_pages;
-    allocation->address = is_pages ? aligned_alloc(FAKE_PAGE_SIZE, size) : malloc(size);
-    memset(allocation->address, FRESH_MEMORY, size);
+    allocation->address = fake_block_new(size, FRESH_MEMORY);
     allocation->next = firmware->allocations;
     firmware->allocations = allocation;
     return allocation->address;
@@ -43,7 +42,7 @@ static void release(struct fake_allocation **link)
     struct fake_allocation *allocation = *link;
 
     *link = allocation->next;
-    free(allocation->address);
+    fake_block_free(allocation->address);
     free(allocation);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blocks.h"
 #include "firmware_internal.h"
 
 #define FRESH_BUFFER 0xa5
@@ -63,8 +64,7 @@ static EFI_STATUS EFIAPI allocate_buffer(EFI_PCI_IO_PROTOCOL *this, EFI_ALLOCATE
     buffer->resource = (struct fake_resource){.kind = "DMA buffer",
                                               .size = pages * FAKE_PAGE_SIZE,
                                               .caller = __builtin_return_address(0)};
-    buffer->address = aligned_alloc(FAKE_PAGE_SIZE, buffer->resource.size);
-    memset(buffer->address, FRESH_BUFFER, buffer->resource.size);
+    buffer->address = fake_block_new(buffer->resource.size, FRESH_BUFFER);
     buffer->next = function->buffers;
     function->buffers = buffer;
     *ret_host = buffer->address;
@@ -76,7 +76,7 @@ static void release_buffer(struct fake_dma_buffer **link)
     struct fake_dma_buffer *buffer = *link;
 
     *link = buffer->next;
-    free(buffer->address);
+    fake_block_free(buffer->address);
     free(buffer);
 }
 
