@@ -184,7 +184,7 @@ def test_build_in_another_folder_gives_the_same_archive_and_esp_image(tmp_path):
     (tree / "build").mkdir()
     (tree / "build/gnu-efi").symlink_to(ROOT / "build/gnu-efi")
     subprocess.run(
-        ["sh", "-c", "umask 077; exec make dist esp"],
+        ["sh", "-c", 'umask 077; exec make -j"$(nproc)" dist esp'],
         cwd=tree,
         env=environment() | {"LC_ALL": "C", "TZ": "Asia/Tokyo"},
         stdout=subprocess.DEVNULL,
