@@ -4,9 +4,26 @@
  * length to which one is followed, DEVICE_PATH_BYTES_MAX, so that a byte beyond it is outside. That
  * length is made smaller here, as proofs.txt says.
  *
- * Assumed: a path is in memory as far as it is followed.
+ * Assumed: a path is in memory as far as it is followed, and a node that is appended is whole.
  */
 #include "base/device_path.h"
+
+#include <efilib.h>
+
+#define NODE_MAX 8u
+
+static EFI_STATUS EFIAPI allocate(EFI_MEMORY_TYPE type, UINTN size, void **ret_buffer)
+{
+    (void)type;
+    if (nondet_bool())
+        return EFI_OUT_OF_RESOURCES;
+    *ret_buffer = malloc(size);
+    assume(*ret_buffer != NULL);
+    return EFI_SUCCESS;
+}
+
+static EFI_BOOT_SERVICES services = {.AllocatePool = allocate};
+EFI_BOOT_SERVICES *BS = &services;
 
 static const EFI_DEVICE_PATH *any_path(void)
 {
@@ -40,4 +57,30 @@ void prove_path_walk(void)
     claim(parent_bytes <= bytes, "a path is not shorter than its parent");
     assume(at < parent_bytes);
     claim(((const uint8_t *)path)[at] == ((const uint8_t *)parent)[at], "and begins with it");
+}
+
+/* A longer path has the bytes of the path, then the node, then an end node, and fills its memory.
+ */
+void prove_path_append(void)
+{
+    const EFI_DEVICE_PATH *path = any_path();
+    size_t path_bytes = device_path_bytes(path);
+    size_t node_bytes = nondet_size();
+    size_t at = nondet_size();
+    EFI_DEVICE_PATH *node;
+    EFI_DEVICE_PATH *longer = NULL;
+
+    assume(node_bytes >= sizeof(*node) && node_bytes <= NODE_MAX && at < path_bytes + node_bytes);
+    node = malloc(node_bytes);
+    assume(node != NULL);
+    node->Length[0] = (uint8_t)node_bytes;
+    node->Length[1] = 0;
+    if (EFI_ERROR(device_path_append(path, node, &longer)))
+        return;
+    claim(path_bytes > 0, "a path without end is not made longer");
+    claim(__CPROVER_OBJECT_SIZE(longer) == path_bytes + node_bytes + 4, "it fills its memory");
+    claim(is_end_at(longer, path_bytes + node_bytes), "it ends at its end node");
+    claim(((uint8_t *)longer)[at] == (at < path_bytes ? ((const uint8_t *)path)[at]
+                                                      : ((const uint8_t *)node)[at - path_bytes]),
+          "before that are the path and the node");
 }
