@@ -68,9 +68,9 @@ class Platform:
     @property
     def boot_index(self) -> str:
         """The disk's bootindex. If a device has one, newer firmware connects no other, not even the
-        one for random numbers, and then starts no network. x86_64 has an instruction for them.
-        """
-        return "" if self.shell is not None and self.arch != "x86_64" else ",bootindex=0"
+        one for random numbers, and then starts no network."""
+        needs_others = self.shell is not None and "virtio-rng-pci" in self.arguments
+        return "" if needs_others else ",bootindex=0"
 
     @property
     def boots_network(self) -> bool:
