@@ -16,6 +16,7 @@
 
 #define LARGE_BYTES ((size_t)64 << 10) /* from here on; AddressSanitizer's own limit is 256 KiB */
 #define BLOCKS_MAX 256u
+#define ROOM_MAX ((size_t)256 << 20) /* of all of them, as fuzzers run for hours */
 #define REST 4u /* blocks of a size that stay freed, so that a late access meets poison */
 
 struct block {
@@ -26,6 +27,7 @@ struct block {
 };
 
 static struct block blocks[BLOCKS_MAX];
+static size_t room_sum;
 static uint64_t frees;
 
 static size_t whole_pages(size_t size)
@@ -49,13 +51,17 @@ static struct block *used_again(size_t room)
     return count > REST ? oldest : NULL;
 }
 
+/* NULL: there are enough. */
 static struct block *block_new(size_t room)
 {
+    if (room > ROOM_MAX - room_sum)
+        return NULL;
     for (struct block *each = blocks; each < &blocks[BLOCKS_MAX]; each++)
         if (!each->address) {
             *each = (struct block){.address = aligned_alloc(FAKE_PAGE_SIZE, room + FAKE_PAGE_SIZE),
                                    .room = room};
             assert(each->address);
+            room_sum += room;
             return each;
         }
     return NULL;
