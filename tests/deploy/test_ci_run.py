@@ -40,10 +40,13 @@ def test_line_comes_through_as_it_is_and_at_once(tmp_path: Path) -> None:
     text = "check:\n\t@printf '  a \\\\ b\\t\\n'; read go <go; echo '1 passed, 0 failed'\n"
     (tmp_path / "Makefile").write_text(text)
     os.mkfifo(tmp_path / "go")
+    go = os.open(tmp_path / "go", os.O_RDWR)  # which waits for no reader
     with subprocess.Popen([tmp_path / ".ci/run"], stdout=subprocess.PIPE, text=True) as run:
         try:
             assert run.stdout and select.select([run.stdout], [], [], 30)[0], "nothing yet"
             assert run.stdout.readline() == "  a \\ b\t\n"
+            os.write(go, b"\n")
+            assert run.communicate(timeout=60)[0] == "1 passed, 0 failed\n"
         finally:
-            (tmp_path / "go").write_text("\n")
-        assert run.stdout.read() == "1 passed, 0 failed\n"
+            run.kill()
+            os.close(go)
