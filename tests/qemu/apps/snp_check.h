@@ -14,9 +14,8 @@
 #define PROMISCUOUS EFI_SIMPLE_NETWORK_RECEIVE_PROMISCUOUS
 #define PROMISCUOUS_MULTICAST EFI_SIMPLE_NETWORK_RECEIVE_PROMISCUOUS_MULTICAST
 
-#define WAIT_MS 3000      /* for events that must happen */
-#define PATIENCE_MS 15000 /* the same, where nothing ever waits that long but on a starved host */
-#define QUIET_MS 150      /* for events that must not happen */
+#define WAIT_MS 30000 /* for events that must happen; only on a starved host they take long */
+#define QUIET_MS 150  /* for events that must not happen */
 
 static EFI_SIMPLE_NETWORK *snp;
 static EFI_SIMPLE_NETWORK_MODE *mode;
@@ -169,13 +168,6 @@ static inline bool ask(enum operation operation, uint32_t first, uint32_t second
     return !EFI_ERROR(send_command(operation, first, second)) && await_frame(REPLY, WAIT_MS) != 0;
 }
 
-/* Likewise, from a peer that is sure to answer. */
-static inline bool ask_patiently(enum operation operation, uint32_t first, uint32_t second)
-{
-    return !EFI_ERROR(send_command(operation, first, second)) &&
-           await_frame(REPLY, PATIENCE_MS) != 0;
-}
-
 /* Ask the peer for the last frame that it saw: returns its size, 0 unless there was exactly one.
  * Its bytes are at rx_buffer + PAYLOAD_OFFSET. */
 static inline size_t seen_by_peer(void)
@@ -199,7 +191,7 @@ static inline EFI_STATUS inject(const void *destination, uint32_t number, uint32
 /* From stopped to initialized, with a peer that knows us. */
 static inline bool start(void)
 {
-    return !EFI_ERROR(bring_up(snp)) && ask_patiently(HELLO, 0, 0);
+    return !EFI_ERROR(bring_up(snp)) && ask(HELLO, 0, 0);
 }
 
 static inline void stop(void)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """A virtio-net device that misbehaves on command, from outside QEMU.
 
-It is a well-behaved VhostUserNet until misbehave() or a frame of the guest's, MISBEHAVE number, names
-one of MISBEHAVIOURS; it answers such a frame with REPLY first. The guest's next reset of the device
-makes it behave again. `committed` counts how often each thing was really done.
+It is a well-behaved VhostUserNet until misbehave() or a frame of the guest's, MISBEHAVE number address,
+names one of MISBEHAVIOURS; it answers such a frame with REPLY, begins when the guest has read that and
+made the 32-bit number at this address in its memory other than 0, and counts its turns there. The guest's
+next reset of the device makes it behave again. `committed` counts how often each thing was really done.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class HostileNet(VhostUserNet):
         self.committed: Counter[str] = Counter()
         self._current: Misbehaviour | None = None
         self._asked_for = ""
+        self._counter: memoryview | None = None  # in the guest's memory
         self._has_lied = False
         self._snapshots: dict[int, bytes] = {}
         self._guest_buffers: list[memoryview] = []
@@ -57,23 +59,30 @@ class HostileNet(VhostUserNet):
 
     def stopped(self) -> None:
         self._current = None
+        self._asked_for = ""
+        self._counter = None
         self._snapshots.clear()
         self._guest_buffers.clear()
 
     def serve(self, rings: Rings) -> None:
         if self._current is None:
             super().serve(rings)
-            # Only now: the guest continues after the answer, and what it sends is taken the next time.
-            if self._asked_for:
+            if self._asked_for and self._counter and self._counter[0]:
                 self.misbehave(self._asked_for)
                 self._asked_for = ""
-        elif self._current.act(self, rings):
+            return
+        if self._current.act(self, rings):
             self.committed[self._current.name] += 1
+        if self._counter:
+            self._counter[0] = (self._counter[0] + 1) % (1 << 32)
 
     def _take(self, frame: bytes) -> None:
         if len(frame) >= HEADER.size and frame[12:15] == ETHERTYPE + bytes([MISBEHAVE]):
             self._reply()
-            self._asked_for = MISBEHAVIOURS[HEADER.unpack_from(frame)[4]].name
+            *_, number, address = HEADER.unpack_from(frame)
+            self._asked_for = MISBEHAVIOURS[number].name
+            assert self._memory is not None
+            self._counter = self._memory.guest(address, 4).cast("I")
         else:
             super()._take(frame)
 
