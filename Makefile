@@ -72,11 +72,12 @@ GNUEFI  := $(EFI_LIB)/libgnuefi.a
 EFI_SECTIONS := -j .text -j .rodata -j .rela -j .rel -j .data -j .dynamic -j .sbat -j .reloc
 
 # The devices that the driver binds: transitional and modern.
-ROM_IDS := 1af4:1000,1041
+ROM_IDS     := 1af4:1000,1041
+ROM_CHECKED := 1af4:1000 1af4:1041
 define make_rom
 $(if $(Q),@echo "  ROM     $@")
 $(Q)scripts/make-rom.py $@ $(ROM_IDS) $(or $(ROM_DRIVERS),$(filter %.efi,$^))
-$(Q)scripts/check-rom.py --sum $@ 1af4:1000 1af4:1041 $(if $(Q),>/dev/null)
+$(Q)scripts/check-rom.py --sum $@ $(ROM_CHECKED) $(if $(Q),>/dev/null)
 endef
 
 .DELETE_ON_ERROR:

@@ -66,7 +66,12 @@ $(OUT)/apps/%.so: $(OUT)/tests/qemu/apps/%.o $(OUT)/src/driver/start.o $(APP_STA
 	$(Q)$(LD) $(LDFLAGS) $(if $(APP_START),-e app_start) -o $@ $(filter %.o,$^) -L$(EFI_LIB) -lefi -lgnuefi
 
 $(OUT)/apps/%.efi: EFI_TARGET := efi-app-$(ARCH)
-$(OUT)/apps/barless.efi: EFI_TARGET := efi-bsdrv-$(ARCH) # a driver, which stays loaded
+# Drivers, which stay loaded.
+$(OUT)/apps/barless.efi $(OUT)/apps/rng.efi: EFI_TARGET := efi-bsdrv-$(ARCH)
+
+all: $(OUT)/apps/rng.rom
+$(OUT)/apps/rng.rom: ROM_IDS := 1af4:1045 # a balloon, which carries it
+$(OUT)/apps/rng.rom: ROM_CHECKED := 1af4:1045
 
 $(HOST_OUT)/%.o: %.c Makefile tests/tests.mk
 	$(if $(Q),@echo "  HOSTCC  $@")

@@ -45,7 +45,7 @@ class Platform:
     memory_mib: int = 512
     has_high_bars: bool = True  # above 4 GiB, also behind a root port
     wraps_at_80: bool = False  # a console of its firmware's breaks long lines
-    downloads: tuple[str, ...] = ("tftp", "http")  # what the firmware has drivers for
+    downloads: tuple[str, ...] = ("tftp", "http", "https")  # what the firmware does, as it is packaged
     keyboard: tuple[str, ...] = ()  # for the setup, where the machine has none
     io_window: int | None = None  # where memory leads to I/O ports, for which x86 has instructions
 
@@ -109,6 +109,32 @@ def offers(option: str) -> bool:
     return f" {option}=" in done.stdout
 
 
+@cache
+def is_of_2026(arch: str) -> bool:
+    """Whether the firmware for `arch` has an EDK2 of 2026 or later: Debian's version begins with its date."""
+    command = ["dpkg-query", "-W", "-f", "${Version}", f"qemu-efi-{arch}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except OSError:
+        return False  # a missing firmware is reported elsewhere
+    return done.returncode == 0 and done.stdout >= "2026"
+
+
+def rng_device(arch: str) -> tuple[str, str]:
+    """QEMU's arguments for random numbers, where the CPU has none: a virtio-rng, or, for firmware that may
+    hang in its driver, a driver of ours in a device's ROM. docs/TESTING.md says more."""
+    if is_of_2026(arch):
+        return "-device", "virtio-rng-pci"
+    rom = BUILD / arch / "apps" / "rng.rom"
+    return "-device", f"virtio-balloon-pci,disable-legacy=on,romfile={rom}"
+
+
+def downloads(arch: str) -> tuple[str, ...]:
+    """Debian 13's firmware for the architectures that are new in it starts no TCP driver. Sid's has no TLS
+    on loongarch64, and on riscv64 does not take certificates from QEMU."""
+    return ("tftp", "http") if is_of_2026(arch) else ("tftp",)
+
+
 OVMF = Platform("x86_64", QEMU, FIRMWARE, VARIABLES)
 OVMF_SECURE = Platform(
     "x86_64",
@@ -151,10 +177,10 @@ RISCV = Platform(
     Path("/usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd"),
     Path("/usr/share/qemu-efi-riscv64/RISCV_VIRT_VARS.fd"),
     machine="virt,acpi=off",
-    arguments=("-device", "virtio-rng-pci"),  # its CPU has no random numbers
+    arguments=rng_device("riscv64"),
     keyboard=USB_KEYBOARD,
     wraps_at_80=True,
-    downloads=("tftp",),  # Debian 13's starts no TCP driver
+    downloads=downloads("riscv64"),
     io_window=0x3000000,
 )
 LOONGARCH = Platform(
@@ -163,17 +189,18 @@ LOONGARCH = Platform(
     Path("/usr/share/qemu-efi-loongarch64/QEMU_EFI.fd"),
     Path("/usr/share/qemu-efi-loongarch64/QEMU_VARS.fd"),
     machine="virt",
-    arguments=("-device", "virtio-rng-pci"),
+    arguments=rng_device("loongarch64"),
     memory_mib=2048,  # this machine needs at least 1 GiB
     keyboard=USB_KEYBOARD,
     has_high_bars=False,
     wraps_at_80=True,
-    downloads=("tftp",),  # as RISCV
+    downloads=downloads("loongarch64"),
     io_window=0x18000000,
 )
 # What make builds here; the last two where the distribution has firmware and compilers for them.
 ARCHES = os.environ.get("ARCHES", "x86_64 ia32 aarch64").split()
 NEWER = tuple(platform for platform in (RISCV, LOONGARCH) if platform.arch in ARCHES)
+NEWER_WITH_HTTP = tuple(platform for platform in NEWER if "http" in platform.downloads)
 EACH_ARCH = (OVMF, OVMF32, AAVMF, *NEWER)
 PLATFORMS = (*EACH_ARCH, OVMF_SECURE)
 

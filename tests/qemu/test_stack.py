@@ -26,7 +26,7 @@ from boot_options import ADD_DRIVER
 from clients import NETBOOT
 from guest import MODERN, Guest, GuestError, Nic, require
 from holders import HOLDERS
-from platforms import AAVMF, NEWER, OVMF, OVMF32, Platform
+from platforms import AAVMF, NEWER, NEWER_WITH_HTTP, OVMF, OVMF32, Platform
 from setup_screen import Setup
 from test_takeover import (
     NETBUSY,
@@ -100,10 +100,14 @@ def assert_chosen(guest: Guest, stack: str) -> evidence.Adapter:
     return adapter
 
 
-@pytest.mark.parametrize(("stack", "platform"), PLACES, ids=place_id)
+@pytest.mark.parametrize(
+    ("stack", "platform"),
+    [*PLACES, *(("own", platform) for platform in NEWER_WITH_HTTP)],
+    ids=place_id,
+)
 def test_https_and_dns(stack: str, platform: Platform, tmp_path: Path) -> None:
-    """By the name that the DNS server of the lease knows, over HTTP and over TLS. The firmware trusts
-    one certificate, and refuses a server with another."""
+    """By the name that the DNS server of the lease knows, over HTTP and, if the firmware can, over TLS. It
+    trusts one certificate, and refuses a server with another."""
     data = os.urandom(BYTES)
     folder = tmp_path / "served"
     folder.mkdir()
@@ -133,18 +137,21 @@ def test_https_and_dns(stack: str, platform: Platform, tmp_path: Path) -> None:
         if address not in wire.asked_for(lan.NAME):
             raise guest.error(f"{address} to ask for {lan.NAME}", str(wire.asked_for(lan.NAME)))
         counted.assert_received(BYTES)
-        counted = evidence.Counted(guest, adapter)
-        network.download(guest, f"https://{lan.NAME}/random.bin", "tls.bin")
-        counted.assert_received(BYTES)
-        network.download(guest, f"https://{lan.NAME}:{STRANGERS_PORT}/random.bin", "stranger.bin")
-        if f"no handshake with {address}" not in (log := wire.tls_log(STRANGERS_PORT)):
-            raise guest.error("the firmware to refuse an unknown certificate", log[-300:])
+        has_tls = "https" in platform.downloads
+        if has_tls:
+            counted = evidence.Counted(guest, adapter)
+            network.download(guest, f"https://{lan.NAME}/random.bin", "tls.bin")
+            counted.assert_received(BYTES)
+            network.download(guest, f"https://{lan.NAME}:{STRANGERS_PORT}/random.bin", "stranger.bin")
+            if f"no handshake with {address}" not in (log := wire.tls_log(STRANGERS_PORT)):
+                raise guest.error("the firmware to refuse an unknown certificate", log[-300:])
         assert_chosen(guest, stack)
 
         guest.power_off()
         network.assert_same(guest, "plain.bin", data)
-        network.assert_same(guest, "tls.bin", data)
-        assert_absent(guest, "stranger.bin")
+        if has_tls:
+            network.assert_same(guest, "tls.bin", data)
+            assert_absent(guest, "stranger.bin")
 
 
 @pytest.mark.parametrize("stack", evidence.STACKS)
@@ -215,6 +222,7 @@ def add_vlan(guest: Guest) -> None:
         ("firmware", "own", OVMF),
         ("own", "own", OVMF32),
         ("own", "own", AAVMF),
+        *(("own", "own", platform) for platform in NEWER_WITH_HTTP),
     ],
     ids=place_id,
 )
@@ -308,10 +316,11 @@ def test_firmware_boots_over_a_vlan(stack: str, platform: Platform, tmp_path: Pa
     shell's disk comes first; HTTP boot, where the firmware has it, asks DHCP where the file is."""
     program = platform.app(NETBOOT.name)
     shutil.copy(program, tmp_path)
+    second = ",bootindex=1" if platform.boot_index else ""
     with lan.Lan(tmp_path, boot=program.name, trunk=True) as wire, Guest(
         f"stack-vlan-boot-{stack}-{platform.arch}",
         platform=platform,
-        nics=[Nic(MODERN + ",bootindex=1", netdev=wire.netdev)],
+        nics=[Nic(MODERN + second, netdev=wire.netdev)],
         inside=wire.inside,
         extra=platform.keyboard,
         reboots=True,

@@ -15,7 +15,7 @@ import network
 import pytest
 from boot_options import ADD_DRIVER, add_http_option, set_boot_next
 from guest import DRIVER, TRANSPORTS, Guest, Nic
-from platforms import AAVMF, EACH_ARCH, NEWER, OVMF, OVMF32, Platform
+from platforms import AAVMF, EACH_ARCH, NEWER, NEWER_WITH_HTTP, OVMF, OVMF32, Platform
 
 TIMEOUT_S = 240
 NETBOOT = OVMF.app("netboot.efi")
@@ -280,17 +280,20 @@ def boot_next(guest: Guest, option: str) -> str:
 
 
 def assert_booted(guest: Guest, output: str, path: str, driver: str) -> None:
-    found = re.search(r"NETBOOT from ((?:.+\n)+?)NETBOOT over (.*)\n", output)
+    found = re.search(r"NETBOOT from ((?:.*\n)+?)NETBOOT over (.*)\n", output)
     if not found:
         raise guest.error("netboot.efi started over the network", output.strip()[-200:])
-    origin = found[1].replace("\n", "")  # some consoles break a long path
+    origin = found[1].replace("\n", "")  # some consoles break a long path, even at its end
     if not re.search(path, origin) or not re.fullmatch(driver, found[2]):
         raise guest.error(f"a boot from {path} over {driver}", f"{origin} over {found[2]}")
 
 
 @pytest.mark.parametrize(
     ("rival", "platform"),
-    [("ipxe", OVMF), *(("firmware", platform) for platform in (OVMF, OVMF32, AAVMF))],
+    [
+        ("ipxe", OVMF),
+        *(("firmware", platform) for platform in (OVMF, OVMF32, AAVMF, *NEWER_WITH_HTTP)),
+    ],
     ids=lambda value: value.arch if isinstance(value, Platform) else value,
 )
 def test_pxe_and_http_boot_with_the_firmwares_own_options(
@@ -299,8 +302,9 @@ def test_pxe_and_http_boot_with_the_firmwares_own_options(
     """bcfg makes the driver bind at boot, and the boot options that the firmware made for the NIC
     before lead to it."""
     server.add(platform.app(NETBOOT.name))
+    second = ",bootindex=1" if platform.boot_index else ""
     nic = Nic(
-        TRANSPORTS["modern"] + ",bootindex=1",
+        TRANSPORTS["modern"] + second,
         netdev=f"{server.netdev()},bootfile={NETBOOT.name}",
         romfile=RIVALS[rival].romfile,
     )

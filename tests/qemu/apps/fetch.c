@@ -3,8 +3,8 @@
  * fetch URL [FILE [NIC]]: downloads http://HOST[:PORT]/PATH, also from an IPv6 address in brackets,
  * or tftp://HOST/PATH from an IPv4 address, over the firmware's stack: like the shell's `http` and
  * `tftp`, which not every shell has; `http` is limited to IPv4. The body goes to FILE on this
- * program's volume. NIC counts from 0, in the order of the MAC addresses. Prints "FETCH bytes=N
- * crc32=HEX", or "FETCH FAIL step: status".
+ * program's volume. NIC counts from 0, in the order of the MAC addresses; its VLAN will do. Prints
+ * "FETCH bytes=N crc32=HEX", or "FETCH FAIL step: status".
  *
  * The protocols are UEFI 2.10, 29.6 (HTTP) and 30.3 (MTFTP4), which gnu-efi does not declare. */
 #include "snp_app.h"
@@ -212,6 +212,29 @@ static EFI_STATUS download(struct http *http, CHAR16 *url, uint8_t *body, size_t
     return EFI_SUCCESS;
 }
 
+/* The service on the NIC's handle or, when its only network is a VLAN, on the handle of that below
+ * it. */
+static EFI_STATUS find_service(EFI_HANDLE nic, EFI_GUID *guid, struct service_binding **ret_binding)
+{
+    EFI_DEVICE_PATH *path = DevicePathFromHandle(nic);
+    size_t size = DevicePathSize(path) - sizeof *path; /* without the end node */
+    EFI_STATUS found = EFI_UNSUPPORTED;
+    EFI_HANDLE *handles = NULL;
+    UINTN count = 0;
+    EFI_STATUS status = BS->LocateHandleBuffer(ByProtocol, guid, NULL, &count, &handles);
+
+    if (EFI_ERROR(status))
+        return status;
+    for (UINTN i = 0; i < count && EFI_ERROR(found); i++) {
+        EFI_DEVICE_PATH *other = DevicePathFromHandle(handles[i]);
+
+        if (other != NULL && DevicePathSize(other) > size && CompareMem(other, path, size) == 0)
+            found = BS->HandleProtocol(handles[i], guid, (void **)ret_binding);
+    }
+    (void)BS->FreePool(handles); /* was allocated for us a moment ago */
+    return found;
+}
+
 /* A child of the service that NIC `index` has; the caller destroys it when *ret_child is not NULL.
  */
 static EFI_STATUS create(size_t index, EFI_GUID *binding_guid, EFI_GUID *guid,
@@ -225,7 +248,7 @@ static EFI_STATUS create(size_t index, EFI_GUID *binding_guid, EFI_GUID *guid,
     if (index >= find_nics(nics))
         return EFI_NOT_FOUND;
     step = L"service binding";
-    status = BS->HandleProtocol(nics[index].handle, binding_guid, (void **)ret_binding);
+    status = find_service(nics[index].handle, binding_guid, ret_binding);
     if (EFI_ERROR(status))
         return status;
     step = L"child";
