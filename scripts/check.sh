@@ -3,7 +3,8 @@
 # usage: scripts/check.sh [SUITE...]
 # Installs what is missing, builds, and runs the suites unit, lint, fuzz, image, deploy, qemu and
 # distro, with CASES=all also prove, or the named ones. The last line is "N passed, N failed". Logs stay in build/check/.
-# A crash, a skipped test, a build error and a suite without tests count as failures.
+# Before it each failure has a line again, with its cause. A crash, a skipped test, a build error and a
+# suite without tests count as failures.
 # CASES selects the QEMU cases: check (default), all, or few; see docs/TESTING.md.
 #
 # distro runs the demo and the suites unit, image and qemu again in a fresh Debian 13, or in a fresh
@@ -16,12 +17,15 @@ logs=build/check
 passed=0
 failed=0
 left_out=
+failures=
 export CASES="${CASES:-check}"
 
 pass() { echo "ok    $1" && passed=$((passed + ${2:-1})); }
-fail() { echo "FAIL  $1" && failed=$((failed + ${2:-1})); }
+fail() { remember "FAIL  $1" && echo "FAIL  $1" && failed=$((failed + ${2:-1})); }
+remember() { [ -z "$1" ] || failures+="$1"$'\n'; }
 
 finish() {
+    printf '%s' "$failures"
     printf 'total time: %s s\n%s passed, %s failed\n' $SECONDS $passed $failed
     [ "$failed" -eq 0 ] && exit 0 || exit 1
 }
@@ -75,22 +79,30 @@ run_lines() { # NAME of the make target, VARIABLE=VALUE...
     cat "$log"
     passed=$((passed + $(grep -c '^ok ' "$log"))) || true
     failed=$((failed + $(grep -c '^FAIL ' "$log"))) || true
+    remember "$(grep '^FAIL ' "$log")"
     [ "$status" -eq 0 ] || grep -q '^FAIL ' "$log" || fail "$1: exit status $status"
 }
 
 # One <testcase> is one test. A child element that is not a success makes it a failure.
-junit_counts='
+junit_results='
 import sys, xml.etree.ElementTree as tree
-bad = [any(c.find(k) is not None for k in ("failure", "error", "skipped"))
-       for c in tree.parse(sys.argv[1]).iter("testcase")]
-print(bad.count(False), bad.count(True))'
+cases = list(tree.parse(sys.argv[1]).iter("testcase"))
+wrong = [(c, c.find(k)) for c in cases for k in ("failure", "error", "skipped") if c.find(k) is not None]
+bad = {id(c) for c, _ in wrong}
+print(len(cases) - len(bad), len(bad))
+for case, cause in wrong:
+    lines = [line for line in (cause.text or cause.get("message") or "").splitlines() if line.strip()]
+    causes = [line for line in lines if line.startswith("E  ")] or lines or ["no cause given"]
+    print("FAIL ", case.get("classname"), case.get("name") + ":", causes[0].removeprefix("E  ").strip())'
 
 run_pytest() { # NAME of the make target
-    local xml=$logs/$1.xml counts="0 0" status=0
+    local xml=$logs/$1.xml results='0 0' counts status=0
     make --no-print-directory "$1" CASES="$CASES" PYTEST_FLAGS="--junitxml=$xml -rfEs" || status=$?
-    [ ! -e "$xml" ] || counts=$(/usr/bin/python3 -c "$junit_counts" "$xml") || counts="0 0"
+    [ ! -e "$xml" ] || results=$(/usr/bin/python3 -c "$junit_results" "$xml") || results="0 0"
+    counts=${results%%$'\n'*}
     passed=$((passed + ${counts% *}))
     failed=$((failed + ${counts#* }))
+    remember "$(grep '^FAIL ' <<<"$results")"
     [ "$status" -eq 0 ] || [ "${counts#* }" -gt 0 ] || fail "$1: exit status $status"
 }
 
@@ -118,7 +130,7 @@ run_distro() {
     else
         passed=$((passed + ${counts% *}))
         failed=$((failed + ${counts#* }))
-        [ "${counts#* }" -eq 0 ] || grep -h '^FAIL\|^FAILED\|^E  ' "build/distro/$suite"-CASES*.log || true
+        remember "$(sed -n "/^total time/q; s/^FAIL  /FAIL  $suite: /p" "build/distro/$suite"-CASES*.log | sort -u)"
     fi
 }
 
@@ -140,7 +152,7 @@ for suite in "$@"; do
     case $suite in
     unit | lint) "run_$suite" ;;
     # A fixed seed: whether a change passes must not hang on the inputs of the day.
-    fuzz) run_lines fuzz TIME=30 SEED=1 ;;
+    fuzz) run_lines fuzz TIME=20 SEED=1 ;;
     prove) run_lines prove ;;
     image | deploy | qemu) run_pytest "$suite" ;;
     distro) run_distro ;;
