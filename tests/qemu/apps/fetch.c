@@ -212,8 +212,7 @@ static EFI_STATUS download(struct http *http, CHAR16 *url, uint8_t *body, size_t
     return EFI_SUCCESS;
 }
 
-/* The service on the NIC's handle or, when its only network is a VLAN, on the handle of that below
- * it. */
+/* The service on the NIC's handle or, when its only network is a VLAN, on a handle below. */
 static EFI_STATUS find_service(EFI_HANDLE nic, EFI_GUID *guid, struct service_binding **ret_binding)
 {
     EFI_DEVICE_PATH *path = DevicePathFromHandle(nic);

@@ -20,8 +20,8 @@ struct outcome {
 };
 
 static uint8_t tx_frames[ROUNDS][SMALLEST_FRAME];
-static volatile uint32_t
-    turns; /* 0 until it may misbehave, then the device's process counts its turns */
+/* 0 until the device's process may misbehave, which then counts its turns here. */
+static volatile uint32_t turns;
 
 static void note_status(EFI_STATUS status, EFI_STATUS *worst, struct outcome *outcome)
 {
