@@ -7,6 +7,7 @@
 
 #define BYTES_MAX 256u
 #define VALUES_MAX 5u /* equality of sums is hard to decide */
+#define PLACES_MAX 80u
 
 /* No byte outside, whatever the length. */
 void prove_inet_sum_bounds(void)
@@ -32,4 +33,20 @@ void prove_inet_sum_value(void)
     while (wanted >> 16)
         wanted = (wanted & 0xffff) + (wanted >> 16);
     claim(inet_sum_fold(inet_sum_add(before, bytes, length_bytes)) == wanted, "RFC 1071's sum");
+}
+
+/* Each byte counts once, at its place, whatever the length: the sum of bytes of which all but one
+ * are 0. Which bytes are read depends on their number alone, so any bytes are the sum of such. */
+void prove_inet_sum_places(void)
+{
+    static uint8_t memory[PLACES_MAX];
+    size_t length_bytes = nondet_size();
+    size_t place = nondet_size();
+    uint8_t value = nondet_uint8();
+
+    assume(length_bytes <= PLACES_MAX && place < length_bytes);
+    memory[place] = value;
+    claim(inet_sum_fold(inet_sum_add(0, memory, length_bytes)) ==
+              (place % 2 ? (uint16_t)(value << 8) : value),
+          "each byte counts once");
 }

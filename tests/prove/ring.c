@@ -10,59 +10,16 @@
  *
  * Assumed: what virtqueue.h asks of callers. A slot that is pushed or described exists and is not
  * in flight, unless the ring is broken; a slot has 1 to segments_per_slot segments; a size is a
- * power of two. The arrays of the queue have room for four or eight
- * slots here instead of 256, of which the proofs use as many as the ring's size allows.
+ * power of two. The arrays of the queue have room for four or eight slots here instead of 256, of
+ * which the proofs use as many as the ring's size allows. ring_any_size.c has all of them.
  */
-#include "ring/virtqueue_formats.h"
-
-#ifndef SIZE_LOG2_MAX
-#define SIZE_LOG2_MAX 2u
+#ifndef RING_SIZE_LOG2_MAX
+#define RING_SIZE_LOG2_MAX 2u
 #endif
-#define SLOTS_MAX (1u << SIZE_LOG2_MAX)
+#include "ring_state.h"
+
+#define SLOTS_MAX (1u << RING_SIZE_LOG2_MAX)
 #define CHAINS_MAX (SLOTS_MAX * VIRTQUEUE_SEGMENTS_MAX)
-
-static struct virtqueue queue;
-
-static unsigned first_of(unsigned slot)
-{
-    return slot * queue.segments_per_slot;
-}
-
-void prove_memset(void *to, int value, size_t size)
-{
-    claim(value == 0 && __CPROVER_w_ok(to, size), "memory that is cleared is writable");
-    if (to == &queue) {
-        claim(size == sizeof(queue), "the whole queue is cleared");
-        queue = (struct virtqueue){0};
-    }
-}
-
-/* What virtqueue_init is called with. */
-struct shape {
-    void *memory;
-    uint16_t size;
-    uint16_t slot_count;
-    uint16_t segments_per_slot;
-    struct virtqueue_format format;
-};
-
-static struct shape any_shape(struct virtqueue_format format)
-{
-    struct shape shape = {.format = format};
-    uint8_t exponent = nondet_uint8();
-
-    assume(exponent <= SIZE_LOG2_MAX);
-    shape.size = (uint16_t)(1u << exponent);
-    shape.format.has_event_idx = nondet_bool();
-    shape.segments_per_slot = nondet_uint16();
-    assume(shape.segments_per_slot >= 1 && shape.segments_per_slot <= VIRTQUEUE_SEGMENTS_MAX);
-    shape.slot_count = nondet_uint16();
-    assume(shape.slot_count >= 1 && shape.slot_count <= SLOTS_MAX &&
-           shape.slot_count * shape.segments_per_slot <= shape.size);
-    shape.memory = malloc(virtqueue_layout(shape.size, format.is_packed).size_bytes);
-    assume(shape.memory != NULL);
-    return shape;
-}
 
 static bool is_chain_sane(unsigned slot)
 {
@@ -120,19 +77,6 @@ static bool are_turns_sane(void)
                queue.chains[first_of(slot_of_turn(queue.batch_left - 1u))].writable_bytes;
 }
 
-static bool is_watch_sane(void)
-{
-    uint16_t next = queue.used_next;
-    bool is_owed = queue.format.is_in_order && queue.batch_left > 0;
-
-    if (!queue.format.is_packed)
-        return queue.watch.word == &queue.used->idx && queue.watch.mask == UINT16_MAX &&
-               queue.watch.value == next;
-    return queue.watch.word == &queue.packed.ring[next % queue.size].flags &&
-           queue.watch.mask == (is_owed ? 0 : VIRTQ_PACKED_DESC_F_BOTH) &&
-           queue.watch.value == (is_owed || next & queue.size ? 0 : VIRTQ_PACKED_DESC_F_BOTH);
-}
-
 static bool is_sane(void)
 {
     for (unsigned slot = 0; slot < SLOTS_MAX; slot++) {
@@ -150,28 +94,7 @@ static bool is_sane(void)
 /* A queue with any records that are sane. */
 static void any_queue(struct virtqueue_format format)
 {
-    struct shape shape = any_shape(format);
-
-    __CPROVER_havoc_object(&queue);
-    queue.size = shape.size;
-    queue.slot_count = shape.slot_count;
-    queue.segments_per_slot = shape.segments_per_slot;
-    queue.format = shape.format;
-    queue.is_fixed = !format.is_packed && !format.is_in_order;
-    if (format.is_packed) {
-        uint16_t used_next = queue.used_next;
-        struct virtqueue_watch watch = queue.watch;
-
-        virtqueue_packed_init(&queue, shape.memory);
-        watch.word = &queue.packed.ring[used_next % queue.size].flags;
-        queue.watch = watch;
-    } else {
-        struct virtqueue_watch watch = queue.watch;
-
-        virtqueue_split_init(&queue, shape.memory);
-        watch.word = &queue.used->idx;
-        queue.watch = watch;
-    }
+    any_records(format);
     assume(is_sane());
 }
 
@@ -184,16 +107,7 @@ static uint16_t any_idle_slot(void)
     return slot;
 }
 
-static void set_any_slot(uint16_t slot)
-{
-    struct virtqueue_segment segments[VIRTQUEUE_SEGMENTS_MAX];
-    uint16_t count = nondet_uint16();
-
-    assume(count >= 1 && count <= queue.segments_per_slot);
-    virtqueue_set_slot(&queue, slot, segments, count);
-}
-
-/* Into a packed ring. Nothing that describes a slot changes. */
+/* Nothing that describes a slot changes. */
 static void push_one(void)
 {
     uint16_t slot = any_idle_slot();
@@ -209,8 +123,7 @@ static void push_one(void)
     claim(queue.chains[first_of(other)].segment_count ==
               before.chains[first_of(other)].segment_count,
           "the slots are as they were described");
-    claim((uint16_t)(queue.avail_next - before.avail_next) ==
-              before.chains[first_of(slot)].segment_count,
+    claim(queue.is_fixed || written_since(&before) == before.chains[first_of(slot)].segment_count,
           "as many descriptors as it has segments");
 }
 
@@ -249,13 +162,10 @@ static void pop_one(void)
               "the oldest comes first");
 }
 
-static void look(void)
+static void look_all(void)
 {
     (void)virtqueue_is_busy(&queue);
-    (void)virtqueue_has_news(&queue);
-    (void)virtqueue_progress(&queue);
-    (void)virtqueue_is_sound(&queue);
-    (void)virtqueue_next_offset(&queue);
+    look();
 }
 
 static void operate(struct virtqueue_format format)
@@ -266,7 +176,7 @@ static void operate(struct virtqueue_format format)
         set_any_slot(any_idle_slot());
         break;
     case 1:
-        virtqueue_push(&queue, any_idle_slot(), nondet_uint32());
+        push_one();
         break;
     case 2:
         push_some();
@@ -284,7 +194,7 @@ static void operate(struct virtqueue_format format)
         virtqueue_suppress_interrupts(&queue);
         break;
     default:
-        look();
+        look_all();
     }
     claim(is_sane(), "the records are sane");
 }
@@ -319,7 +229,7 @@ PROVE_PACKED(push, push_one())
 PROVE_PACKED(push_all, push_some())
 PROVE_PACKED(publish, (void)virtqueue_publish(&queue))
 PROVE_PACKED(pop, pop_one())
-PROVE_PACKED(look, look())
+PROVE_PACKED(look, look_all())
 PROVE_PACKED(break, (void)virtqueue_break(&queue); virtqueue_suppress_interrupts(&queue))
 
 /* After init, all slots are described once, in any way. */

@@ -19,6 +19,11 @@
 static struct tcp_join join;
 static const uint8_t *given;
 static size_t given_bytes;
+static uint16_t given_network;
+
+/* What was answered about the segment and each run. */
+static bool is_related[TCP_JOIN_RUNS];
+static const struct tcp_segment *alike_to;
 
 /* True when `length_bytes` at `at` are in the frame of a run. */
 static bool is_in_run(const void *at, size_t length_bytes)
@@ -124,16 +129,23 @@ static void claim_comparable(const struct tcp_segment *segment)
 
 bool tcp_segment_is_related(const struct tcp_segment *a, const struct tcp_segment *b)
 {
+    bool is_so = nondet_bool();
+
     claim_comparable(a);
     claim_comparable(b);
-    return nondet_bool();
+    for (unsigned i = 0; i < TCP_JOIN_RUNS; i++) {
+        if (a == &join.runs[i].first)
+            is_related[i] = is_so;
+    }
+    return is_so;
 }
 
 bool tcp_segment_is_alike(const struct tcp_segment *a, const struct tcp_segment *b)
 {
     claim(is_open_sane(a) && is_readable(a->frame, a->data_offset), "what is compared is open");
     claim(is_open_sane(b) && is_readable(b->frame, b->data_offset), "what is compared is open");
-    return nondet_bool();
+    alike_to = nondet_bool() ? a : NULL;
+    return alike_to != NULL;
 }
 
 /* ---- the records ---- */
@@ -167,8 +179,12 @@ static bool deliver(void *context, const uint8_t *frame, size_t length_bytes, ui
     bool is_known = frame == given && length_bytes == given_bytes;
 
     claim(context == &given, "the context is the caller's");
+    claim(!is_known || network == given_network, "a frame is of its network");
     for (unsigned i = 0; i < TCP_JOIN_RUNS; i++) {
         const struct tcp_join_run *run = &join.runs[i];
+
+        claim(frame != given || !is_related[i] || run->length_bytes == 0 || run->network != network,
+              "a frame does not overtake what its connection has kept");
 
         is_known |= frame == run->frame && length_bytes == run->length_bytes && length_bytes > 0 &&
                     length_bytes <= TCP_FRAME_MAX && network == run->network;
@@ -193,10 +209,36 @@ void prove_tcp_join_add(void)
     given_bytes = nondet_size();
     assume(given_bytes <= GIVEN_MAX);
     given = malloc(given_bytes);
+    given_network = nondet_uint16();
     assume(given != NULL);
-    (void)tcp_join_add(&join, given, given_bytes, nondet_uint16(), nondet_bool());
+    (void)tcp_join_add(&join, given, given_bytes, given_network, nondet_bool());
     claim(is_sane(), "the records are sane");
 }
+
+#ifdef OWN_EXTEND
+/* prove_tcp_join_extend is about what this does to a run. */
+void extend(struct tcp_join_run *run, const struct tcp_segment *segment)
+{
+    claim(segment->frame == given && is_open_sane(segment), "the frame extends a run");
+    claim(run->is_known && run->length_bytes > 0 && run->network == given_network,
+          "of its network");
+    claim(alike_to == &run->first, "whose headers are alike");
+    claim(segment->sequence == run->next_sequence, "and which it follows");
+    claim(!run->is_pushed, "which is not at its end");
+    claim(run->first.end_offset + (uint32_t)(segment->end_offset - segment->data_offset) <=
+              TCP_FRAME_MAX,
+          "and has room for it");
+    for (unsigned i = 0; i < TCP_JOIN_RUNS; i++)
+        claim(run != &join.runs[i] || is_related[i], "of its connection");
+    run->is_pushed = nondet_bool();
+    run->segments = 1; /* so that it is not finished */
+}
+
+void prove_tcp_join_order(void)
+{
+    prove_tcp_join_add();
+}
+#endif
 
 void prove_tcp_join_flush(void)
 {

@@ -44,7 +44,9 @@ static void claim_headers(const struct tcp_segment *segment, const struct frame 
 {
     const uint8_t *ip = frame->bytes + 14;
 
-    claim(segment->tcp_offset >= (segment->is_ipv6 ? 54 : 34), "TCP is after the IP header");
+    claim(segment->tcp_offset == 14 + (segment->is_ipv6 ? 40 : (ip[0] & 0xf) * 4) &&
+              segment->tcp_offset >= (segment->is_ipv6 ? 54 : 34),
+          "TCP is after the IP header");
     claim(segment->tcp_offset + 20u <= segment->end_offset, "the TCP header is in the packet");
     claim(segment->end_offset <= frame->length_bytes, "the packet is in the frame");
     claim(segment->end_offset == 14 + (segment->is_ipv6 ? 40 + get16(ip + 4) : get16(ip + 2)),

@@ -45,3 +45,16 @@ void prove_text(void)
     claim(text.buffer[text.length] == 0, "it is terminated");
     claim(at >= before || text.buffer[at] == kept, "what was there stays");
 }
+
+/* In a proof of its own the driver's function is not static. */
+unsigned divide_by_ten(uint64_t *value);
+
+void prove_text_divide(void)
+{
+    uint64_t value = nondet_uint64();
+    uint64_t quotient = value;
+    unsigned rest = divide_by_ten(&quotient);
+
+    claim(rest < 10, "a rest is a digit");
+    claim(quotient <= UINT64_MAX / 10 && quotient * 10 + rest == value, "the division is correct");
+}
