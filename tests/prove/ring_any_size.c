@@ -258,6 +258,8 @@ static void claim_completion(const struct virtqueue_completion *completion, uint
     claim(!queue.chains[index].is_in_flight, "it is completed once");
 }
 
+/* The guess takes for granted that the slot was in flight: ring_split and ring_packed_pop, of small
+ * rings, prove that. */
 void prove_ring_any_pop(void)
 {
     struct virtqueue_completion completion;
